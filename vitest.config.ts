@@ -1,0 +1,11 @@
+import { defineConfig } from 'vitest/config';
+
+export default defineConfig({
+  test: {
+    include: ['packages/**/*.test.ts', 'tests/**/*.test.ts'],
+    // Machines are emulated: two at once is what two cores carry.
+    maxWorkers: 2,
+    testTimeout: 120_000,
+    hookTimeout: 900_000,
+  },
+});
