@@ -1,0 +1,4 @@
+/** What every part that touches the host needs: native commands, whole-file writes, folders. */
+export { readJsonIfExists, syncDirectory, TEMPORARY_PREFIX, writeFileAtomic } from './files.ts';
+export { type Paths, resolvePaths } from './paths.ts';
+export { CommandFailed, killProcessGroup, type RunOptions, run } from './process.ts';
