@@ -1,0 +1,21 @@
+import { z } from 'zod';
+
+/**
+ * What a runtime says of itself: in the STORE message that publishes it, and beside the image in the cache.
+ * `format` is raised when the meaning of a field changes.
+ */
+export const manifestSchema = z.object({
+  format: z.literal(1),
+  kind: z.literal('vmlet/runtime'),
+  name: z.string().min(1).max(64),
+  version: z.string().max(32),
+  description: z.string().max(256),
+  os: z.string().max(128),
+  interpreters: z.record(z.string().max(32), z.object({ path: z.string().startsWith('/'), version: z.string().max(64) })),
+  filesystem: z.enum(['erofs', 'squashfs', 'ext4']),
+  init: z.literal('kit'),
+  sizeBytes: z.int().nonnegative(),
+  fileHash: z.string().regex(/^[0-9a-f]{64}$/),
+});
+
+export type Manifest = z.infer<typeof manifestSchema>;

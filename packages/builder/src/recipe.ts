@@ -1,0 +1,71 @@
+import { readFile } from 'node:fs/promises';
+import { LineCounter, parseDocument } from 'yaml';
+import { z } from 'zod';
+
+const absolutePattern = z.string().startsWith('/').max(4096);
+
+const recipeSchema = z.strictObject({
+  format: z.literal(1),
+  name: z.string().regex(/^[a-z0-9][a-z0-9.-]{0,62}$/),
+  version: z.string().min(1).max(32),
+  description: z.string().max(256),
+  distribution: z.literal('debian'),
+  suite: z.string().regex(/^[a-z0-9-]+$/),
+  architecture: z.literal('amd64'),
+  variant: z.enum(['essential', 'apt', 'minbase']),
+  packages: z.array(z.string().regex(/^[a-z0-9][a-z0-9+.-]+$/)).max(500),
+  exclude: z.array(absolutePattern).default([]),
+  include: z.array(absolutePattern).default([]),
+  remove: z.array(absolutePattern.refine((path) => !path.includes('..'), 'must not contain ".."')).default([]),
+  interpreters: z.record(z.enum(['python']), z.string().startsWith('/')),
+  init: z.literal('kit'),
+  filesystem: z.strictObject({
+    format: z.literal('erofs'),
+    compression: z.enum(['none', 'lz4', 'lz4hc']),
+    maxSizeMiB: z.int().positive().max(4096),
+  }),
+});
+
+/** A runtime's recipe: what is installed, what is left out, and the filesystem it becomes. */
+export type Recipe = z.infer<typeof recipeSchema>;
+
+/** A recipe that cannot be used; the message names file, line and what was expected. */
+export class RecipeError extends Error {
+  override readonly name = 'RecipeError';
+}
+
+/**
+ * Reads and checks a recipe file.
+ * @throws RecipeError with `file:line: ` in front of each fault found
+ */
+export async function readRecipe(path: string): Promise<Recipe> {
+  return parseRecipe(await readFile(path, 'utf8'), path);
+}
+
+/** Checks a recipe's text. `path` is only named in errors. */
+export function parseRecipe(text: string, path: string): Recipe {
+  const lines = new LineCounter();
+  const document = parseDocument(text, { lineCounter: lines });
+  const yamlFault = document.errors[0];
+  if (yamlFault) {
+    throw new RecipeError(`${path}:${lines.linePos(yamlFault.pos[0]).line}: ${yamlFault.message.split('\n')[0]}`);
+  }
+  const parsed = recipeSchema.safeParse(document.toJS());
+  if (parsed.success) return parsed.data;
+  const faults = parsed.error.issues.map((issue) => {
+    const at = issue.path.length > 0 ? `"${issue.path.join('.')}": ` : '';
+    return `${path}:${lineOf(document, issue.path, lines)}: ${at}${issue.message}`;
+  });
+  throw new RecipeError(faults.join('\n'));
+}
+
+/** The line of the deepest node on `path` that exists; a missing key is reported at its parent. */
+function lineOf(document: ReturnType<typeof parseDocument>, path: PropertyKey[], lines: LineCounter): number {
+  for (let depth = path.length; depth > 0; depth--) {
+    const node = document.getIn(path.slice(0, depth), true);
+    if (node && typeof node === 'object' && 'range' in node && Array.isArray(node.range)) {
+      return lines.linePos(Number(node.range[0])).line;
+    }
+  }
+  return 1;
+}
