@@ -1,0 +1,138 @@
+import { createHash } from 'node:crypto';
+import { mkdir, mkdtemp, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import { dirname, join, relative } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { readJsonIfExists, run, TEMPORARY_PREFIX, writeFileAtomic } from '@vmlet/host';
+import { z } from 'zod';
+import { cloudKernelPackage, downloadPackages, unpackPackage } from './debian.ts';
+import { makeGuestKit } from './guest-kit.ts';
+import { makeInitramfs, readModuleNames } from './initramfs.ts';
+import { unpackKernel } from './kernel.ts';
+
+const GUEST_FOLDER = dirname(dirname(fileURLToPath(import.meta.url)));
+
+const recordSchema = z.object({ format: z.literal(1), hash: z.string(), kernelRelease: z.string() });
+
+/** What every machine boots with, as paths into the cache; all files are read-only. */
+export interface BootKit {
+  /** SHA-256 over the kit's files: the version that snapshots and probes are keyed by. */
+  hash: string;
+  kernelRelease: string;
+  kernel: string;
+  initramfs: string;
+  /** The guest kit's erofs image. */
+  image: string;
+  /** A program of the host that prints the rate of its time stamp counter in kHz. */
+  tscRate: string;
+}
+
+export interface BootKitOptions {
+  /** `$VMLET_CACHE`. */
+  cache: string;
+  onProgress?: (step: string, detail?: string) => void;
+  signal?: AbortSignal | undefined;
+}
+
+const FILES = ['vmlinux', 'initramfs.cpio', 'kit.erofs', 'tsc-rate'] as const;
+
+/**
+ * The boot kit of these sources: from the cache where they were built before, else built now (some ten seconds).
+ * It appears in the cache whole or not at all.
+ * @throws CommandFailed, or an Error that names what is missing
+ */
+export async function ensureBootKit(options: BootKitOptions): Promise<BootKit> {
+  const kits = join(options.cache, 'kits');
+  const recordPath = join(kits, `sources-${(await hashSources()).slice(0, 16)}.json`);
+  const record = recordSchema.safeParse(await readJsonIfExists(recordPath));
+  if (record.success && (await isComplete(join(kits, record.data.hash)))) return kitAt(kits, record.data);
+
+  await mkdir(kits, { recursive: true });
+  const work = await mkdtemp(join(kits, TEMPORARY_PREFIX));
+  try {
+    const kernelRelease = await buildInto(work, options);
+    const hash = await hashFiles(FILES.map((name) => join(work, 'kit', name)));
+    await rename(join(work, 'kit'), join(kits, hash)).catch(async (error: NodeJS.ErrnoException) => {
+      // The same kit from other sources, or from a build at the same time.
+      if (error.code !== 'ENOTEMPTY' && error.code !== 'EEXIST') throw error;
+    });
+    const built = { format: 1 as const, hash, kernelRelease };
+    await writeFileAtomic(recordPath, `${JSON.stringify(built, null, 2)}\n`);
+    return kitAt(kits, built);
+  } finally {
+    await rm(work, { recursive: true, force: true });
+  }
+}
+
+async function buildInto(work: string, options: BootKitOptions): Promise<string> {
+  const { signal } = options;
+  const packages = join(options.cache, 'packages');
+  const kit = join(work, 'kit');
+  await mkdir(kit);
+  options.onProgress?.('Fetching the kernel');
+  const [deb] = await downloadPackages([await cloudKernelPackage(signal)], { packages, signal });
+  await unpackPackage(deb ?? '', join(work, 'kernel'), signal);
+  const [release] = await readdir(join(work, 'kernel/lib/modules'));
+  if (!release) throw new Error(`Cannot use "${deb}": it holds no modules, expected a kernel package`);
+  const modules = join(work, 'kernel/lib/modules', release);
+  await run('depmod', ['-b', join(work, 'kernel'), release], { signal });
+  await unpackKernel(join(work, 'kernel/boot', `vmlinuz-${release}`), join(kit, 'vmlinux'), signal);
+
+  options.onProgress?.('Compiling init0');
+  const init0 = join(work, 'init0');
+  await compile(join(GUEST_FOLDER, 'init0/init0.c'), init0, signal);
+  await compile(join(GUEST_FOLDER, 'kit/tsc-rate.c'), join(kit, 'tsc-rate'), signal);
+  const moduleNames = await readModuleNames(join(GUEST_FOLDER, 'init0/modules.txt'));
+  await makeInitramfs(join(work, 'initramfs'), join(kit, 'initramfs.cpio'), { init0, modules, moduleNames, signal });
+
+  options.onProgress?.('Making the guest kit');
+  const guestWork = join(work, 'guest');
+  await mkdir(guestWork);
+  const launcher = join(GUEST_FOLDER, 'init1-python');
+  await makeGuestKit(guestWork, join(kit, 'kit.erofs'), { launcher, modules, kernelRelease: release, packages, signal });
+  return release;
+}
+
+/** Static, since it runs where no library is. Warnings are errors here too: a kit is never built from doubtful code. */
+async function compile(source: string, binary: string, signal: AbortSignal | undefined): Promise<void> {
+  const flags = ['-std=gnu11', '-O2', '-static', '-s', '-Wall', '-Wextra', '-Werror', '-fstack-protector-strong'];
+  await run('gcc', [...flags, '-o', binary, source], { signal });
+}
+
+function kitAt(kits: string, record: { hash: string; kernelRelease: string }): BootKit {
+  const at = (name: (typeof FILES)[number]) => join(kits, record.hash, name);
+  return {
+    ...record,
+    kernel: at('vmlinux'),
+    initramfs: at('initramfs.cpio'),
+    image: at('kit.erofs'),
+    tscRate: at('tsc-rate'),
+  };
+}
+
+async function isComplete(folder: string): Promise<boolean> {
+  const found = await Promise.all(FILES.map((name) => stat(join(folder, name)).catch(() => undefined)));
+  return found.every((file) => file !== undefined && file.size > 0);
+}
+
+/** SHA-256 over names and bytes of all that a kit is made from: the guest's sources and the kit builder's own. */
+async function hashSources(): Promise<string> {
+  const hash = createHash('sha256');
+  for (const part of ['init0', 'init1-python', 'kit']) {
+    const entries = await readdir(join(GUEST_FOLDER, part), { recursive: true, withFileTypes: true });
+    const paths = entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
+    for (const path of paths.filter(isSource).toSorted()) {
+      hash.update(`${relative(GUEST_FOLDER, path)}\0`).update(await readFile(path));
+    }
+  }
+  return hash.digest('hex');
+}
+
+function isSource(path: string): boolean {
+  return !/\/(test|__pycache__)\/|\.(md|pyc)$|\.test\.ts$/.test(path);
+}
+
+async function hashFiles(paths: readonly string[]): Promise<string> {
+  const hash = createHash('sha256');
+  for (const path of paths) hash.update(await readFile(path));
+  return hash.digest('hex');
+}

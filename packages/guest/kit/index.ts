@@ -1,0 +1,2 @@
+/** The boot kit: kernel, initramfs with init0, and the guest kit with the launchers. */
+export { type BootKit, type BootKitOptions, ensureBootKit } from './boot-kit.ts';

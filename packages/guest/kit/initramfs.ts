@@ -1,0 +1,56 @@
+import { copyFile, mkdir, readFile, readdir, utimes, writeFile } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import { Readable } from 'node:stream';
+import { run } from '@vmlet/host';
+
+export interface InitramfsInput {
+  /** Static init0 binary. */
+  init0: string;
+  /** `/lib/modules/<release>` of the unpacked kernel package. */
+  modules: string;
+  /** Names of the modules that init0 inserts, in order, without `.ko`. */
+  moduleNames: readonly string[];
+  signal?: AbortSignal | undefined;
+}
+
+/**
+ * Makes the initramfs: `/init` (init0) and just the modules that booting needs, in `/modules` with their order.
+ * Uncompressed, since unpacking costs the guest more than reading; the same input gives the same bytes.
+ * @param work an empty folder for its tree
+ */
+export async function makeInitramfs(work: string, image: string, input: InitramfsInput): Promise<void> {
+  await mkdir(join(work, 'modules'), { recursive: true });
+  await copyFile(input.init0, join(work, 'init'));
+  const files = await findModules(input.modules);
+  const order: string[] = [];
+  for (const name of input.moduleNames) {
+    const path = files.get(name.replaceAll('-', '_'));
+    // Built into this kernel, or part of another module.
+    if (!path) continue;
+    order.push(basename(path));
+    await copyFile(path, join(work, 'modules', basename(path)));
+  }
+  await writeFile(join(work, 'modules/order'), `${order.join('\n')}\n`);
+  const names = ['.', 'init', 'modules', 'modules/order', ...order.map((file) => `modules/${file}`)];
+  for (const name of names) await utimes(join(work, name), 0, 0);
+  await run('cpio', ['-o', '-H', 'newc', '--quiet', '--reproducible', '-R', '0:0', '-O', image], {
+    cwd: work,
+    input: Readable.from([`${names.join('\n')}\n`]),
+    signal: input.signal,
+  });
+}
+
+/** Module names, one a line; `#` begins a comment. */
+export async function readModuleNames(path: string): Promise<string[]> {
+  const lines = (await readFile(path, 'utf8')).split('\n');
+  return lines.map((line) => line.replace(/#.*/, '').trim()).filter((line) => line !== '');
+}
+
+async function findModules(folder: string): Promise<Map<string, string>> {
+  const found = new Map<string, string>();
+  for (const entry of await readdir(folder, { recursive: true, withFileTypes: true })) {
+    if (!entry.isFile() || !entry.name.endsWith('.ko')) continue;
+    found.set(entry.name.slice(0, -3).replaceAll('-', '_'), join(entry.parentPath, entry.name));
+  }
+  return found;
+}
