@@ -1,0 +1,138 @@
+import { z } from 'zod';
+import { FIELD_LIMITS, PROTOCOL_VERSION } from './limits.ts';
+
+const L = FIELD_LIMITS;
+const name = z.string().min(1).max(L.nameChars);
+const port = z.int().min(1).max(65_535);
+/** Microseconds: zod's `int` is bounded by 2^53 - 1. */
+const timeUs = z.int().nonnegative();
+// What becomes an argument, a path or an environment entry is a C string: it cannot hold a NUL.
+const cString = (chars: number) =>
+  z
+    .string()
+    .max(chars)
+    .refine((text) => !text.includes('\0'), 'a NUL byte');
+const variableName = cString(L.variableNameChars)
+  .min(1)
+  .regex(/^[^=]+$/);
+const variables = z
+  .record(variableName, cString(L.variableValueChars))
+  .refine((entries) => Object.keys(entries).length <= L.variables, `more than ${L.variables} variables`);
+const programInterface = z.enum(['asgi', 'wsgi']);
+
+const configure = z.object({
+  type: z.literal('configure'),
+  hostname: z
+    .string()
+    .max(L.hostnameChars)
+    .regex(/^[a-z0-9]([a-z0-9-]*[a-z0-9])?$/i),
+  /** 32 hexadecimal digits, as /etc/machine-id holds them. */
+  machineId: z.string().regex(/^[0-9a-f]{32}$/),
+  clock: z.object({ sec: z.int().nonnegative(), nsec: z.int().min(0).max(999_999_999) }),
+  /** Hexadecimal, two digits a byte. */
+  entropy: z
+    .string()
+    .min(2 * L.entropyBytesLeast)
+    .max(2 * L.entropyBytesMost)
+    .regex(/^([0-9a-f]{2})+$/),
+  network: z
+    .object({
+      address: z.ipv4(),
+      prefix: z.int().min(0).max(32),
+      gateway: z.ipv4(),
+      dns: z.array(z.ipv4()).max(L.dnsServers),
+    })
+    .nullable(),
+  launcher: z.object({
+    argv: z.array(cString(L.pathChars)).min(1).max(L.argvItems),
+    env: variables,
+  }),
+});
+
+const load = z.object({
+  type: z.literal('load'),
+  code: z.object({ device: z.string().regex(/^\/dev\/[a-z0-9]{1,32}$/) }).nullable(),
+  entrypoint: cString(L.entrypointChars),
+  interface: programInterface.nullable(),
+  variables,
+  port,
+});
+
+const halt = z.object({ type: z.literal('halt'), graceMs: z.int().min(0).max(L.graceMsMost) });
+
+const hello = z.object({
+  type: z.literal('hello'),
+  protocol: z.literal(PROTOCOL_VERSION),
+  version: name,
+  kernel: name,
+  /** Since the kernel started (CLOCK_BOOTTIME). */
+  uptimeUs: timeUs,
+});
+
+const ready = z.object({
+  type: z.literal('ready'),
+  launcher: name,
+  version: name,
+  features: z.array(name).max(L.features),
+});
+
+const loaded = z.object({ type: z.literal('loaded'), port, interface: programInterface, server: name });
+
+const failed = z.object({
+  type: z.literal('failed'),
+  phase: z.enum(['boot', 'configure', 'ready', 'load', 'serve', 'halt']),
+  code: z
+    .string()
+    .max(L.codeChars)
+    .regex(/^[A-Z][A-Z0-9]*(_[A-Z0-9]+)*$/),
+  message: z
+    .string()
+    .max(L.messageChars)
+    .regex(/^[^\r\n]*$/),
+  detail: z.string().max(L.detailChars),
+});
+
+/** A named point in time, for measurements only: nothing may depend on one. */
+const mark = z.object({ type: z.literal('mark'), name, uptimeUs: timeUs });
+
+const log = z.object({
+  type: z.literal('log'),
+  stream: z.enum(['stdout', 'stderr']),
+  /** Wall clock of the guest, since 1970. */
+  timeUs,
+  text: z.string().max(L.logTextChars),
+});
+
+const exited = z.object({
+  type: z.literal('exited'),
+  role: z.literal('launcher'),
+  /** Exactly one of `code` and `signal` is not null. */
+  code: z.int().min(0).max(255).nullable(),
+  signal: z
+    .string()
+    .regex(/^SIG[A-Z0-9+]{2,12}$/)
+    .nullable(),
+});
+
+const halted = z.object({ type: z.literal('halted') });
+
+/** What the host sends. Members that are not named here are dropped. */
+export const hostMessage = z.discriminatedUnion('type', [configure, load, halt]);
+
+/** What a guest sends, init0 or init1. All of it is hostile input: every string and number is bounded. */
+export const guestMessage = z.discriminatedUnion('type', [
+  hello,
+  ready,
+  loaded,
+  failed,
+  mark,
+  log,
+  exited.refine((message) => (message.code === null) !== (message.signal === null), 'code and signal together'),
+  halted,
+]);
+
+/** One message from the host to init0. */
+export type HostMessage = z.infer<typeof hostMessage>;
+
+/** One message from init0 or init1 to the host. */
+export type GuestMessage = z.infer<typeof guestMessage>;

@@ -1,0 +1,87 @@
+/**
+ * The only timers of the node. Nothing on a request's way polls or sleeps: a timer here only ever ends a wait
+ * that has gone on for too long, or stops a machine that nobody has asked for a while.
+ */
+
+/** A deadline that aborts its signal. Dispose it when the wait is over, or the process stays awake for it. */
+export interface Deadline extends Disposable {
+  readonly signal: AbortSignal;
+  /** Milliseconds, as given. */
+  readonly ms: number;
+  readonly expired: boolean;
+}
+
+/** Raised as the abort reason by a deadline that passed. */
+export class DeadlinePassed extends Error {
+  override readonly name = 'DeadlinePassed';
+  readonly ms: number;
+  constructor(ms: number) {
+    super(`Cannot wait longer: ${ms} ms passed`);
+    this.ms = ms;
+  }
+}
+
+/**
+ * Starts a deadline of `ms` milliseconds.
+ * @returns a signal that aborts with {@link DeadlinePassed}, or with `parent`'s reason if that aborts first
+ */
+export function deadline(ms: number, parent?: AbortSignal): Deadline {
+  const controller = new AbortController();
+  const timer = setTimeout(() => controller.abort(new DeadlinePassed(ms)), ms);
+  timer.unref();
+  const onParent = () => controller.abort(parent?.reason);
+  if (parent?.aborted) onParent();
+  else parent?.addEventListener('abort', onParent, { once: true });
+  return {
+    signal: controller.signal,
+    ms,
+    get expired() {
+      return controller.signal.reason instanceof DeadlinePassed;
+    },
+    [Symbol.dispose]() {
+      clearTimeout(timer);
+      parent?.removeEventListener('abort', onParent);
+    },
+  };
+}
+
+/** A timer that can be armed again and again without a new allocation each time. */
+export interface IdleTimer extends Disposable {
+  arm(): void;
+  disarm(): void;
+}
+
+/** Calls `onIdle` once `ms` milliseconds after the last `arm()`, unless disarmed. */
+export function idleTimer(ms: number, onIdle: () => void): IdleTimer {
+  let armed = false;
+  const timer = setTimeout(() => {
+    if (armed) onIdle();
+  }, ms);
+  timer.unref();
+  return {
+    arm() {
+      armed = true;
+      timer.refresh();
+    },
+    disarm() {
+      armed = false;
+    },
+    [Symbol.dispose]() {
+      armed = false;
+      clearTimeout(timer);
+    },
+  };
+}
+
+/** Waits for `promise`, but rejects with the signal's reason as soon as it aborts. The promise itself goes on. */
+export async function orAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  signal.throwIfAborted();
+  const aborted = Promise.withResolvers<never>();
+  const onAbort = () => aborted.reject(signal.reason);
+  signal.addEventListener('abort', onAbort, { once: true });
+  try {
+    return await Promise.race([promise, aborted.promise]);
+  } finally {
+    signal.removeEventListener('abort', onAbort);
+  }
+}

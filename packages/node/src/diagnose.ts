@@ -1,0 +1,108 @@
+import { access, constants, readFile, statfs } from 'node:fs/promises';
+import { freemem, totalmem } from 'node:os';
+import { delimiter, join } from 'node:path';
+import type { Probe as AcceleratorProbe } from './machines/index.ts';
+import { type Check, examine, type Finding, type Probe } from './telemetry/index.ts';
+
+const MIB = 1024 * 1024;
+/** Below this much free disk a deployment is likely to fail, in MiB. */
+const LOW_DISK_MIB = 1024;
+const LOW_MEMORY_MIB = 512;
+
+const TOOLS: Record<string, string> = {
+  'qemu-system-x86_64': 'qemu-system-x86',
+  setpriv: 'util-linux',
+  mksquashfs: 'squashfs-tools',
+  'mkfs.erofs': 'erofs-utils',
+  mmdebstrap: 'mmdebstrap',
+  cpio: 'cpio',
+  lz4: 'lz4',
+  gcc: 'gcc',
+};
+
+export interface DiagnoseOptions {
+  home: string;
+  /** Boots a machine, or gives what an earlier boot has shown. */
+  probe: () => Promise<AcceleratorProbe>;
+}
+
+/** Looks at everything that a node needs of its host; what `vmlet doctor` prints. */
+export function diagnose(options: DiagnoseOptions): Promise<Check[]> {
+  return examine(catalogue(options));
+}
+
+function catalogue(options: DiagnoseOptions): Probe[] {
+  return [
+    { code: 'PLATFORM', title: 'Platform', check: checkPlatform },
+    { code: 'TOOLS', title: 'Programs of the host', dependsOn: ['PLATFORM'], check: checkTools },
+    { code: 'MACHINES', title: 'Machines', dependsOn: ['TOOLS'], check: () => checkMachines(options.probe) },
+    { code: 'MEMORY', title: 'Memory', check: checkMemory },
+    { code: 'DISK', title: 'Disk', check: () => checkDisk(options.home) },
+    { code: 'CGROUPS', title: 'Limits by cgroup', check: checkCgroups },
+  ];
+}
+
+async function checkPlatform(): Promise<Finding> {
+  if (process.platform === 'linux' && process.arch === 'x64') return { status: 'ok', text: 'Linux on x86_64' };
+  const text = `${process.platform} on ${process.arch}, expected Linux on x86_64`;
+  return { status: 'error', text, fix: 'Run vmlet on a Linux machine with an x86_64 processor' };
+}
+
+async function checkTools(): Promise<Finding> {
+  const names = Object.keys(TOOLS);
+  const found = await Promise.all(names.map(isOnPath));
+  const missing = names.filter((_, index) => !found[index]);
+  if (missing.length === 0) return { status: 'ok', text: `${names.join(', ')} are installed` };
+  const packages = [...new Set(missing.map((name) => TOOLS[name]))].join(' ');
+  return {
+    status: 'error',
+    text: `missing: ${missing.join(', ')}`,
+    fix: `apt-get install --no-install-recommends ${packages}`,
+  };
+}
+
+async function isOnPath(name: string): Promise<boolean> {
+  for (const folder of (process.env.PATH ?? '').split(delimiter)) {
+    const found = await access(join(folder, name), constants.X_OK).then(
+      () => true,
+      () => false,
+    );
+    if (found) return true;
+  }
+  return false;
+}
+
+async function checkMachines(probe: () => Promise<AcceleratorProbe>): Promise<Finding> {
+  const { accelerator, bootMs, qemuVersion, kvmRefused } = await probe();
+  const text = `${qemuVersion}; a machine boots in ${bootMs} ms with ${accelerator.toUpperCase()}`;
+  if (accelerator === 'kvm') return { status: 'ok', text };
+  return {
+    status: 'warning',
+    text: `${text}; KVM does not work here: ${kvmRefused ?? 'unknown'}`,
+    fix: 'Use a host with working KVM (bare metal, or nested virtualisation) for quicker starts',
+  };
+}
+
+async function checkMemory(): Promise<Finding> {
+  const freeMiB = Math.round(freemem() / MIB);
+  const text = `${freeMiB} of ${Math.round(totalmem() / MIB)} MiB are free`;
+  if (freeMiB >= LOW_MEMORY_MIB) return { status: 'ok', text };
+  return { status: 'warning', text, fix: 'Stop something, or run the node with a smaller --memory-budget' };
+}
+
+async function checkDisk(home: string): Promise<Finding> {
+  const { bavail, bsize } = await statfs(home).catch(() => statfs('/'));
+  const freeMiB = Math.round((bavail * bsize) / MIB);
+  const text = `${freeMiB} MiB are free for the home`;
+  if (freeMiB >= LOW_DISK_MIB) return { status: 'ok', text };
+  return { status: 'warning', text, fix: 'Free space, or move the home with --home' };
+}
+
+/** Machines are not put into cgroups by this version: what is found is told, and what that means. */
+async function checkCgroups(): Promise<Finding> {
+  const mounts = await readFile('/proc/self/mounts', 'utf8');
+  const v2 = /\scgroup2\s/.test(mounts);
+  const v1 = /\scgroup\s/.test(mounts);
+  const found = v1 && v2 ? 'v1 and v2 side by side' : v2 ? 'v2' : v1 ? 'v1' : 'none';
+  return { status: 'ok', text: `${found}; machines are limited by what QEMU gives them, not by cgroups` };
+}

@@ -1,0 +1,206 @@
+import type { Dispatcher } from 'undici';
+import { deadline, type IdleTimer, idleTimer, orAborted } from '../deadline.ts';
+import { asVmletError, VmletError } from '../errors.ts';
+import { haltMachine } from '../machines/index.ts';
+import type { ProgramLog } from './logs.ts';
+import { type ExecutionState, transition } from './state.ts';
+import type { Awake, WakePhases } from './wake.ts';
+
+/** How long a broken connection may wait for word of the machine's end, which explains it, in milliseconds. */
+const EXPLAIN_MS = 1000;
+
+export interface ExecutionLimits {
+  /** Requests that one machine works on at the same time. */
+  maxInFlight: number;
+  /** Requests that may wait beyond those. */
+  maxQueued: number;
+  /** A machine that nobody asks for this long is halted. In milliseconds. */
+  idleMs: number;
+  /** What a program gets to end by itself. In milliseconds. */
+  graceMs: number;
+}
+
+/** A place at a machine that answers. Whoever has it disposes of it when its request is over. */
+export interface Lease extends Disposable {
+  readonly client: Dispatcher;
+  /** The cold start that this request waited for; undefined if the machine was running. */
+  readonly phases: WakePhases | undefined;
+  /** No request is sent to this machine after those it has: it did not answer in time. */
+  retire(): void;
+  /** Why a connection to the machine broke. */
+  explain(error: unknown): Promise<VmletError>;
+}
+
+/** The execution takes no requests any more; another one must be asked. */
+export class ExecutionOver extends Error {
+  override readonly name = 'ExecutionOver';
+}
+
+interface Waiting {
+  resolve: (lease: Lease) => void;
+  reject: (reason: unknown) => void;
+}
+
+export interface ExecutionComponents {
+  limits: ExecutionLimits;
+  log: ProgramLog;
+  /** Starts the machine; aborted when the execution is stopped before it is up. */
+  wake: (signal: AbortSignal) => Promise<Awake>;
+}
+
+/**
+ * One machine running one program, from the first request that wakes it until nothing of it is left. Requests that
+ * come while it wakes are held in order, up to a bound, and all are served.
+ */
+export class Execution {
+  /** Resolves, never rejects, when nothing of the execution is left. */
+  readonly ended: Promise<void>;
+  readonly startedMs = Date.now();
+  inFlight = 0;
+  served = 0;
+  #state: ExecutionState = 'waking';
+  #awake: Awake | undefined;
+  #failure: unknown = new ExecutionOver();
+  readonly #waiting = new Set<Waiting>();
+  readonly #components: ExecutionComponents;
+  readonly #idle: IdleTimer;
+  readonly #stop = new AbortController();
+
+  constructor(components: ExecutionComponents) {
+    this.#components = components;
+    this.#idle = idleTimer(components.limits.idleMs, () => void this.stop('nobody asked for it'));
+    this.ended = this.#live();
+  }
+
+  get state(): ExecutionState {
+    return this.#state;
+  }
+
+  /** Whether a request may be given to it. */
+  get accepting(): boolean {
+    return this.#state === 'waking' || this.#state === 'running';
+  }
+
+  /** The machine's process, while there is one. */
+  get pid(): number | undefined {
+    return this.#awake?.machine.pid;
+  }
+
+  /**
+   * Waits for a place at the machine.
+   * @throws VmletError `QUEUE_FULL`, or why the machine did not start; ExecutionOver; the signal's reason
+   */
+  async acquire(signal: AbortSignal): Promise<Lease> {
+    signal.throwIfAborted();
+    if (!this.accepting) throw new ExecutionOver();
+    const { maxInFlight, maxQueued } = this.#components.limits;
+    if (this.#awake && this.inFlight < maxInFlight && this.#waiting.size === 0) return this.#lease(this.#awake, false);
+    if (this.#waiting.size >= maxQueued + (this.#awake ? 0 : maxInFlight)) {
+      throw new VmletError('QUEUE_FULL', { operands: { waiting: this.#waiting.size } });
+    }
+    const { promise, resolve, reject } = Promise.withResolvers<Lease>();
+    const waiting = { resolve, reject };
+    this.#waiting.add(waiting);
+    try {
+      return await orAborted(promise, signal);
+    } catch (error) {
+      // A place that was given in the moment of giving up goes to the next in line.
+      if (!this.#waiting.delete(waiting)) promise.then((lease) => lease[Symbol.dispose]()).catch(() => {});
+      throw error;
+    }
+  }
+
+  /** Halts the machine, with the program's grace; requests on it are cut. Returns when nothing of it is left. */
+  async stop(reason: string): Promise<void> {
+    if (this.#state === 'waking') this.#stop.abort(new ExecutionOver(reason));
+    else if (this.#awake && (this.#state === 'running' || this.#state === 'retiring')) {
+      this.#move('halting', reason);
+      this.#components.log.platform(`Stopping: ${reason}`);
+      await haltMachine(this.#awake.machine, this.#components.limits.graceMs);
+    }
+    await this.ended;
+  }
+
+  async #live(): Promise<void> {
+    try {
+      this.#awake = await this.#components.wake(this.#stop.signal);
+      // Stopped in the moment it came up: nobody else will end this machine.
+      if (this.#stop.signal.aborted) this.#awake.machine.kill();
+      this.#move('running', 'wake');
+      this.#components.log.platform(started(this.#awake));
+      this.#settle();
+      const reason = await this.#awake.machine.ended;
+      if (reason.code !== 'MACHINE_HALTED') this.#components.log.platform(ending(reason));
+    } catch (error) {
+      this.#failure = this.#stop.signal.aborted ? new ExecutionOver() : asVmletError(error);
+      if (this.#failure instanceof VmletError) this.#components.log.platform(ending(this.#failure));
+    } finally {
+      this.#idle[Symbol.dispose]();
+      this.#components.log.endLines();
+      this.#move('ended', 'end of the machine');
+      for (const waiting of this.#waiting) waiting.reject(this.#failure);
+      this.#waiting.clear();
+      await this.#awake?.pool.destroy();
+    }
+  }
+
+  /** Gives places to those in line, and starts the idle clock when there are none. */
+  #settle(): void {
+    if (this.#state === 'retiring' && this.inFlight === 0) void this.stop('it did not answer in time');
+    if (!this.#awake || this.#state !== 'running') return;
+    for (const waiting of this.#waiting) {
+      if (this.inFlight >= this.#components.limits.maxInFlight) break;
+      this.#waiting.delete(waiting);
+      waiting.resolve(this.#lease(this.#awake, this.served === 0));
+    }
+    if (this.inFlight === 0) this.#idle.arm();
+  }
+
+  #lease(awake: Awake, waited: boolean): Lease {
+    this.inFlight++;
+    this.#idle.disarm();
+    let open = true;
+    return {
+      client: awake.pool,
+      phases: waited ? awake.phases : undefined,
+      retire: () => this.#retire(),
+      explain: (error) => explain(awake, error),
+      [Symbol.dispose]: () => {
+        if (!open) return;
+        open = false;
+        this.inFlight--;
+        this.served++;
+        this.#settle();
+      },
+    };
+  }
+
+  #retire(): void {
+    if (this.#state !== 'running') return;
+    this.#move('retiring', 'timeout');
+    for (const waiting of this.#waiting) waiting.reject(new ExecutionOver());
+    this.#waiting.clear();
+  }
+
+  #move(to: ExecutionState, trigger: string): void {
+    this.#state = transition(this.#state, to, trigger);
+  }
+}
+
+/** The machine's end, if it comes at once, says more than a closed connection. */
+async function explain({ machine }: Awake, error: unknown): Promise<VmletError> {
+  using limit = deadline(EXPLAIN_MS);
+  const found = error instanceof Error ? error.message : String(error);
+  return orAborted(machine.ended, limit.signal).catch(
+    () => new VmletError('ANSWER_BROKEN', { operands: { found: `the connection ended (${found})` }, cause: error }),
+  );
+}
+
+function started({ phases }: Awake): string {
+  const { prepareMs, bootMs, loadMs } = phases;
+  return `Started: prepare ${Math.round(prepareMs)} ms, boot ${Math.round(bootMs)} ms, load ${Math.round(loadMs)} ms`;
+}
+
+function ending(error: VmletError): string {
+  return error.detail ? `${error.message}\n${error.detail}` : error.message;
+}

@@ -1,0 +1,72 @@
+import type { Readable } from 'node:stream';
+import { deadline } from '../deadline.ts';
+import { type Backend, bootMachine, type LogLine, loadProgram } from '../machines/index.ts';
+import { connectTo, GUEST_HTTP_PORT, launcherEnvironment, PYTHON_LAUNCHER } from './launcher.ts';
+
+/** The kit's own program: takes a zip with a requirements.txt, answers with a zip of what pip made of it. */
+const INSTALLER_ENTRYPOINT = 'vmlet_install:app';
+/** pip resolves, unpacks and compiles: more than most programs need. */
+const MEMORY_MIB = 1024;
+
+export interface InstallRequest {
+  runtimeImage: string;
+  /** Absolute path of the interpreter inside the runtime. */
+  python: string;
+  /** Settings for pip, such as PIP_INDEX_URL. */
+  variables: Record<string, string>;
+  /** A zip of the folder with requirements.txt. */
+  archive: Readable;
+  backend: Backend;
+  bootDeadlineMs: number;
+  /** For the whole installation, in milliseconds. */
+  deadlineMs: number;
+  onLog: (line: LogLine) => void;
+  signal: AbortSignal;
+}
+
+/** What pip has made: a zip of site-packages, or what it says of its failure. */
+export type Installed = { ok: true; archive: Buffer } | { ok: false; output: string };
+
+/**
+ * Installs Python requirements inside a runtime, in a machine of its own that may use the network and is gone
+ * afterwards: what is installed fits the runtime's interpreter, and no package's code runs on the host.
+ * @throws VmletError why the machine did not start; the signal's reason
+ */
+export async function installRequirements(request: InstallRequest): Promise<Installed> {
+  const { backend, signal, bootDeadlineMs } = request;
+  const spec = {
+    runtimeImage: request.runtimeImage,
+    vcpus: 1,
+    memoryMiB: MEMORY_MIB,
+    internet: true,
+    hostname: 'install',
+    launcher: { argv: [request.python, '-u', PYTHON_LAUNCHER], env: launcherEnvironment },
+  };
+  const machine = await bootMachine(backend, spec, {
+    deadlineMs: bootDeadlineMs,
+    events: { onLog: request.onLog },
+    signal,
+  });
+  await using stack = new AsyncDisposableStack();
+  stack.defer(async () => {
+    machine.kill();
+    await machine.ended;
+  });
+  const load = { entrypoint: INSTALLER_ENTRYPOINT, interface: 'asgi' as const, port: GUEST_HTTP_PORT };
+  await loadProgram(
+    machine,
+    { ...load, code: null, variables: request.variables },
+    { deadlineMs: bootDeadlineMs, signal },
+  );
+  using limit = deadline(request.deadlineMs, signal);
+  const pool = stack.adopt(connectTo(machine.port), (made) => made.destroy());
+  const answer = await pool.request({
+    method: 'POST',
+    path: '/',
+    headers: { 'content-type': 'application/zip' },
+    body: request.archive,
+    signal: limit.signal,
+  });
+  if (answer.statusCode === 200) return { ok: true, archive: Buffer.from(await answer.body.arrayBuffer()) };
+  return { ok: false, output: await answer.body.text() };
+}

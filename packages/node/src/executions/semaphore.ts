@@ -1,0 +1,44 @@
+import { orAborted } from '../deadline.ts';
+
+/** Lets so many in at a time; the others wait in the order they came. */
+export class Semaphore {
+  #free: number;
+  readonly #waiting: Array<() => void> = [];
+
+  constructor(places: number) {
+    this.#free = places;
+  }
+
+  /** Waits for a place; disposing of it gives it to the next in line. Rejects with the signal's reason. */
+  async acquire(signal: AbortSignal): Promise<Disposable> {
+    signal.throwIfAborted();
+    if (this.#free > 0) this.#free--;
+    else await this.#wait(signal);
+    let held = true;
+    return {
+      [Symbol.dispose]: () => {
+        if (held) this.#release();
+        held = false;
+      },
+    };
+  }
+
+  async #wait(signal: AbortSignal): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#waiting.push(resolve);
+    try {
+      await orAborted(promise, signal);
+    } catch (error) {
+      const index = this.#waiting.indexOf(resolve);
+      if (index >= 0) this.#waiting.splice(index, 1);
+      else this.#release();
+      throw error;
+    }
+  }
+
+  #release(): void {
+    const next = this.#waiting.shift();
+    if (next) next();
+    else this.#free++;
+  }
+}

@@ -1,0 +1,20 @@
+/** An execution's life. `running` takes requests; `retiring` finishes those it has; then its machine is halted. */
+export type ExecutionState = 'waking' | 'running' | 'retiring' | 'halting' | 'ended';
+
+const transitions: Record<ExecutionState, readonly ExecutionState[]> = {
+  waking: ['running', 'halting', 'ended'],
+  running: ['retiring', 'halting', 'ended'],
+  retiring: ['halting', 'ended'],
+  halting: ['ended'],
+  ended: [],
+};
+
+/** The next state; throws where the table does not allow it, for that is a fault of this part. */
+export function transition(from: ExecutionState, to: ExecutionState, trigger: string): ExecutionState {
+  if (!transitions[from].includes(to)) {
+    throw new TypeError(
+      `Cannot go from "${from}" to "${to}" on "${trigger}": expected one of ${JSON.stringify(transitions[from])}`,
+    );
+  }
+  return to;
+}

@@ -1,0 +1,73 @@
+import type { Pool } from 'undici';
+import { type Backend, bootMachine, type LogLine, loadProgram, type Machine } from '../machines/index.ts';
+import { programLabel } from '../program-label.ts';
+import type { RunnableProgram } from '../runtimes/index.ts';
+import { connectTo, GUEST_HTTP_PORT, launcherEnvironment, PYTHON_LAUNCHER } from './launcher.ts';
+
+/** The third drive: vda is the runtime, vdb the kit. */
+const CODE_DEVICE = '/dev/vdc';
+
+/** A program's machine that answers, and the way to it. */
+export interface Awake {
+  machine: Machine;
+  /** Connections to the launcher; owned by the execution. */
+  pool: Pool;
+  phases: WakePhases;
+}
+
+/** How long each step of a cold start took, in milliseconds. */
+export interface WakePhases {
+  prepareMs: number;
+  bootMs: number;
+  loadMs: number;
+}
+
+export interface WakeOptions {
+  backend: Backend;
+  bootDeadlineMs: number;
+  loadDeadlineMs: number;
+  onLog: (line: LogLine) => void;
+  signal: AbortSignal;
+}
+
+/**
+ * Starts a program from nothing: machine, launcher, code. On any failure nothing of it is left.
+ * @param prepare resolves the program to verified files
+ */
+export async function wake(prepare: () => Promise<RunnableProgram>, options: WakeOptions): Promise<Awake> {
+  const { backend, signal } = options;
+  const started = performance.now();
+  const program = await prepare();
+  const prepared = performance.now();
+  const machine = await bootMachine(backend, machineOf(program), {
+    deadlineMs: options.bootDeadlineMs,
+    events: { onLog: options.onLog },
+    signal,
+  });
+  const booted = performance.now();
+  const load = {
+    code: { device: CODE_DEVICE },
+    entrypoint: program.entrypoint,
+    interface: program.interface,
+    variables: program.variables,
+    port: GUEST_HTTP_PORT,
+  };
+  await loadProgram(machine, load, { deadlineMs: options.loadDeadlineMs, signal });
+  return {
+    machine,
+    pool: connectTo(machine.port),
+    phases: { prepareMs: prepared - started, bootMs: booted - prepared, loadMs: performance.now() - booted },
+  };
+}
+
+function machineOf(program: RunnableProgram) {
+  return {
+    runtimeImage: program.runtimeImage,
+    codeImage: program.codeImage,
+    vcpus: program.vcpus,
+    memoryMiB: program.memoryMiB,
+    internet: false,
+    hostname: programLabel(program.itemHash),
+    launcher: { argv: [program.python, '-u', PYTHON_LAUNCHER], env: launcherEnvironment },
+  };
+}

@@ -1,0 +1,69 @@
+import type { IncomingMessage } from 'node:http';
+import { isIPv6 } from 'node:net';
+
+/** Headers that belong to one connection and are never passed on (RFC 9110, 7.6.1), and those this proxy answers itself. */
+const HOP_BY_HOP = new Set([
+  'connection',
+  'keep-alive',
+  'proxy-authenticate',
+  'proxy-authorization',
+  'proxy-connection',
+  'te',
+  'transfer-encoding',
+  'upgrade',
+  'expect',
+]);
+/** What a client could claim about itself; the gateway says it instead. */
+const CLAIMS = new Set(['forwarded', 'x-forwarded-for', 'x-forwarded-host', 'x-forwarded-proto', 'x-real-ip']);
+
+export interface ForwardOptions {
+  requestId: string;
+  /** Believe what a proxy in front of the node says about the client. */
+  trustForwarded: boolean;
+}
+
+/** A request's headers as the program gets them: name, value, name, value. Order and case are the client's. */
+export function requestHeaders(request: IncomingMessage, options: ForwardOptions): string[] {
+  const dropped = connectionHeaders(request.headers.connection);
+  const headers: string[] = [];
+  forEachHeader(request.rawHeaders, (name, value) => {
+    const lower = name.toLowerCase();
+    if (HOP_BY_HOP.has(lower) || dropped.has(lower) || lower === 'x-request-id') return;
+    if (CLAIMS.has(lower) && !options.trustForwarded) return;
+    headers.push(name, value);
+  });
+  headers.push('forwarded', forwarded(request), 'x-request-id', options.requestId);
+  return headers;
+}
+
+/** A program's answer's headers as the client gets them: all of them, but for those of the connection. */
+export function responseHeaders(raw: readonly string[], extra: readonly string[]): string[] {
+  let connection = '';
+  forEachHeader(raw, (name, value) => {
+    if (name.toLowerCase() === 'connection') connection += `,${value}`;
+  });
+  const dropped = connectionHeaders(connection);
+  const headers: string[] = [];
+  forEachHeader(raw, (name, value) => {
+    const lower = name.toLowerCase();
+    if (!HOP_BY_HOP.has(lower) && !dropped.has(lower)) headers.push(name, value);
+  });
+  headers.push(...extra);
+  return headers;
+}
+
+/** RFC 7239. */
+function forwarded(request: IncomingMessage): string {
+  const address = request.socket.remoteAddress ?? 'unknown';
+  const node = isIPv6(address) ? `"[${address}]"` : address;
+  const host = (request.headers.host ?? '').replace(/["\\]/g, '');
+  return `for=${node};host="${host}";proto=http`;
+}
+
+function connectionHeaders(value: string | undefined): Set<string> {
+  return new Set((value ?? '').split(',').map((name) => name.trim().toLowerCase()));
+}
+
+function forEachHeader(raw: readonly string[], visit: (name: string, value: string) => void): void {
+  for (let index = 0; index + 1 < raw.length; index += 2) visit(raw[index] ?? '', raw[index + 1] ?? '');
+}

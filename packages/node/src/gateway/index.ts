@@ -1,0 +1,2 @@
+/** Public HTTP of programs. */
+export { Gateway, type GatewayComponents, type GatewayConfig, type ProgramTarget } from './server.ts';

@@ -1,0 +1,80 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import type { Dispatcher } from 'undici';
+import { deadline } from '../deadline.ts';
+import { VmletError } from '../errors.ts';
+import type { Lease, WakePhases } from '../executions/index.ts';
+import { requestHeaders, responseHeaders } from './headers.ts';
+
+export interface Exchange {
+  request: IncomingMessage;
+  response: ServerResponse;
+  /** Path and query as the program gets them. */
+  path: string;
+  requestId: string;
+  /** How long the program may take, in seconds. */
+  seconds: number;
+  trustForwarded: boolean;
+  /** Aborted when the client is gone. */
+  signal: AbortSignal;
+}
+
+/**
+ * Sends one request to a machine, once, and streams its answer back; neither side is read faster than the other
+ * takes it. Status, headers, body and trailers are the program's own.
+ * @throws VmletError `REQUEST_TIMEOUT`, or why the connection broke; the signal's reason
+ */
+export async function proxy(exchange: Exchange, lease: Lease): Promise<void> {
+  const { response, seconds, signal } = exchange;
+  using limit = deadline(seconds * 1000, signal);
+  const started = performance.now();
+  try {
+    const answer = await send(exchange, lease.client, limit.signal);
+    const timing = lease.phases ? ['server-timing', serverTiming(lease.phases, performance.now() - started)] : [];
+    // The program's own date, or none: an answer is not touched.
+    response.sendDate = false;
+    // `responseHeaders: 'raw'` makes undici give name, value, name, value.
+    const raw = answer.headers as unknown as string[];
+    const headers = responseHeaders(raw, ['x-request-id', exchange.requestId, ...timing]);
+    response.writeHead(answer.statusCode, answer.statusText || undefined, headers);
+    await stream(answer, response, limit.signal);
+  } catch (error) {
+    if (signal.aborted) throw signal.reason;
+    if (!limit.expired) throw await lease.explain(error);
+    if (!response.headersSent) lease.retire();
+    throw new VmletError('REQUEST_TIMEOUT', { operands: { seconds }, cause: error });
+  }
+}
+
+function send(exchange: Exchange, client: Dispatcher, signal: AbortSignal): Promise<Dispatcher.ResponseData> {
+  const { request, path, requestId, trustForwarded } = exchange;
+  return client.request({
+    method: (request.method ?? 'GET') as Dispatcher.HttpMethod,
+    path,
+    headers: requestHeaders(request, { requestId, trustForwarded }),
+    body: hasBody(request) ? request : null,
+    responseHeaders: 'raw',
+    signal,
+  });
+}
+
+async function stream(answer: Dispatcher.ResponseData, response: ServerResponse, signal: AbortSignal): Promise<void> {
+  const body: Readable = answer.body;
+  await pipeline(body, response, { end: false, signal });
+  const trailers = Object.entries(answer.trailers);
+  if (trailers.length > 0) response.addTrailers(Object.fromEntries(trailers));
+  response.end();
+}
+
+function hasBody(request: IncomingMessage): boolean {
+  return request.headers['content-length'] !== undefined || request.headers['transfer-encoding'] !== undefined;
+}
+
+/** The Server-Timing header of a cold start: each phase in milliseconds, `app` until the program's first byte. */
+function serverTiming(phases: WakePhases, appMs: number): string {
+  const rows = { prepare: phases.prepareMs, boot: phases.bootMs, load: phases.loadMs, app: appMs };
+  return Object.entries(rows)
+    .map(([name, ms]) => `${name};dur=${ms.toFixed(1)}`)
+    .join(', ');
+}

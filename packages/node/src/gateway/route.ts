@@ -1,0 +1,57 @@
+import { isIP } from 'node:net';
+import { itemHashOfLabel, programLabel } from '../program-label.ts';
+
+export interface RouteConfig {
+  /** Programs are served on host names below it, and nothing else is. */
+  programDomain: string;
+  /** Host names of the API besides `localhost` and addresses. */
+  apiHosts: readonly string[];
+}
+
+/** Where a request goes. */
+export type Route =
+  | { kind: 'program'; ref: string; path: string }
+  | { kind: 'redirect'; host: string; path: string }
+  | { kind: 'api' }
+  | { kind: 'unknown'; host: string };
+
+export interface RoutedRequest {
+  host: string | undefined;
+  /** Request target: path and query. */
+  url: string;
+  secFetchMode: string | undefined;
+  accept: string | undefined;
+}
+
+const PROGRAM_PATH = /^\/vm\/([^/?]+)(\/?[^?]*)(\?.*)?$/;
+
+/**
+ * Decides by the host name alone whether a program or the API is meant; only the API's hosts have `/vm/` paths.
+ * A name that is not ours is unknown, so that no page elsewhere can point a name of its own at the API.
+ */
+export function route(request: RoutedRequest, config: RouteConfig): Route {
+  const host = hostName(request.host ?? '');
+  if (host.endsWith(`.${config.programDomain}`)) {
+    const ref = itemHashOfLabel(host.slice(0, -config.programDomain.length - 1));
+    return ref ? { kind: 'program', ref, path: request.url } : { kind: 'unknown', host };
+  }
+  if (host !== 'localhost' && isIP(host) === 0 && !config.apiHosts.includes(host)) return { kind: 'unknown', host };
+  const match = PROGRAM_PATH.exec(request.url);
+  const ref = match?.[1];
+  if (!match || ref === undefined) return { kind: 'api' };
+  const path = `${match[2] || '/'}${match[3] ?? ''}`;
+  if (isNavigation(request)) return { kind: 'redirect', host: `${programLabel(ref)}.${config.programDomain}`, path };
+  return { kind: 'program', ref, path };
+}
+
+/** A browser that would show the answer as a page, of the origin it asks: that must be the program's own. */
+function isNavigation({ secFetchMode, accept }: RoutedRequest): boolean {
+  if (secFetchMode !== undefined) return secFetchMode === 'navigate' || secFetchMode === 'nested-navigate';
+  return accept?.includes('text/html') ?? false;
+}
+
+/** The name in a Host header, lower case, without port and brackets. */
+function hostName(header: string): string {
+  const name = header.startsWith('[') ? header.slice(1, header.indexOf(']')) : header.replace(/:\d+$/, '');
+  return name.toLowerCase().replace(/\.$/, '');
+}

@@ -1,0 +1,157 @@
+import { randomUUID } from 'node:crypto';
+import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { asVmletError, VmletError } from '../errors.ts';
+import type { Executions, Runnable } from '../executions/index.ts';
+import type { Logger } from '../telemetry/index.ts';
+import { sendProblem } from './problem.ts';
+import { proxy } from './proxy.ts';
+import { type Route, type RouteConfig, route } from './route.ts';
+
+const MAX_HEADER_BYTES = 64 * 1024;
+/** What a client may name its request; anything else gets a name of ours. */
+const REQUEST_ID = /^[\w.-]{1,64}$/;
+
+export interface GatewayConfig extends RouteConfig {
+  /** Believe the forwarding headers of a proxy in front of the node. */
+  trustForwarded: boolean;
+}
+
+/** A program that may be run, and how long one request to it may take. */
+export interface ProgramTarget extends Runnable {
+  /** In seconds. */
+  seconds: number;
+}
+
+export interface GatewayComponents {
+  executions: Pick<Executions, 'acquire'>;
+  /** Finds a program by its item_hash. @throws VmletError `PROGRAM_NOT_FOUND`, or why it may not run */
+  findProgram: (ref: string) => ProgramTarget;
+  /** Answers requests to the API's hosts. */
+  api: RequestListener;
+  log: Logger;
+}
+
+/** The public listener: each request goes to a program or to the API, by its host. */
+export class Gateway implements AsyncDisposable {
+  readonly #server: Server;
+  readonly #components: GatewayComponents;
+  readonly #config: GatewayConfig;
+
+  constructor(config: GatewayConfig, components: GatewayComponents) {
+    this.#config = config;
+    this.#components = components;
+    this.#server = createServer(
+      // A body may take as long as its program allows; the time for headers stays bounded.
+      { maxHeaderSize: MAX_HEADER_BYTES, requestTimeout: 0, keepAliveTimeout: 65_000 },
+      (request, response) => this.#dispatch(request, response),
+    );
+  }
+
+  /**
+   * Listens; port 0 picks a free one.
+   * @throws VmletError `PORT_IN_USE`
+   */
+  async listen(host: string, port: number): Promise<AddressInfo> {
+    await new Promise<void>((resolve, reject) => {
+      this.#server.once('error', (cause) => reject(listenFailure(cause, host, port)));
+      this.#server.listen({ host, port }, resolve);
+    });
+    return this.#server.address() as AddressInfo;
+  }
+
+  /** Takes no new connection, and returns when the requests under way are answered. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (!this.#server.listening) return;
+    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
+    this.#server.closeIdleConnections();
+    await closed;
+  }
+
+  /** Cuts every connection. */
+  closeAllConnections(): void {
+    this.#server.closeAllConnections();
+  }
+
+  #dispatch(request: IncomingMessage, response: ServerResponse): void {
+    const { headers, url = '/' } = request;
+    const to = route(
+      { host: headers.host, url, secFetchMode: single(headers['sec-fetch-mode']), accept: headers.accept },
+      this.#config,
+    );
+    if (to.kind === 'api') this.#components.api(request, response);
+    else void this.#answer(to, request, response);
+  }
+
+  async #answer(to: Exclude<Route, { kind: 'api' }>, request: IncomingMessage, response: ServerResponse) {
+    const requestId = requestIdOf(request);
+    const started = performance.now();
+    const gone = new AbortController();
+    // Its reason is never shown: there is nobody to show it to.
+    response.once('close', () => gone.abort(new ClientGone()));
+    try {
+      if (to.kind === 'redirect') this.#redirect(to, request, response);
+      else if (to.kind === 'unknown') throw this.#unknownHost(to.host);
+      else await this.#toProgram(to, { request, response, requestId, signal: gone.signal });
+    } catch (error) {
+      if (!(error instanceof ClientGone)) this.#fail(error, response, requestId);
+    } finally {
+      const { method } = request;
+      const ms = Math.round(performance.now() - started);
+      this.#components.log.debug({ requestId, method, to, status: response.statusCode, ms }, 'request');
+    }
+  }
+
+  async #toProgram(to: Extract<Route, { kind: 'program' }>, exchange: IncomingExchange): Promise<void> {
+    const program = this.#components.findProgram(to.ref);
+    using lease = await this.#components.executions.acquire(program, exchange.signal);
+    const { trustForwarded } = this.#config;
+    await proxy({ ...exchange, path: to.path, seconds: program.seconds, trustForwarded }, lease);
+  }
+
+  /** 307 keeps the method: a form posted to the API's origin still reaches its program. */
+  #redirect(to: Extract<Route, { kind: 'redirect' }>, request: IncomingMessage, response: ServerResponse): void {
+    const port = request.socket.localPort === 80 ? '' : `:${request.socket.localPort}`;
+    response.writeHead(307, {
+      location: `http://${to.host}${port}${to.path}`,
+      vary: 'sec-fetch-mode, accept',
+      'content-length': 0,
+    });
+    response.end();
+  }
+
+  #unknownHost(host: string): VmletError {
+    return new VmletError('HOST_UNKNOWN', { operands: { host, domain: this.#config.programDomain } });
+  }
+
+  #fail(error: unknown, response: ServerResponse, requestId: string): void {
+    const known = asVmletError(error);
+    if (known.entry.fault === 'platform') this.#components.log.warn({ err: known, requestId }, 'request failed');
+    sendProblem(response, known, requestId);
+  }
+}
+
+interface IncomingExchange {
+  request: IncomingMessage;
+  response: ServerResponse;
+  requestId: string;
+  signal: AbortSignal;
+}
+
+class ClientGone extends Error {
+  override readonly name = 'ClientGone';
+}
+
+function requestIdOf(request: IncomingMessage): string {
+  const given = single(request.headers['x-request-id']);
+  return given !== undefined && REQUEST_ID.test(given) ? given : randomUUID();
+}
+
+function single(value: string | string[] | undefined): string | undefined {
+  return Array.isArray(value) ? value[0] : value;
+}
+
+function listenFailure(cause: NodeJS.ErrnoException, host: string, port: number): Error {
+  const found = cause.code === 'EADDRINUSE' ? 'it is in use' : `${cause.code ?? cause.message}`;
+  return new VmletError('PORT_IN_USE', { operands: { address: `${host}:${port}`, found }, cause });
+}

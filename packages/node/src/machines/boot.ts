@@ -1,0 +1,122 @@
+import { randomBytes } from 'node:crypto';
+import type { BootKit } from '@vmlet/guest';
+import { type Deadline, deadline, orAborted } from '../deadline.ts';
+import { VmletError } from '../errors.ts';
+import type { Accelerator } from './accelerator.ts';
+import { Machine, type MachineEvents } from './machine.ts';
+import { forwardedPort, userNetworkAddresses } from './network/user.ts';
+import { qemuArguments } from './qemu/command-line.ts';
+import { launchQemu, type QemuProcess } from './qemu/launch.ts';
+import { QmpClient } from './qmp/client.ts';
+
+/** Entropy that a machine is given at its start, in bytes: what the kernel's generator is keyed with, twice. */
+const ENTROPY_BYTES = 64;
+
+/** What every machine of a node is made with. */
+export interface Backend {
+  kit: BootKit;
+  accelerator: Accelerator;
+  tscKhz: number;
+  /** Prefix of the names of this home's machines in the process list. */
+  namePrefix: string;
+}
+
+export interface MachineSpec {
+  /** Read-only root filesystem image. */
+  runtimeImage: string;
+  /** Read-only code image, the third drive. */
+  codeImage?: string;
+  vcpus: number;
+  memoryMiB: number;
+  internet: boolean;
+  hostname: string;
+  launcher: { argv: string[]; env: Record<string, string> };
+}
+
+/**
+ * Boots a machine to `ready`: its launcher is up and waits for a program.
+ * On any failure, abort included, nothing of it is left.
+ * @param options.deadlineMs from the start of its process
+ * @throws VmletError `QEMU_NOT_STARTED`, `MACHINE_BOOT_TIMEOUT`, `MACHINE_BOOT_FAILED`, `MACHINE_DIED`
+ */
+export async function bootMachine(
+  backend: Backend,
+  spec: MachineSpec,
+  options: { deadlineMs: number; events: MachineEvents; signal: AbortSignal },
+): Promise<Machine> {
+  options.signal.throwIfAborted();
+  const id = randomBytes(6).toString('hex');
+  using limit = deadline(options.deadlineMs, options.signal);
+  const process = await launchQemu(argumentsOf(backend, spec, `${backend.namePrefix}${id}`));
+  const machine = new Machine(id, process, options.events);
+  try {
+    await orAborted(Promise.all([toReady(machine, spec), connect(machine, process)]), limit.signal);
+    return machine;
+  } catch (error) {
+    machine.kill();
+    const reason = await machine.ended;
+    throw bootFailure(error, { machine, reason, limit, detail: machine.consoleTail() });
+  }
+}
+
+async function toReady(machine: Machine, spec: MachineSpec): Promise<void> {
+  await machine.reached('booted');
+  machine.configure({
+    hostname: spec.hostname,
+    machineId: randomBytes(16).toString('hex'),
+    clock: wallClock(),
+    entropy: randomBytes(ENTROPY_BYTES).toString('hex'),
+    network: userNetworkAddresses,
+    launcher: spec.launcher,
+  });
+  await machine.reached('ready');
+}
+
+async function connect(machine: Machine, process: QemuProcess): Promise<void> {
+  const qmp = new QmpClient(process.qmp, () => {});
+  await qmp.handshake();
+  machine.port = await forwardedPort(qmp);
+}
+
+function argumentsOf(backend: Backend, spec: MachineSpec, name: string): string[] {
+  const { kit } = backend;
+  return qemuArguments({
+    name,
+    kernel: kit.kernel,
+    initramfs: kit.initramfs,
+    accelerator: backend.accelerator,
+    tscKhz: backend.tscKhz,
+    vcpus: spec.vcpus,
+    memoryMiB: spec.memoryMiB,
+    drives: [spec.runtimeImage, kit.image, ...(spec.codeImage ? [spec.codeImage] : [])],
+    internet: spec.internet,
+  });
+}
+
+/** The host's clock, as `configure` carries it. */
+function wallClock(): { sec: number; nsec: number } {
+  const us = Math.round((performance.timeOrigin + performance.now()) * 1000);
+  return { sec: Math.floor(us / 1e6), nsec: (us % 1e6) * 1000 };
+}
+
+interface Failure {
+  machine: Machine;
+  reason: VmletError;
+  limit: Deadline;
+  detail: string;
+}
+
+function bootFailure(error: unknown, failure: Failure): unknown {
+  if (!failure.limit.expired) {
+    // QMP's socket closes a moment before the process is reaped; the process's own end is the better reason.
+    return failure.limit.signal.aborted || failure.reason.code === 'MACHINE_HALTED' ? error : failure.reason;
+  }
+  return timeout('MACHINE_BOOT_TIMEOUT', failure);
+}
+
+/** A timeout that lists the steps done and names the one it hung on. */
+function timeout(code: 'MACHINE_BOOT_TIMEOUT', { machine, limit, detail }: Failure): VmletError {
+  const done = machine.marks.filter((mark) => mark.step !== 'ended');
+  const steps = done.map((mark) => `${mark.step} after ${Math.round(mark.atMs)} ms`).join(', ') || 'none';
+  return new VmletError(code, { operands: { ms: limit.ms, steps }, detail: detail && `console:\n${detail}` });
+}

@@ -1,0 +1,203 @@
+import type { GuestMessage, HostMessage } from '@vmlet/guest-protocol';
+import { VmletError } from '../errors.ts';
+import { ConsoleRing } from './console.ts';
+import { ControlChannel, type GuestMisbehaved } from './control/channel.ts';
+import type { QemuExit, QemuProcess } from './qemu/launch.ts';
+import { type MachineState, transition } from './state.ts';
+
+export type LogLine = Extract<GuestMessage, { type: 'log' }>;
+export type LoadRequest = Omit<Extract<HostMessage, { type: 'load' }>, 'type'>;
+export type ConfigureRequest = Omit<Extract<HostMessage, { type: 'configure' }>, 'type'>;
+
+/** What a machine tells its owner while it lives. */
+export interface MachineEvents {
+  /** A piece of the program's output, as read: lines may be cut anywhere. */
+  onLog: (line: LogLine) => void;
+}
+
+/** A step that a machine has taken, in milliseconds after its process was started. */
+export interface Mark {
+  step: MachineState;
+  atMs: number;
+}
+
+/**
+ * One microVM. It ends by `halt()` or `kill()`, by its guest, or by its process; `ended` tells, once the process is
+ * gone and nothing of it is left. It owns no file: its sockets are inherited and its images are shared.
+ */
+export class Machine {
+  readonly id: string;
+  readonly pid: number;
+  /** Resolves, never rejects, with why the machine ended. */
+  readonly ended: Promise<VmletError>;
+  readonly marks: Mark[] = [];
+  /** Loopback port that leads to the launcher's HTTP server. Nothing may connect before `loaded`. */
+  port = 0;
+  #state: MachineState = 'starting';
+  #endReason: VmletError | undefined;
+  readonly #process: QemuProcess;
+  readonly #channel: ControlChannel;
+  readonly #console: ConsoleRing;
+  readonly #events: MachineEvents;
+  readonly #startedAt = performance.now();
+  readonly #reached = new Map<MachineState, PromiseWithResolvers<void>>();
+
+  constructor(id: string, process: QemuProcess, events: MachineEvents) {
+    this.id = id;
+    this.pid = process.pid;
+    this.#process = process;
+    this.#events = events;
+    this.#console = new ConsoleRing(process.console);
+    this.#channel = new ControlChannel(process.control, {
+      onMessage: (message) => this.#receive(message),
+      onMisbehaved: (error) => this.#misbehaved(error),
+    });
+    this.ended = process.exited.then((exit) => this.#finish(exit));
+  }
+
+  get state(): MachineState {
+    return this.#state;
+  }
+
+  /**
+   * Waits until the machine has reached a state.
+   * Rejects with the reason if it ends before; the caller bounds the wait.
+   */
+  reached(state: 'booted' | 'ready' | 'loaded'): Promise<void> {
+    if (this.#endReason) return Promise.reject(this.#endReason);
+    if (this.marks.some((mark) => mark.step === state)) return Promise.resolve();
+    const waiting = this.#reached.get(state) ?? Promise.withResolvers<void>();
+    this.#reached.set(state, waiting);
+    return waiting.promise;
+  }
+
+  /** Gives the machine its identity, clock, entropy, network and launcher. Allowed when `booted`. */
+  configure(request: ConfigureRequest): void {
+    this.#channel.send({ type: 'configure', ...request });
+  }
+
+  /** Tells the launcher to load a program. Allowed when `ready`; `reached('loaded')` waits for it. */
+  load(request: LoadRequest): void {
+    this.#move('loading', 'load');
+    this.#channel.send({ type: 'load', ...request });
+  }
+
+  /** Asks the guest to shut down within `graceMs`. Allowed from `booted` on; the caller bounds the wait for `ended`. */
+  halt(graceMs: number): void {
+    if (this.#state === 'ended' || this.#state === 'halting') return;
+    this.#endReason ??= new VmletError('MACHINE_HALTED', { operands: { machine: this.id } });
+    if (this.#state === 'starting') {
+      this.#process.kill();
+      return;
+    }
+    this.#move('halting', 'halt');
+    this.#channel.send({ type: 'halt', graceMs });
+  }
+
+  /** Ends the machine's process at once. The first reason given is the one that `ended` tells. */
+  kill(reason?: VmletError): void {
+    this.#endReason ??= reason ?? new VmletError('MACHINE_HALTED', { operands: { machine: this.id } });
+    this.#rejectWaiting(this.#endReason);
+    this.#process.kill();
+  }
+
+  /** The tail of the serial console, for errors and the owner. */
+  consoleTail(): string {
+    return this.#console.tail();
+  }
+
+  #receive(message: GuestMessage): void {
+    try {
+      this.#handle(message);
+    } catch (cause) {
+      this.kill(new VmletError('GUEST_MISBEHAVED', { operands: { machine: this.id, found: String(cause) }, cause }));
+    }
+  }
+
+  #handle(message: GuestMessage): void {
+    switch (message.type) {
+      case 'hello':
+        this.#move('booted', 'hello');
+        break;
+      case 'ready':
+        this.#move('ready', 'ready');
+        break;
+      case 'loaded':
+        this.#move('loaded', 'loaded');
+        break;
+      case 'log':
+        this.#events.onLog(message);
+        break;
+      case 'failed':
+        this.kill(failureOf(message, this.consoleTail()));
+        break;
+      case 'exited':
+        // A launcher that has been told to halt is expected to exit.
+        if (this.#state !== 'halting') this.kill(exitOf(message, this.#state));
+        break;
+      case 'halted':
+      case 'mark':
+        break;
+    }
+  }
+
+  #misbehaved(error: GuestMisbehaved): void {
+    const found = error.cause instanceof Error ? error.cause.message.slice(0, 500) : String(error.cause);
+    this.kill(new VmletError('GUEST_MISBEHAVED', { operands: { machine: this.id, found }, cause: error }));
+  }
+
+  #move(to: MachineState, trigger: string): void {
+    this.#state = transition(this.#state, to, trigger);
+    this.marks.push({ step: to, atMs: performance.now() - this.#startedAt });
+    this.#reached.get(to)?.resolve();
+    this.#reached.delete(to);
+  }
+
+  #finish(exit: QemuExit): VmletError {
+    this.#channel.close();
+    this.#endReason ??= deathOf(this.id, exit, this.consoleTail());
+    this.#move('ended', 'process exit');
+    this.#rejectWaiting(this.#endReason);
+    return this.#endReason;
+  }
+
+  #rejectWaiting(reason: VmletError): void {
+    for (const waiting of this.#reached.values()) waiting.reject(reason);
+    this.#reached.clear();
+  }
+}
+
+type Failed = Extract<GuestMessage, { type: 'failed' }>;
+
+/**
+ * init0's and init1's own words, as an error of the catalogue. What a program says of itself goes into the detail:
+ * an exception's text is for its owner, not for visitors.
+ */
+function failureOf(message: Failed, console: string): VmletError {
+  const { phase, code } = message;
+  const detail = [message.message, message.detail, phase !== 'load' && console && `console:\n${console}`]
+    .filter((part) => part)
+    .join('\n');
+  if (phase === 'load') return new VmletError('PROGRAM_LOAD_FAILED', { operands: { code }, detail });
+  if (phase === 'serve') return new VmletError('PROGRAM_FAILED', { operands: { code }, detail });
+  return new VmletError('MACHINE_BOOT_FAILED', { operands: { code, phase, message: message.message }, detail });
+}
+
+function exitOf(message: Extract<GuestMessage, { type: 'exited' }>, state: MachineState): VmletError {
+  const found = message.signal ? `ended by ${message.signal}` : `exit code ${message.code}`;
+  return new VmletError(state === 'loading' ? 'PROGRAM_EXITED_LOADING' : 'PROGRAM_EXITED', { operands: { found } });
+}
+
+function deathOf(machine: string, exit: QemuExit, console: string): VmletError {
+  const detail = [exit.stderr && `qemu: ${exit.stderr}`, console && `console:\n${console}`]
+    .filter(Boolean)
+    .join('\n\n');
+  if (exit.code === 127) {
+    return new VmletError('QEMU_NOT_STARTED', {
+      operands: { command: 'qemu-system-x86_64', found: exit.stderr },
+      detail,
+    });
+  }
+  const found = exit.signal ? `ended by ${exit.signal}` : `exit code ${exit.code}`;
+  return new VmletError('MACHINE_DIED', { operands: { machine, found }, detail });
+}

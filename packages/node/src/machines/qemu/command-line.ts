@@ -1,0 +1,76 @@
+import type { Accelerator } from '../accelerator.ts';
+import { userNetworkArguments } from '../network/user.ts';
+
+/** The file descriptors that QEMU inherits: no socket file, so nothing to find, to fill up or to leave behind. */
+export const QMP_FD = 3;
+export const CONTROL_FD = 4;
+export const CONSOLE_FD = 5;
+
+/** The name of the virtio-serial port that init0 looks for. */
+const CONTROL_PORT = 'vmlet.control';
+
+export interface QemuMachine {
+  /** Appears in the process list; a sweep finds left-over machines by it. */
+  name: string;
+  kernel: string;
+  initramfs: string;
+  accelerator: Accelerator;
+  tscKhz: number;
+  vcpus: number;
+  memoryMiB: number;
+  /** Paths of read-only raw images, in the order of vda, vdb, ... */
+  drives: readonly string[];
+  internet: boolean;
+}
+
+/** The whole command line of a machine that boots its kernel. Order matters: it names the guest's devices. */
+export function qemuArguments(machine: QemuMachine): string[] {
+  return [
+    ['-name', machine.name],
+    ['-machine', 'microvm,acpi=on,rtc=on'],
+    ...(machine.accelerator === 'kvm'
+      ? [
+          ['-accel', 'kvm'],
+          ['-cpu', 'host'],
+        ]
+      : [
+          ['-accel', 'tcg'],
+          ['-cpu', 'max'],
+        ]),
+    ['-smp', String(machine.vcpus)],
+    ['-m', `${machine.memoryMiB}M`],
+    ['-nodefaults', '-no-user-config', '-nographic', '-no-reboot'],
+    ['-kernel', machine.kernel],
+    ['-initrd', machine.initramfs],
+    ['-append', kernelCommandLine(machine.tscKhz)],
+    ...machine.drives.map(driveArguments),
+    userNetworkArguments({ internet: machine.internet }),
+    ['-device', 'virtio-serial-device'],
+    [
+      '-chardev',
+      `socket,id=control,fd=${CONTROL_FD}`,
+      '-device',
+      `virtserialport,chardev=control,name=${CONTROL_PORT}`,
+    ],
+    ['-chardev', `socket,id=console,fd=${CONSOLE_FD}`, '-serial', 'chardev:console'],
+    ['-chardev', `socket,id=qmp,fd=${QMP_FD}`, '-mon', 'chardev=qmp,mode=control'],
+  ].flat();
+}
+
+function kernelCommandLine(tscKhz: number): string {
+  // reboot=t and panic=-1 turn a panic into a triple fault, which -no-reboot turns into the end of QEMU.
+  // Without tsc_early_khz, calibration sometimes hangs under emulation. The self tests of the kernel's ciphers
+  // cost 0.1 s of each boot and test nothing that a machine of an hour needs.
+  return `console=ttyS0 quiet reboot=t panic=-1 tsc=reliable tsc_early_khz=${tscKhz} cryptomgr.notests`;
+}
+
+function driveArguments(path: string, index: number): string[] {
+  const node = {
+    driver: 'raw',
+    'node-name': `drive${index}`,
+    'read-only': true,
+    // Images are shared by all machines and never written: locks would only make the second start fail.
+    file: { driver: 'file', filename: path, 'read-only': true, locking: 'off' },
+  };
+  return ['-blockdev', JSON.stringify(node), '-device', `virtio-blk-device,drive=drive${index}`];
+}

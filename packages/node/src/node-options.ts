@@ -1,0 +1,60 @@
+import { availableParallelism, totalmem } from 'node:os';
+import type { Allowed } from './admission/index.ts';
+import type { ExecutionsConfig } from './executions/index.ts';
+import type { Accelerator } from './machines/index.ts';
+
+const MIB = 1024 * 1024;
+
+/** How a node is run. Folders are made where they are missing. */
+export interface NodeOptions {
+  /** `$VMLET_HOME`: the node's state; one node at a time. */
+  home: string;
+  /** `$VMLET_CACHE`: what can be built again; shared. */
+  cache: string;
+  /** Folder of the operator's key. */
+  config: string;
+  /** Port 0 picks a free one. */
+  listen: { host: string; port: number };
+  /** Who may publish and run here, besides the operator. */
+  allow: Allowed;
+  /** Programs are served below this host name, and nothing else is. */
+  programDomain?: string;
+  /** Other host names under which the API may be asked. */
+  apiHosts?: readonly string[];
+  /** Believe the forwarding headers of a proxy in front of the node. */
+  trustForwarded?: boolean;
+  /** Level of the log on stderr, as pino names them. */
+  logLevel?: string;
+  /** A machine that nobody asks for this long is halted. In milliseconds. */
+  idleMs?: number;
+  /** What all machines together may have. */
+  memoryBudgetMiB?: number;
+  /** Requests that may wait for one program beyond those its machine works on. */
+  maxQueued?: number;
+  /** Requests that one machine works on at the same time. */
+  maxInFlight?: number;
+  /** How long a machine may take until its launcher is up. In milliseconds. */
+  bootDeadlineMs?: number;
+  /** How long a program may take until it listens. In milliseconds. */
+  loadDeadlineMs?: number;
+  onProgress?: (step: string, detail?: string) => void;
+  signal?: AbortSignal;
+}
+
+/** Starts are some twenty times slower under emulation, and share the host with each other. */
+const BOOT_DEADLINE_MS: Record<Accelerator, number> = { kvm: 20_000, tcg: 90_000 };
+const LOAD_DEADLINE_MS: Record<Accelerator, number> = { kvm: 30_000, tcg: 90_000 };
+
+/** The executions' limits, where the options do not give them. */
+export function executionsConfig(options: NodeOptions, accelerator: Accelerator): ExecutionsConfig {
+  return {
+    maxInFlight: options.maxInFlight ?? 64,
+    maxQueued: options.maxQueued ?? 256,
+    idleMs: options.idleMs ?? 5 * 60_000,
+    graceMs: 10_000,
+    bootDeadlineMs: options.bootDeadlineMs ?? BOOT_DEADLINE_MS[accelerator],
+    loadDeadlineMs: options.loadDeadlineMs ?? LOAD_DEADLINE_MS[accelerator],
+    maxBoots: availableParallelism(),
+    memoryBudgetMiB: options.memoryBudgetMiB ?? Math.floor((totalmem() / MIB) * 0.6),
+  };
+}

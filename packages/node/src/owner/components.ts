@@ -1,0 +1,38 @@
+import type { Readable } from 'node:stream';
+import type { Manifest } from '@vmlet/builder';
+import type { ItemHash } from '@vmlet/messages';
+import type { Executions, Installed, ProgramLogs } from '../executions/index.ts';
+import type { Ledger } from '../ledger/index.ts';
+import type { Check } from '../telemetry/index.ts';
+
+/** What a node says of itself. */
+export interface NodeStatus {
+  version: string;
+  url: string;
+  programDomain: string;
+  pid: number;
+  operator: string;
+  backend: 'kvm' | 'tcg';
+  uptimeSeconds: number;
+  rssMiB: number;
+}
+
+/** A runtime that is published here. */
+export interface PublishedRuntime {
+  itemHash: ItemHash;
+  fileHash: string;
+  address: string;
+  manifest: Manifest;
+}
+
+/** What the owner's routes use. */
+export interface OwnerComponents {
+  ledger: Pick<Ledger, 'programs' | 'program' | 'store'>;
+  executions: Pick<Executions, 'list'>;
+  logs: ProgramLogs;
+  status: () => NodeStatus;
+  runtimes: () => PublishedRuntime[];
+  urlsOf: (itemHash: ItemHash) => { url: string; hostUrl: string };
+  doctor: () => Promise<Check[]>;
+  install: (request: { runtime: string; archive: Readable; signal: AbortSignal }) => Promise<Installed>;
+}

@@ -1,0 +1,77 @@
+import type { ServerResponse } from 'node:http';
+import type { FastifyInstance } from 'fastify';
+import * as z from 'zod';
+import { VmletError } from '../errors.ts';
+import type { LogEntry } from '../executions/index.ts';
+import type { ProgramRecord } from '../ledger/index.ts';
+import { manifestOf } from '../runtimes/index.ts';
+import type { OwnerComponents } from './components.ts';
+
+const MAX_LINES = 100_000;
+const DEFAULT_LINES = 100;
+/** What a slow reader of a followed log may leave unread before it is let go, in bytes. */
+const MAX_UNREAD_BYTES = 4 * 1024 * 1024;
+
+const paramsSchema = z.object({ hash: z.string() });
+const querySchema = z.object({
+  lines: z.coerce.number().int().min(0).max(MAX_LINES).default(DEFAULT_LINES),
+  follow: z.stringbool().default(false),
+});
+
+/** Routes of deployed programs and their logs. */
+export function registerPrograms(app: FastifyInstance, components: OwnerComponents): void {
+  app.get('/programs', async () => {
+    const running = new Map(components.executions.list().map((execution) => [execution.itemHash, execution]));
+    const programs = components.ledger.programs().map((program) => {
+      const execution = running.get(program.itemHash);
+      return {
+        ...describe(program, components),
+        state: execution?.state ?? 'asleep',
+        inFlight: execution?.inFlight ?? 0,
+        served: execution?.served ?? 0,
+        pid: execution?.pid ?? null,
+      };
+    });
+    return { programs };
+  });
+
+  app.get('/programs/:hash/logs', async (request, reply) => {
+    const { hash } = paramsSchema.parse(request.params);
+    const { lines, follow } = querySchema.parse(request.query);
+    const program = components.ledger.program(hash);
+    if (!program) throw new VmletError('PROGRAM_NOT_FOUND', { operands: { ref: hash } });
+    const log = components.logs.of(program.itemHash);
+    reply.hijack();
+    reply.raw.writeHead(200, { 'content-type': 'application/x-ndjson' });
+    for (const entry of await log.tail(lines)) send(reply.raw, entry);
+    if (!follow) {
+      reply.raw.end();
+      return;
+    }
+    reply.raw.flushHeaders();
+    const unfollow = log.follow((entry) => send(reply.raw, entry));
+    reply.raw.once('close', unfollow);
+  });
+}
+
+function describe(program: ProgramRecord, { ledger, urlsOf }: OwnerComponents) {
+  const { content, itemHash } = program;
+  const store = ledger.store(content.runtime.ref, { latest: content.runtime.use_latest });
+  const name = content.metadata?.name;
+  return {
+    itemHash,
+    name: typeof name === 'string' ? name : null,
+    address: content.address,
+    runtime: { ref: content.runtime.ref, name: (store && manifestOf(store)?.name) ?? null },
+    code: { ref: content.code.ref },
+    entrypoint: content.code.entrypoint,
+    memoryMiB: content.resources.memory,
+    createdMs: Math.round(content.time * 1000),
+    ...urlsOf(itemHash),
+  };
+}
+
+function send(response: ServerResponse, entry: LogEntry): void {
+  if (response.writableLength > MAX_UNREAD_BYTES) response.destroy();
+  else response.write(`${JSON.stringify(entry)}\n`);
+}

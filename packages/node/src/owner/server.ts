@@ -1,0 +1,59 @@
+import { chmod, rm } from 'node:fs/promises';
+import type { Readable } from 'node:stream';
+import fastify, { type FastifyInstance } from 'fastify';
+import * as z from 'zod';
+import { asVmletError, toProblem, VmletError } from '../errors.ts';
+import type { OwnerComponents } from './components.ts';
+import { registerPrograms } from './programs.ts';
+
+/** Requirements and local wheels of one program. */
+const MAX_ARCHIVE_BYTES = 256 * 1024 * 1024;
+
+/**
+ * Serves the owner's commands on a Unix socket that only its user may open; being able to open it is the permission.
+ * Errors carry their details here, tracebacks among them.
+ */
+export async function serveOwner(path: string, components: OwnerComponents): Promise<AsyncDisposable> {
+  const app = fastify({ bodyLimit: MAX_ARCHIVE_BYTES, forceCloseConnections: true });
+  app.setErrorHandler((error, _request, reply) => {
+    const known = error instanceof z.ZodError ? malformed(error) : asVmletError(error);
+    void reply
+      .code(known.entry.status)
+      .type('application/problem+json')
+      .send(toProblem(known, { forOwner: true }));
+  });
+  app.get('/status', async () => components.status());
+  app.get('/runtimes', async () => ({ runtimes: components.runtimes() }));
+  app.get('/doctor', async () => ({ checks: await components.doctor() }));
+  registerPrograms(app, components);
+  registerInstall(app, components);
+  // The home is locked by this process: a socket found here belongs to a node that was killed.
+  await rm(path, { force: true });
+  await app.listen({ path });
+  await chmod(path, 0o600);
+  return {
+    [Symbol.asyncDispose]: async () => {
+      await app.close();
+      await rm(path, { force: true });
+    },
+  };
+}
+
+function registerInstall(app: FastifyInstance, components: OwnerComponents): void {
+  app.addContentTypeParser('application/zip', (_request, payload, done) => done(null, payload));
+  app.post('/install', async (request, reply) => {
+    const { runtime } = z.object({ runtime: z.string() }).parse(request.query);
+    const gone = new AbortController();
+    reply.raw.once('close', () => gone.abort(new Error('Cannot go on installing: the client is gone')));
+    const archive = request.body as Readable;
+    const installed = await components.install({ runtime, archive, signal: gone.signal });
+    if (!installed.ok) throw new VmletError('INSTALL_FAILED', { detail: installed.output });
+    return reply.type('application/zip').send(installed.archive);
+  });
+}
+
+function malformed(error: z.ZodError): VmletError {
+  const issue = error.issues[0];
+  const found = `"${issue?.path.join('.') ?? ''}": ${issue?.message ?? 'malformed'}`;
+  return new VmletError('OWNER_REQUEST_MALFORMED', { operands: { found }, cause: error });
+}

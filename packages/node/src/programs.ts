@@ -1,0 +1,56 @@
+import type { ItemHash } from '@vmlet/messages';
+import type { Admission } from './admission/index.ts';
+import type { ContentStore } from './content/index.ts';
+import { VmletError } from './errors.ts';
+import type { ProgramTarget } from './gateway/index.ts';
+import type { Ledger, ProgramRecord } from './ledger/index.ts';
+import type { PublishedRuntime } from './owner/index.ts';
+import { programLabel } from './program-label.ts';
+import { type CodeImages, manifestOf, resolveProgram } from './runtimes/index.ts';
+
+export interface ProgramsComponents {
+  ledger: Ledger;
+  content: ContentStore;
+  codeImages: CodeImages;
+  admission: Admission;
+  operator: string;
+}
+
+/** What the edges ask about programs and runtimes; here the network side meets the compute side. */
+export function createPrograms(components: ProgramsComponents) {
+  const { ledger } = components;
+  return {
+    find: (ref: string) => target(ref, components),
+    runtimes: () => publishedRuntimes(ledger, components.operator),
+    urlsOf: (at: { url: string; programDomain: string; port: number }) => (itemHash: ItemHash) => ({
+      url: `${at.url}/vm/${itemHash}/`,
+      hostUrl: `http://${programLabel(itemHash)}.${at.programDomain}:${at.port}/`,
+    }),
+  };
+}
+
+/** @throws VmletError `PROGRAM_NOT_FOUND`, `RUN_FORBIDDEN` */
+function target(ref: string, components: ProgramsComponents): ProgramTarget {
+  const program = components.ledger.program(ref);
+  if (!program) throw new VmletError('PROGRAM_NOT_FOUND', { operands: { ref: ref.slice(0, 128) } });
+  components.admission.mayRun(program);
+  const { memory, seconds } = program.content.resources;
+  return {
+    itemHash: program.itemHash,
+    memoryMiB: memory,
+    seconds,
+    prepare: (signal) => resolveProgram(program, components, { signal }),
+  };
+}
+
+/** The runtimes that the operator and the owners of programs have published here. */
+function publishedRuntimes(ledger: Ledger, operator: string): PublishedRuntime[] {
+  const owners = ledger.programs().map((program: ProgramRecord) => program.content.address);
+  const addresses = new Set([operator, ...owners]);
+  const stores = [...addresses].flatMap((address) => ledger.storesOf(address));
+  return stores.flatMap((store) => {
+    const manifest = manifestOf(store);
+    const { itemHash, fileHash, content } = store;
+    return manifest ? [{ itemHash, fileHash, address: content.address, manifest }] : [];
+  });
+}

@@ -1,0 +1,148 @@
+import { chmod, mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Readable } from 'node:stream';
+import { CommandFailed, run, syncDirectory, TEMPORARY_PREFIX } from '@vmlet/host';
+import type { FileHash } from '@vmlet/messages';
+import { type Pack, pack } from 'tar-stream';
+import { asVmletError, VmletError } from '../../errors.ts';
+import { UNPACK_LIMITS, type UnpackLimits } from './limits.ts';
+import { refuse } from './tree.ts';
+import { zipToTar } from './zip-to-tar.ts';
+
+export type CodeEncoding = 'zip' | 'plain' | 'squashfs';
+
+/** Raised when images are made differently: those of an older version are then made anew. */
+const IMAGE_VERSION = 1;
+/** Beside the module that `plain` code becomes: its entrypoint names only the object in it. */
+export const PLAIN_MODULE = 'main';
+/** Squashfs superblock: magic, and the size of the filesystem in bytes at offset 40 (kernel's squashfs_fs.h). */
+const SQUASHFS_MAGIC = 'hsqs';
+const SQUASHFS_SIZE_OFFSET = 40;
+const SQUASHFS_SUPERBLOCK_BYTES = 96;
+const MAX_PLAIN_BYTES = 10 * 1024 * 1024;
+
+export interface CodeSource {
+  fileHash: FileHash;
+  encoding: CodeEncoding;
+  /** Verified file in the content store. */
+  path: string;
+}
+
+/**
+ * Read-only images of code, one for each file_hash and encoding, made once. Zip and plain code are read by memory-safe
+ * code with limits and handed on as a tar; squashfs code is the image itself, and only a guest reads it.
+ */
+export class CodeImages {
+  readonly #folder: string;
+  readonly #limits: UnpackLimits;
+  readonly #making = new Map<string, Promise<string>>();
+
+  /** @param folder holds the images; the node's own */
+  constructor(folder: string, limits: UnpackLimits = UNPACK_LIMITS) {
+    this.#folder = folder;
+    this.#limits = limits;
+  }
+
+  /**
+   * The image's path. Callers at the same time share one making.
+   * @throws VmletError `CODE_REFUSED`, `STORAGE_FULL`
+   */
+  async ensure(source: CodeSource): Promise<string> {
+    if (source.encoding === 'squashfs') return checkSquashfs(source.path);
+    const path = join(this.#folder, `${source.fileHash}.${source.encoding}.v${IMAGE_VERSION}.squashfs`);
+    const making = this.#making.get(path) ?? this.#make(source, path).finally(() => this.#making.delete(path));
+    this.#making.set(path, making);
+    return making;
+  }
+
+  /** Removes what an interrupted making left. Called before the first `ensure` of a process. */
+  async sweepTemporary(): Promise<void> {
+    const names = await readdir(this.#folder).catch((error: NodeJS.ErrnoException) => {
+      if (error.code === 'ENOENT') return [];
+      throw error;
+    });
+    for (const name of names) {
+      if (name.startsWith(TEMPORARY_PREFIX)) await rm(join(this.#folder, name), { force: true });
+    }
+  }
+
+  async #make(source: CodeSource, path: string): Promise<string> {
+    if (await exists(path)) return path;
+    await mkdir(this.#folder, { recursive: true, mode: 0o700 });
+    const temporary = join(this.#folder, `${TEMPORARY_PREFIX}${source.fileHash}`);
+    try {
+      await rm(temporary, { force: true });
+      await this.#tarToSquashfs(temporary, (tar) => this.#fill(tar, source));
+      await chmod(temporary, 0o444);
+      await rename(temporary, path);
+      await syncDirectory(this.#folder);
+      return path;
+    } finally {
+      await rm(temporary, { force: true });
+    }
+  }
+
+  async #fill(tar: Pack, source: CodeSource): Promise<void> {
+    const { size } = await stat(source.path);
+    if (source.encoding === 'zip') return zipToTar(source.path, tar, { limits: this.#limits, packedBytes: size });
+    if (size > MAX_PLAIN_BYTES) refuse(`plain code of ${size} bytes`, `at most ${MAX_PLAIN_BYTES}`);
+    tar.entry({ name: `${PLAIN_MODULE}.py`, mtime: new Date(0) }, await readFile(source.path));
+    tar.finalize();
+  }
+
+  async #tarToSquashfs(image: string, fill: (tar: Pack) => Promise<void>): Promise<void> {
+    const tar = pack();
+    const stop = new AbortController();
+    // Uncompressed: unpacking costs the guest more than reading, and much more under emulation.
+    const args = ['-', image, '-tar', '-quiet', '-no-progress', '-noappend', '-all-root', '-mkfs-time', '0'];
+    args.push('-root-mode', '0755', '-root-time', '0');
+    const making = run('mksquashfs', [...args, '-noI', '-noD', '-noF', '-noX', '-no-xattrs'], {
+      input: Readable.from(tar),
+      signal: stop.signal,
+    });
+    const filling = fill(tar).catch((error: unknown) => {
+      // The archive's own fault is the better error, and half a tar must never become an image.
+      stop.abort(error);
+      tar.destroy();
+      throw error;
+    });
+    making.catch(() => tar.destroy());
+    const [filled, made] = await Promise.allSettled([filling, making]);
+    if (filled.status === 'rejected' && filled.reason instanceof VmletError) throw filled.reason;
+    if (made.status === 'rejected') throw imageFailure(made.reason);
+    if (filled.status === 'rejected') throw asVmletError(filled.reason);
+  }
+}
+
+function imageFailure(error: unknown): unknown {
+  if (!(error instanceof CommandFailed)) return error;
+  const full = /No space left|Disk quota/i.test(error.stderr);
+  if (full) return new VmletError('CODE_IMAGE_NO_SPACE', { operands: { found: 'no space left' }, cause: error });
+  return new VmletError('CODE_REFUSED', {
+    operands: { found: error.message, expected: 'code that becomes an image' },
+    cause: error,
+    detail: error.stderr,
+  });
+}
+
+/** Looks at the superblock's size only, so that a file cut short is told before a machine is booted for it. */
+async function checkSquashfs(path: string): Promise<string> {
+  const file = await open(path, 'r');
+  try {
+    const superblock = Buffer.alloc(SQUASHFS_SUPERBLOCK_BYTES);
+    const { bytesRead } = await file.read(superblock, 0, superblock.length, 0);
+    if (bytesRead < superblock.length || superblock.toString('latin1', 0, 4) !== SQUASHFS_MAGIC) {
+      refuse('no squashfs superblock', 'a squashfs image');
+    }
+    const { size } = await file.stat();
+    const usedBytes = superblock.readBigUInt64LE(SQUASHFS_SIZE_OFFSET);
+    if (usedBytes > BigInt(size)) refuse(`a squashfs of ${usedBytes} bytes in a file of ${size}`, 'the whole image');
+    return path;
+  } finally {
+    await file.close();
+  }
+}
+
+async function exists(path: string): Promise<boolean> {
+  return (await stat(path).catch(() => undefined)) !== undefined;
+}

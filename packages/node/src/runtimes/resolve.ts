@@ -1,0 +1,96 @@
+import { type Manifest, manifestSchema } from '@vmlet/builder';
+import type { ItemHash } from '@vmlet/messages';
+import type { ContentStore } from '../content/index.ts';
+import { VmletError } from '../errors.ts';
+import type { Ledger, ProgramRecord, StoreRecord } from '../ledger/index.ts';
+import { type CodeImages, PLAIN_MODULE } from './code-image/image.ts';
+
+/** All that a machine needs to run a program, as verified files of this host. */
+export interface RunnableProgram {
+  itemHash: ItemHash;
+  runtimeImage: string;
+  codeImage: string;
+  entrypoint: string;
+  interface: 'asgi' | null;
+  /** Absolute path of the interpreter inside the runtime. */
+  python: string;
+  variables: Record<string, string>;
+  vcpus: number;
+  memoryMiB: number;
+  /** How long one request may take, in seconds. */
+  seconds: number;
+}
+
+export interface ResolveComponents {
+  ledger: Pick<Ledger, 'store'>;
+  content: Pick<ContentStore, 'verifiedPath'>;
+  codeImages: CodeImages;
+}
+
+const DEFAULT_PYTHON = '/usr/bin/python3';
+
+/**
+ * Turns a PROGRAM message into files whose hashes were checked, and the facts to start it with.
+ * @throws VmletError `PROGRAM_UNSUPPORTED`, `RUNTIME_NOT_FOUND`, `CODE_NOT_FOUND`, `CODE_REFUSED`, `CONTENT_CORRUPT`
+ */
+export async function resolveProgram(
+  program: ProgramRecord,
+  components: ResolveComponents,
+  options: { signal: AbortSignal },
+): Promise<RunnableProgram> {
+  const { code, runtime, resources, variables } = program.content;
+  refuseUnsupported(program);
+  const runtimeStore = findStore(components, runtime, 'RUNTIME_NOT_FOUND');
+  const codeStore = findStore(components, code, 'CODE_NOT_FOUND');
+  const [runtimeImage, codePath] = await Promise.all([
+    components.content.verifiedPath(runtimeStore.fileHash, options),
+    components.content.verifiedPath(codeStore.fileHash, options),
+  ]);
+  const { fileHash } = codeStore;
+  const codeImage = await components.codeImages.ensure({ fileHash, encoding: code.encoding, path: codePath });
+  return {
+    itemHash: program.itemHash,
+    runtimeImage,
+    codeImage,
+    entrypoint: code.entrypoint.includes(':') ? code.entrypoint : `${PLAIN_MODULE}:${code.entrypoint}`,
+    interface: code.interface === 'asgi' ? 'asgi' : null,
+    python: manifestOf(runtimeStore)?.interpreters.python?.path ?? DEFAULT_PYTHON,
+    variables: variables ?? {},
+    vcpus: resources.vcpus,
+    memoryMiB: resources.memory,
+    seconds: resources.seconds,
+  };
+}
+
+/** What a runtime's STORE message says of it; undefined where its publisher says nothing that is understood. */
+export function manifestOf(store: StoreRecord): Manifest | undefined {
+  return manifestSchema.safeParse(store.content.metadata).data;
+}
+
+type Ref = { ref: ItemHash; use_latest: boolean };
+
+function findStore(
+  { ledger }: ResolveComponents,
+  { ref, use_latest }: Ref,
+  code: 'RUNTIME_NOT_FOUND' | 'CODE_NOT_FOUND',
+): StoreRecord {
+  const store = ledger.store(ref, { latest: use_latest });
+  if (!store) throw new VmletError(code, { operands: { ref } });
+  return store;
+}
+
+/** What a message may ask for and this version cannot do is refused in words, never left out in silence. */
+function refuseUnsupported({ content }: ProgramRecord): void {
+  const executable =
+    content.code.interface === 'binary' || (isArchive(content) && !content.code.entrypoint.includes(':'));
+  const faults = [
+    executable && `the entrypoint "${content.code.entrypoint}" of an executable`,
+    content.on.persistent && 'persistent execution',
+    content.volumes.length > 0 && `${content.volumes.length} volumes`,
+  ].filter((fault) => fault !== false && fault !== undefined);
+  if (faults.length > 0) throw new VmletError('PROGRAM_UNSUPPORTED', { operands: { found: faults.join(', ') } });
+}
+
+function isArchive(content: ProgramRecord['content']): boolean {
+  return content.code.encoding !== 'plain';
+}

@@ -1,0 +1,27 @@
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+
+/** The id that a home's machines bear in their names. */
+export async function homeIdOf(home: string): Promise<string> {
+  return JSON.parse(await readFile(join(home, 'home.json'), 'utf8')).id;
+}
+
+/** Process ids of the machines of a home that are alive; one that is dead and not yet reaped does not count. */
+export async function machinesOf(homeId: string): Promise<number[]> {
+  const pids: number[] = [];
+  for (const entry of await readdir('/proc')) {
+    if (!/^\d+$/.test(entry)) continue;
+    const commandLine = await readFile(`/proc/${entry}/cmdline`, 'utf8').catch(() => '');
+    if (commandLine.includes(`vmlet-${homeId}-`)) pids.push(Number(entry));
+  }
+  return pids;
+}
+
+/** Fails if a stopped node has left a process, a socket, or an unfinished file. */
+export async function assertNothingLeft({ homeId, home }: { homeId: string; home: string }): Promise<void> {
+  const pids = await machinesOf(homeId);
+  if (pids.length > 0) throw new Error(`Processes are left of the node of "${home}": ${pids.join(', ')}`);
+  const entries = await readdir(home, { recursive: true });
+  const left = entries.filter((name) => /\.tmp-|\.part$|\.sock$|node\.json$/.test(name));
+  if (left.length > 0) throw new Error(`Files are left of the node of "${home}": ${left.join(', ')}`);
+}

@@ -1,0 +1,104 @@
+import { createHash } from 'node:crypto';
+import { openAsBlob } from 'node:fs';
+import { buildMessage, type ItemHash } from '@vmlet/messages';
+import type { Signer } from '@vmlet/messages/sign';
+import { zipSync } from 'fflate';
+
+const CHANNEL = 'TEST';
+
+/** Where messages go and who signs them. */
+export interface Publisher {
+  url: string;
+  signer: Signer;
+}
+
+export interface ProgramOptions {
+  runtime: ItemHash;
+  code: ItemHash;
+  encoding?: 'zip' | 'plain' | 'squashfs';
+  entrypoint?: string;
+  memoryMiB?: number;
+  seconds?: number;
+  variables?: Record<string, string>;
+  name?: string;
+  persistent?: boolean;
+}
+
+/** Uploads bytes with the signed STORE that names them, as the official clients do. Gives its item_hash. */
+export async function publishFile(
+  to: Publisher,
+  file: Blob,
+  options: { metadata?: Record<string, unknown> | undefined } = {},
+): Promise<ItemHash> {
+  const fileHash = createHash('sha256')
+    .update(Buffer.from(await file.arrayBuffer()))
+    .digest('hex');
+  const content = {
+    item_type: 'storage' as const,
+    item_hash: fileHash,
+    ...(options.metadata ? { metadata: options.metadata } : {}),
+  };
+  const message = await buildMessage({ signer: to.signer, type: 'STORE', content, channel: CHANNEL, now: new Date() });
+  const form = new FormData();
+  form.set('metadata', JSON.stringify({ message, sync: true }));
+  form.set('file', file);
+  const answer = await fetch(`${to.url}/api/v0/storage/add_file`, { method: 'POST', body: form });
+  if (answer.status !== 200) throw new Error(`Cannot publish a file: ${answer.status} ${await answer.text()}`);
+  return message.item_hash;
+}
+
+export async function publishPath(to: Publisher, path: string, metadata?: Record<string, unknown>): Promise<ItemHash> {
+  return publishFile(to, await openAsBlob(path), { metadata });
+}
+
+/** A zip of text files by path. */
+export function zipOf(files: Record<string, string>): Blob {
+  const entries = Object.entries(files).map(([path, text]) => [path, new TextEncoder().encode(text)] as const);
+  return new Blob([zipSync(Object.fromEntries(entries))]);
+}
+
+/** Publishes a PROGRAM message and gives its item_hash. */
+export async function publishProgram(to: Publisher, options: ProgramOptions): Promise<ItemHash> {
+  const content = {
+    type: 'vm-function' as const,
+    allow_amend: false,
+    ...(options.name ? { metadata: { name: options.name } } : {}),
+    on: { http: true, persistent: options.persistent ?? false },
+    environment: { reproducible: false, internet: true, aleph_api: true, shared_cache: false },
+    resources: { vcpus: 1, memory: options.memoryMiB ?? 256, seconds: options.seconds ?? 30 },
+    runtime: { ref: options.runtime, use_latest: true, comment: '' },
+    code: {
+      encoding: options.encoding ?? 'zip',
+      entrypoint: options.entrypoint ?? 'main:app',
+      ref: options.code,
+      use_latest: true,
+    },
+    volumes: [],
+    variables: options.variables ?? {},
+  };
+  const message = await buildMessage({
+    signer: to.signer,
+    type: 'PROGRAM',
+    content,
+    channel: CHANNEL,
+    now: new Date(),
+  });
+  await publishMessage(to, message, 200);
+  return message.item_hash;
+}
+
+/** Signs and sends a FORGET. */
+export async function forget(to: Publisher, hashes: ItemHash[]): Promise<void> {
+  const content = { hashes };
+  const message = await buildMessage({ signer: to.signer, type: 'FORGET', content, channel: CHANNEL, now: new Date() });
+  await publishMessage(to, message, 200);
+}
+
+async function publishMessage(to: Publisher, message: unknown, expected: number): Promise<void> {
+  const answer = await fetch(`${to.url}/api/v0/messages`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ sync: true, message }),
+  });
+  if (answer.status !== expected) throw new Error(`Cannot publish: ${answer.status} ${await answer.text()}`);
+}
