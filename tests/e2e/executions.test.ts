@@ -1,4 +1,3 @@
-import { connect } from 'node:net';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { machinesOf } from '../framework/leaks.ts';
 import { startTestNode, type TestNode } from '../framework/node.ts';
@@ -59,7 +58,7 @@ test('executions: the line is bounded: what is over it gets 503 with Retry-After
 test('executions: a machine that nobody asks is halted, and the next request wakes it again', async () => {
   const program = await node.deploy({ 'main.py': COUNTING });
   await node.ask(program, '/count');
-  await logSays(program, 'Stopping: nobody asked for it');
+  await node.logSays(program, 'Stopping: nobody asked for it');
   const again = await node.ask(program, '/count');
   expect(await again.text()).toBe('1');
   expect(again.headers.get('server-timing')).toContain('boot');
@@ -72,15 +71,3 @@ test('executions: a program that its owner forgets is stopped and gone', async (
   expect((await node.ask(program)).status).toBe(404);
   expect(await states()).not.toHaveProperty(program);
 });
-
-/** Follows a program's log until a line holds the words. */
-async function logSays(program: string, words: string): Promise<void> {
-  const socket = connect(node.node.ownerSocket);
-  socket.write(`GET /programs/${program}/logs?lines=1000&follow=1 HTTP/1.1\r\nhost: owner\r\n\r\n`);
-  let text = '';
-  for await (const chunk of socket) {
-    text += chunk;
-    if (text.includes(words)) break;
-  }
-  socket.destroy();
-}

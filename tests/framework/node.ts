@@ -1,5 +1,6 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { request } from 'node:http';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
@@ -25,6 +26,8 @@ export interface TestNode extends AsyncDisposable, Publisher {
   owner<T>(path: string): Promise<T>;
   /** The log of a program, as lines of text. */
   logOf(program: ItemHash): Promise<string>;
+  /** Follows a program's log until a line holds the words. */
+  logSays(program: ItemHash, words: string): Promise<void>;
 }
 
 /** Starts a node for one test file. Options are the node's own. */
@@ -71,6 +74,7 @@ export async function startTestNode(options: Partial<NodeOptions> = {}): Promise
         .map((entry: { stream: string; text: string }) => `${entry.stream}: ${entry.text}`)
         .join('\n');
     },
+    logSays: (program, words) => followUntil(node.ownerSocket, program, words),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
 }
@@ -81,4 +85,15 @@ async function ownerText(socketPath: string, path: string): Promise<string> {
     .on('error', reject)
     .end();
   return promise;
+}
+
+async function followUntil(ownerSocket: string, program: ItemHash, words: string): Promise<void> {
+  const socket = connect(ownerSocket);
+  socket.write(`GET /programs/${program}/logs?lines=1000&follow=1 HTTP/1.1\r\nhost: owner\r\n\r\n`);
+  let text = '';
+  for await (const chunk of socket) {
+    text += chunk;
+    if (text.includes(words)) break;
+  }
+  socket.destroy();
 }

@@ -88,7 +88,13 @@ async function buildInto(work: string, options: BootKitOptions): Promise<string>
   const guestWork = join(work, 'guest');
   await mkdir(guestWork);
   const launcher = join(GUEST_FOLDER, 'init1-python');
-  await makeGuestKit(guestWork, join(kit, 'kit.erofs'), { launcher, modules, kernelRelease: release, packages, signal });
+  await makeGuestKit(guestWork, join(kit, 'kit.erofs'), {
+    launcher,
+    modules,
+    kernelRelease: release,
+    packages,
+    signal,
+  });
   return release;
 }
 

@@ -12,7 +12,8 @@ export interface FetchOptions {
 export async function cloudKernelPackage(signal?: AbortSignal): Promise<string> {
   const printed = await run('apt-cache', ['depends', '--important', 'linux-image-cloud-amd64'], { signal });
   const name = /Depends: (linux-image-\S+-cloud-amd64)$/m.exec(printed)?.[1];
-  if (!name) throw new Error('Cannot find the cloud kernel: apt knows no "linux-image-cloud-amd64", expected its package lists');
+  if (!name)
+    throw new Error('Cannot find the cloud kernel: apt knows no "linux-image-cloud-amd64", expected its package lists');
   return name;
 }
 

@@ -7,7 +7,7 @@ import { downloadPackages, unpackPackage } from './debian.ts';
 
 const packagesSchema = z.object({
   to: z.string(),
-  packages: z.array(z.object({ package: z.string(), copy: z.array(z.string()) })),
+  packages: z.array(z.object({ package: z.string(), copy: z.array(z.string()), unzip: z.boolean().default(false) })),
 });
 const filesSchema = z.object({ to: z.string(), copy: z.array(z.string()) });
 
@@ -48,10 +48,12 @@ export async function makeGuestKit(work: string, image: string, input: GuestKitI
     for (const [index, entry] of packages.entries()) {
       const unpacked = join(work, entry.package);
       await unpackPackage(debs[index] ?? '', unpacked, input.signal);
-      await copyInto(join(tree, to), unpacked, entry.copy);
+      if (entry.unzip) await unzipInto(join(tree, to), unpacked, entry.copy);
+      else await copyInto(join(tree, to), unpacked, entry.copy);
     }
   }
-  await compilePython([join(tree, list.launcher.to), join(tree, list.python.to)], input.signal);
+  const folders = [list.launcher.to, list.python.to, list.pip.to].map((to) => join(tree, to));
+  await compilePython(folders, input.signal);
   await cp(input.modules, join(tree, 'modules', input.kernelRelease), { recursive: true });
   await makeErofs(tree, image, {
     compression: 'lz4',
@@ -67,6 +69,12 @@ async function copyInto(to: string, from: string, paths: readonly string[]): Pro
   await mkdir(to, { recursive: true });
   const filter = (path: string) => !/(^|\/)__pycache__(\/|$)|\.pyc$/.test(path);
   for (const path of paths) await cp(join(from, path), join(to, basename(path)), { recursive: true, filter });
+}
+
+/** Unpacks wheels, which are zips of Debian's own making: what runs from a zip is compiled anew each time. */
+async function unzipInto(to: string, from: string, paths: readonly string[]): Promise<void> {
+  await mkdir(to, { recursive: true });
+  for (const path of paths) await run('/usr/bin/python3', ['-m', 'zipfile', '-e', join(from, path), to]);
 }
 
 /** Bytecode that is valid whatever the file times: the image has none. Another Python version compiles in memory. */

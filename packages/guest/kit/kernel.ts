@@ -1,8 +1,8 @@
 import { createWriteStream } from 'node:fs';
 import { readFile, rm, writeFile } from 'node:fs/promises';
+import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { createGunzip, createZstdDecompress } from 'node:zlib';
-import { Readable } from 'node:stream';
 import { run } from '@vmlet/host';
 
 /** Linux boot protocol: offsets into a bzImage's setup header (Documentation/arch/x86/boot.rst). */

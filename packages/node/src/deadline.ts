@@ -75,6 +75,8 @@ export function idleTimer(ms: number, onIdle: () => void): IdleTimer {
 
 /** Waits for `promise`, but rejects with the signal's reason as soon as it aborts. The promise itself goes on. */
 export async function orAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  // Whoever stops waiting never sees how the promise ends; a later rejection is not unhandled for that.
+  promise.catch(() => {});
   signal.throwIfAborted();
   const aborted = Promise.withResolvers<never>();
   const onAbort = () => aborted.reject(signal.reason);

@@ -86,6 +86,11 @@ export class Execution {
     return this.#awake?.machine.pid;
   }
 
+  /** Loopback port that leads to the program, while its machine answers. */
+  get port(): number | undefined {
+    return this.#awake?.machine.port;
+  }
+
   /**
    * Waits for a place at the machine.
    * @throws VmletError `QUEUE_FULL`, or why the machine did not start; ExecutionOver; the signal's reason

@@ -32,11 +32,7 @@ export async function proxy(exchange: Exchange, lease: Lease): Promise<void> {
   try {
     const answer = await send(exchange, lease.client, limit.signal);
     const timing = lease.phases ? ['server-timing', serverTiming(lease.phases, performance.now() - started)] : [];
-    // The program's own date, or none: an answer is not touched.
-    response.sendDate = false;
-    // `responseHeaders: 'raw'` makes undici give name, value, name, value.
-    const raw = answer.headers as unknown as string[];
-    const headers = responseHeaders(raw, ['x-request-id', exchange.requestId, ...timing]);
+    const headers = responseHeaders(rawHeaders(answer), ['x-request-id', exchange.requestId, ...timing]);
     response.writeHead(answer.statusCode, answer.statusText || undefined, headers);
     await stream(answer, response, limit.signal);
   } catch (error) {
@@ -57,6 +53,13 @@ function send(exchange: Exchange, client: Dispatcher, signal: AbortSignal): Prom
     responseHeaders: 'raw',
     signal,
   });
+}
+
+/** `responseHeaders: 'raw'` makes undici give name, value, name, value, which its types do not know. */
+function rawHeaders(answer: Dispatcher.ResponseData): string[] {
+  const headers: unknown = answer.headers;
+  if (!Array.isArray(headers)) throw new TypeError('Cannot read the headers: an object found, expected a list');
+  return headers.map(String);
 }
 
 async function stream(answer: Dispatcher.ResponseData, response: ServerResponse, signal: AbortSignal): Promise<void> {

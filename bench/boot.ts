@@ -1,0 +1,96 @@
+import { Client } from 'undici';
+import * as z from 'zod';
+import { forget, publishFile, publishProgram, zipOf } from '../tests/framework/publish.ts';
+import { type BenchNode, startBenchNode } from './node.ts';
+import { compare, type Row, rowOf } from './stats.ts';
+
+const HELLO = `
+async def app(scope, receive, send):
+    if scope["type"] == "http":
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"5")]})
+        await send({"type": "http.response.body", "body": b"hello"})
+`;
+const FASTAPI = `
+from fastapi import FastAPI
+app = FastAPI()
+
+@app.get("/")
+async def index():
+    return {"hello": "world"}
+`;
+
+/** Requests before the hot ones count: the emulator translates the program's code as it is first run. */
+const WARM_UP = 200;
+const HOT_PER_BOOT = 50;
+
+const programsSchema = z.object({ programs: z.array(z.object({ itemHash: z.string(), port: z.number().nullable() })) });
+const statusSchema = z.object({ rssMiB: z.number() });
+
+/** What a part of the bench gives. */
+export interface PartResult {
+  backend: string;
+  rows: Row[];
+  ratios: Record<string, number>;
+}
+
+/** Full boots to the first byte through the gateway, hot requests with and without it, and an idle node's memory. */
+export async function benchBoot(options: { runs: number; tell: (text: string) => void }): Promise<PartResult> {
+  await using node = await startBenchNode();
+  const { rssMiB } = await node.owner('/status', statusSchema);
+  const boots: Record<string, number[]> = { 'full-boot-python': [], 'full-boot-fastapi': [] };
+  for (let run = 0; run < options.runs; run++) {
+    boots['full-boot-python']?.push(await fullBoot(node, HELLO));
+    boots['full-boot-fastapi']?.push(await fullBoot(node, FASTAPI));
+    options.tell(`boot ${run + 1} of ${options.runs}`);
+  }
+  const { direct, gateway } = await hot(node, options.runs * HOT_PER_BOOT);
+  const rows = [
+    ...Object.entries(boots).map(([name, samples]) => rowOf(name, 'ms', samples)),
+    rowOf('hot-direct', 'ms', direct),
+    rowOf('hot-gateway', 'ms', gateway),
+    rowOf('node-rss-mb', 'MiB', [rssMiB]),
+  ];
+  const { ratio, p } = compare(gateway, direct);
+  return { backend: node.backend, rows, ratios: { 'hot-gateway/hot-direct': ratio, 'hot-gateway/hot-direct-p': p } };
+}
+
+/** Deploys a program that has never run, asks it once, and takes it away again. In milliseconds to the first byte. */
+async function fullBoot(node: BenchNode, source: string): Promise<number> {
+  const code = await publishFile(node, zipOf({ 'main.py': source }));
+  const program = await publishProgram(node, { runtime: node.runtime, code });
+  const started = performance.now();
+  const answer = await fetch(`${node.url}/vm/${program}/`);
+  const firstByteMs = performance.now() - started;
+  if (answer.status !== 200) throw new Error(`Cannot bench: ${answer.status} ${await answer.text()}`);
+  await answer.arrayBuffer();
+  await forget(node, [program]);
+  return firstByteMs;
+}
+
+/** Requests in turn over a kept connection to the guest's port and one to the gateway. */
+async function hot(node: BenchNode, count: number): Promise<{ direct: number[]; gateway: number[] }> {
+  const code = await publishFile(node, zipOf({ 'main.py': HELLO }));
+  const program = await publishProgram(node, { runtime: node.runtime, code });
+  await fetch(`${node.url}/vm/${program}/`);
+  const { programs } = await node.owner('/programs', programsSchema);
+  const port = programs.find((entry) => entry.itemHash === program)?.port;
+  await using stack = new AsyncDisposableStack();
+  const direct = stack.adopt(new Client(`http://127.0.0.1:${port}`), (client) => client.destroy());
+  const gateway = stack.adopt(new Client(node.url), (client) => client.destroy());
+  const samples: { direct: number[]; gateway: number[] } = { direct: [], gateway: [] };
+  for (let index = -WARM_UP; index < count; index++) {
+    const directMs = await timed(direct, '/');
+    const gatewayMs = await timed(gateway, `/vm/${program}/`);
+    if (index < 0) continue;
+    samples.direct.push(directMs);
+    samples.gateway.push(gatewayMs);
+  }
+  return samples;
+}
+
+async function timed(client: Client, path: string): Promise<number> {
+  const started = performance.now();
+  const answer = await client.request({ method: 'GET', path });
+  await answer.body.dump();
+  return performance.now() - started;
+}

@@ -1,0 +1,52 @@
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import fastify, { type FastifyInstance } from 'fastify';
+import type { ApiComponents } from './components.ts';
+import { registerHeaders } from './headers.ts';
+import { type ApiLimits, defaultLimits } from './limits.ts';
+import { registerMessages } from './messages.ts';
+import { registerProblems } from './problem.ts';
+import { registerStorageAddFile } from './storage-add-file.ts';
+import { registerStorageAddJson } from './storage-add-json.ts';
+import { registerStorageRaw } from './storage-raw.ts';
+import { registerVersion } from './version.ts';
+
+/** The network API without a socket: whoever owns one hands its requests over. */
+export interface Api extends AsyncDisposable {
+  /** Answers one request, whatever it is. */
+  handler(request: IncomingMessage, response: ServerResponse): void;
+  /** Refuses further requests with 503; the sockets are for their owner to close. */
+  close(): Promise<void>;
+}
+
+/** Builds the network API. `limits` default to the network's. */
+export async function createApi(
+  components: Omit<ApiComponents, 'limits'> & { limits?: Partial<ApiLimits> },
+): Promise<Api> {
+  const built: ApiComponents = { ...components, limits: { ...defaultLimits, ...components.limits } };
+  let answer: (request: IncomingMessage, response: ServerResponse) => void = () => {};
+  const app = fastify({
+    exposeHeadRoutes: false,
+    // It never listens: fastify wants one to hang its handler on.
+    serverFactory(handler) {
+      answer = handler;
+      return createServer();
+    },
+  });
+  registerRoutes(app, built);
+  await app.ready();
+  return {
+    handler: (request, response) => answer(request, response),
+    close: async () => await app.close(),
+    [Symbol.asyncDispose]: async () => await app.close(),
+  };
+}
+
+function registerRoutes(app: FastifyInstance, components: ApiComponents): void {
+  registerHeaders(app);
+  registerProblems(app, components);
+  registerVersion(app, components);
+  registerMessages(app, components);
+  registerStorageAddFile(app, components);
+  registerStorageAddJson(app, components);
+  registerStorageRaw(app, components);
+}

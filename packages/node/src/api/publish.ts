@@ -1,0 +1,40 @@
+import { deadline, orAborted } from '../deadline.ts';
+import type { Acceptance } from '../ledger/index.ts';
+import type { ApiComponents } from './components.ts';
+
+/** HTTP status of a message's state, as the network's clients read it. */
+export const HTTP_STATUS = { processed: 200, pending: 202, rejected: 422, forgotten: 410 } as const;
+
+/**
+ * Hands a message to the ledger and, with `sync`, waits while it is pending.
+ * @throws VmletError `MESSAGE_MALFORMED`, `PUBLISH_FORBIDDEN`; the signal's reason
+ */
+export async function publish(
+  message: unknown,
+  options: { components: ApiComponents; sync: boolean; signal: AbortSignal },
+): Promise<Acceptance> {
+  const { components, sync, signal } = options;
+  const { ledger, admission, limits } = components;
+  const { sender, item_hash: itemHash } = ledger.check(message).envelope;
+  admission.mayPublish(sender);
+  const settled = Promise.withResolvers<void>();
+  const unsubscribe = ledger.subscribe((event) => {
+    const hash = event.type === 'rejected' ? event.itemHash : event.message.itemHash;
+    if (hash === itemHash) settled.resolve();
+  });
+  try {
+    const acceptance = await ledger.accept(message);
+    if (acceptance.status !== 'pending' || !sync) return acceptance;
+    using limit = deadline(limits.syncMs, signal);
+    try {
+      await orAborted(settled.promise, limit.signal);
+    } catch (error) {
+      if (!limit.expired) throw error;
+      return acceptance;
+    }
+    // The same message again is the question what became of it.
+    return await ledger.accept(message);
+  } finally {
+    unsubscribe();
+  }
+}

@@ -1,0 +1,128 @@
+import { once } from 'node:events';
+import { mkdtempDisposable, readdir } from 'node:fs/promises';
+import { createServer, type IncomingHttpHeaders, request } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type Allowed, createAdmission } from '../admission/index.ts';
+import { type ContentStore, openFileStore } from '../content/index.ts';
+import { type Ledger, openLedger } from '../ledger/index.ts';
+import { type Author, makeAuthor } from '../ledger/testing.ts';
+import { openDatabase } from '../store/index.ts';
+import { createApi } from './api.ts';
+import type { ApiLimits } from './limits.ts';
+
+/** An answer of the API, read to its end. */
+export interface Answer {
+  status: number;
+  headers: IncomingHttpHeaders;
+  body: Buffer;
+  // Tests compare it with what they expect, whatever it is.
+  json: unknown;
+}
+
+/** What a test sends. */
+export interface Call {
+  headers?: Record<string, string | number>;
+  body?: string | Buffer | object;
+}
+
+/** A whole API on a Unix socket, with a store, a ledger and an operator. */
+export interface ApiFixture extends AsyncDisposable {
+  readonly socketPath: string;
+  readonly operator: Author;
+  readonly content: ContentStore;
+  readonly ledger: Ledger;
+  /** What was reported as a failure of the node. */
+  readonly failures: string[];
+  call(method: string, path: string, call?: Call): Promise<Answer>;
+  /** Every file of the content store, whole or not. */
+  files(): Promise<string[]>;
+}
+
+/** Starts one. */
+export async function startApi(options: { allow?: Allowed; limits?: Partial<ApiLimits> } = {}): Promise<ApiFixture> {
+  await using stack = new AsyncDisposableStack();
+  const dir = stack.adopt(await mkdtempDisposable(join(tmpdir(), 'vmlet-api-')), (one) => one.remove());
+  const operator = makeAuthor();
+  const failures: string[] = [];
+  const content = await openFileStore(join(dir.path, 'content'));
+  const database = stack.adopt(openDatabase(join(dir.path, 'node.db')), (one) => {
+    one.close();
+  });
+  const onListenerError = (error: unknown) => failures.push(String(error));
+  const ledger = stack.use(await openLedger({ database, content, onListenerError }));
+  const admission = createAdmission({ operatorAddress: operator.signer.address, allow: options.allow ?? 'own' });
+  const onFailure = ({ error }: { error: Error }) => failures.push(error.message);
+  const limits = options.limits ?? {};
+  const api = stack.use(await createApi({ content, ledger, admission, version: '1.2.3', limits, onFailure }));
+  const socketPath = join(dir.path, 'api.sock');
+  const server = createServer(api.handler).listen(socketPath);
+  await once(server, 'listening');
+  stack.defer(async () => {
+    server.closeAllConnections();
+    await new Promise((resolve) => server.close(resolve));
+  });
+  const held = stack.move();
+  return {
+    socketPath,
+    operator,
+    content,
+    ledger,
+    failures,
+    call: (method, path, call = {}) => send(socketPath, { method, path, call }),
+    files: () => filesIn(join(dir.path, 'content')),
+    [Symbol.asyncDispose]: () => held.disposeAsync(),
+  };
+}
+
+async function filesIn(dir: string): Promise<string[]> {
+  const entries = await readdir(dir, { recursive: true, withFileTypes: true });
+  return entries.filter((entry) => entry.isFile()).map((entry) => entry.name);
+}
+
+async function send(socketPath: string, { method, path, call }: { method: string; path: string; call: Call }) {
+  const { headers = {}, body } = call;
+  const isJson = typeof body === 'object' && !Buffer.isBuffer(body);
+  const outgoing = request({
+    socketPath,
+    method,
+    path,
+    headers: isJson ? { 'content-type': 'application/json', ...headers } : headers,
+  });
+  // A refused body may still be on its way when the test is over.
+  outgoing.on('error', () => {}).end(isJson ? JSON.stringify(body) : body);
+  const [response] = await once(outgoing, 'response');
+  const bytes = Buffer.concat(await Array.fromAsync<Buffer>(response));
+  return { status: response.statusCode, headers: response.headers, body: bytes, json: parsed(bytes) };
+}
+
+function parsed(bytes: Buffer): unknown {
+  try {
+    return JSON.parse(bytes.toString());
+  } catch {
+    return undefined;
+  }
+}
+
+/** A part of a multipart body, as a client writes it. */
+export interface Part {
+  name: string;
+  /** Anything beside the name: `; filename="blob"`. */
+  disposition?: string;
+  type?: string;
+  bytes: string | Buffer;
+}
+
+/** A multipart body in the form the network's client sends. */
+export function multipart(...parts: Part[]): Required<Pick<Call, 'headers'>> & { body: Buffer } {
+  const boundary = '----axios-1.7.4-boundary-mkq7xv';
+  const chunks: (string | Buffer)[] = [];
+  for (const { name, disposition = '', type, bytes } of parts) {
+    chunks.push(`--${boundary}\r\nContent-Disposition: form-data; name="${name}"${disposition}\r\n`);
+    if (type !== undefined) chunks.push(`Content-Type: ${type}\r\n`);
+    chunks.push('\r\n', bytes, '\r\n');
+  }
+  chunks.push(`--${boundary}--\r\n`);
+  const body = Buffer.concat(chunks.map((chunk) => Buffer.from(chunk)));
+  return { headers: { 'content-type': `multipart/form-data; boundary=${boundary}` }, body };
+}

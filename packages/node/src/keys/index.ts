@@ -1,0 +1,2 @@
+/** The owner's key on disk. */
+export { loadOrCreateKey, type OwnerKey } from './owner-key.ts';

@@ -1,0 +1,119 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempDisposable, readdir, readFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { openFileStore } from '../../content/index.ts';
+import { openDatabase } from '../../store/index.ts';
+import { ledgerCompliance } from '../compliance.ts';
+import { bytesOf, fileHashOf, makeAuthor } from '../testing.ts';
+import { openLedger } from './ledger.ts';
+
+const makeDir = () => mkdtempDisposable(join(tmpdir(), 'vmlet-test-'));
+const onListenerError = () => {};
+
+async function open(dir: string, options: { rejectedKept?: number } = {}) {
+  const stack = new AsyncDisposableStack();
+  const content = await openFileStore(join(dir, 'content'));
+  const database = stack.adopt(openDatabase(join(dir, 'node.db')), (one) => {
+    one.close();
+  });
+  const ledger = stack.use(await openLedger({ database, content, onListenerError, ...options }));
+  return { ledger, content, database, [Symbol.asyncDispose]: () => stack.disposeAsync() };
+}
+
+ledgerCompliance('SQLite', async () => {
+  const stack = new AsyncDisposableStack();
+  const dir = stack.adopt(await makeDir(), (one) => one.remove());
+  let current = await open(dir.path);
+  stack.defer(() => current[Symbol.asyncDispose]());
+  return {
+    ledger: current.ledger,
+    content: current.content,
+    async reopen() {
+      await current[Symbol.asyncDispose]();
+      current = await open(dir.path);
+      return current.ledger;
+    },
+    [Symbol.asyncDispose]: () => stack.disposeAsync(),
+  };
+});
+
+describe('openLedger', () => {
+  test('accept: keeps only so many rejected messages, for anyone can send those', async () => {
+    await using dir = await makeDir();
+    await using fixture = await open(dir.path, { rejectedKept: 2 });
+    const { ledger } = fixture;
+    const author = makeAuthor();
+    const hashes: string[] = [];
+    for (const body of ['a', 'b', 'c', 'd']) {
+      const post = { ...(await author.post(body)), signature: '0x00' };
+      expect((await ledger.accept(post)).status).toBe('rejected');
+      hashes.push(post.item_hash);
+    }
+    expect(hashes.map((hash) => ledger.get(hash)?.status)).toEqual([undefined, undefined, 'rejected', 'rejected']);
+  });
+
+  test('accept: settles a STORE whose file comes between the look at the disk and the record', async () => {
+    await using dir = await makeDir();
+    await using fixture = await open(dir.path);
+    const { ledger, content } = fixture;
+    const sizeOf = content.sizeOf.bind(content);
+    content.sizeOf = async (fileHash) => {
+      const before = await sizeOf(fileHash);
+      content.sizeOf = sizeOf;
+      await content.put(bytesOf('file'), { maxBytes: 9 });
+      return before;
+    };
+    const store = await makeAuthor().store(fileHashOf('file'));
+    expect((await ledger.accept(store)).status).toBe('processed');
+  });
+
+  test('accept: has committed before it answers, when kill -9 follows the answer', async () => {
+    await using dir = await makeDir();
+    const post = await makeAuthor().post('survives');
+    const source = join(import.meta.dirname, '..', '..');
+    const script = `
+      import { openFileStore } from ${JSON.stringify(join(source, 'content/index.ts'))};
+      import { openDatabase } from ${JSON.stringify(join(source, 'store/index.ts'))};
+      import { openLedger } from ${JSON.stringify(join(source, 'ledger/index.ts'))};
+      const content = await openFileStore(${JSON.stringify(join(dir.path, 'content'))});
+      const database = openDatabase(${JSON.stringify(join(dir.path, 'node.db'))});
+      const ledger = await openLedger({ database, content, onListenerError: () => {} });
+      await ledger.accept(${JSON.stringify(post)});
+      process.kill(process.pid, 'SIGKILL');`;
+    const node = spawn(process.execPath, ['--input-type=module', '-e', script], { stdio: 'inherit' });
+    expect(await once(node, 'exit')).toEqual([null, 'SIGKILL']);
+    await using fixture = await open(dir.path);
+    expect(fixture.ledger.get(post.item_hash)?.status).toBe('processed');
+  });
+
+  test('accept: takes the real messages of the reference network', async () => {
+    await using dir = await makeDir();
+    await using fixture = await open(dir.path);
+    const vectors = join(import.meta.dirname, '../../../../messages/vectors/reference');
+    const answers: Record<string, unknown> = {};
+    for (const name of (await readdir(vectors)).filter((one) => one.endsWith('.json'))) {
+      const {
+        content: _c,
+        confirmed: _d,
+        confirmations: _e,
+        ...row
+      } = JSON.parse(await readFile(join(vectors, name), 'utf8'));
+      const signature = typeof row.signature === 'string' ? row.signature : JSON.stringify(row.signature);
+      const { status, reason } = await fixture.ledger.accept({ ...row, signature });
+      answers[name.slice(0, -5)] = reason === undefined ? status : [status, reason.code];
+    }
+    expect(answers).toEqual({
+      aggregate: ['pending', 3],
+      amend: 'processed',
+      forget: ['pending', 501],
+      'instance-gpu-payg': 'processed',
+      post: 'processed',
+      'post-sol': 'processed',
+      program: ['pending', 301],
+      'store-ipfs': ['pending', 4],
+    });
+  });
+});

@@ -1,0 +1,83 @@
+import Database from 'better-sqlite3';
+import { VmletError } from '../errors.ts';
+import { type Migration, nodeMigrations } from './migrations.ts';
+import { storageError } from './storage-error.ts';
+
+/** An open SQLite database. Its owner closes it. */
+export type SqliteDatabase = Database.Database;
+
+/** "vmlt" in ASCII: tells our files from any other SQLite database. */
+const APPLICATION_ID = 0x76_6d_6c_74;
+
+const BUSY_TIMEOUT_MS = 5000;
+
+/**
+ * Opens a database and brings it to the newest version. A committed transaction survives kill -9 and a power cut.
+ *
+ * @throws VmletError `FORMAT_NEWER` if a newer vmlet migrated it, `FORMAT_UNREADABLE` if it is not a database of
+ *   vmlet's, `STORAGE_FULL`, `STORAGE_FAILED`
+ */
+export function openDatabase(
+  path: string,
+  { migrations = nodeMigrations }: { migrations?: readonly Migration[] } = {},
+): SqliteDatabase {
+  let database: SqliteDatabase | undefined;
+  try {
+    database = new Database(path, { timeout: BUSY_TIMEOUT_MS });
+    // First, and before anything is written to a file that may not be ours.
+    refuseUnknown(database, { path, known: migrations.length });
+    database.pragma('journal_mode = WAL');
+    database.pragma('synchronous = FULL');
+    database.pragma('foreign_keys = ON');
+    database.pragma(`application_id = ${APPLICATION_ID}`);
+    migrate(database, migrations);
+    return database;
+  } catch (error) {
+    database?.close();
+    const known = storageError(error, path);
+    if (known instanceof VmletError) throw known;
+    const cause = error instanceof Error ? error.message : String(error);
+    throw new VmletError('FORMAT_UNREADABLE', { operands: { path, cause }, cause: error });
+  }
+}
+
+/**
+ * Runs `change` in one transaction and commits it to disk, or undoes all of it. `change` MUST NOT wait for anything.
+ * @throws VmletError `STORAGE_FULL`, `STORAGE_FAILED`; whatever `change` throws
+ */
+export function transact<T>(database: SqliteDatabase, change: () => T): T {
+  try {
+    return database.transaction(change).immediate();
+  } catch (error) {
+    throw storageError(error, database.name);
+  }
+}
+
+function versionOf(database: SqliteDatabase): number {
+  return Number(database.pragma('user_version', { simple: true }));
+}
+
+function refuseUnknown(database: SqliteDatabase, expected: { path: string; known: number }): void {
+  const { path, known } = expected;
+  const applicationId = Number(database.pragma('application_id', { simple: true }));
+  const hasTables = database.prepare('SELECT 1 FROM sqlite_schema LIMIT 1').get() !== undefined;
+  if (applicationId !== APPLICATION_ID && (applicationId !== 0 || hasTables)) {
+    throw new VmletError('FORMAT_UNREADABLE', { operands: { path, cause: 'a database of another program' } });
+  }
+  const found = versionOf(database);
+  if (found > known) throw new VmletError('FORMAT_NEWER', { operands: { path, found, known } });
+}
+
+function migrate(database: SqliteDatabase, migrations: readonly Migration[]): void {
+  for (const [index, { version, up }] of migrations.entries()) {
+    if (version !== index + 1)
+      throw new Error(`Cannot migrate: version ${version} stands at ${index + 1}, expected order`);
+    if (versionOf(database) >= version) continue;
+    transact(database, () => {
+      // Again inside: another process may have come first.
+      if (versionOf(database) >= version) return;
+      database.exec(up);
+      database.pragma(`user_version = ${version}`);
+    });
+  }
+}

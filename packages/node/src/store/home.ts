@@ -1,0 +1,91 @@
+import { randomBytes } from 'node:crypto';
+import { readdir } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import * as z from 'zod';
+import { VmletError } from '../errors.ts';
+import { takeLock } from './lock.ts';
+import { readMarker, writeMarker } from './marker.ts';
+import { makePrivateDir } from './private-dir.ts';
+import { errnoOf, storageError } from './storage-error.ts';
+import { TEMPORARY_SUFFIX } from './write-file.ts';
+
+/** The newest layout of a home that this vmlet knows. */
+export const HOME_FORMAT = 1;
+
+const MARKER = 'home.json';
+const LOCK = 'lock.db';
+
+const homeSchema = z.object({ format: z.literal(HOME_FORMAT), id: z.string().regex(/^[0-9a-f]{8}$/) });
+
+/** Where things are in a home. Folders other than the home itself are made by the part that uses them. */
+export interface HomePaths {
+  /** The SQLite database of the node. */
+  readonly database: string;
+  /** Files by hash. */
+  readonly content: string;
+  /** Code images. */
+  readonly code: string;
+  /** Logs by item_hash. */
+  readonly logs: string;
+  /** The socket of the owner's commands, 0600. */
+  readonly ownerSocket: string;
+  /** What a running node says of itself. */
+  readonly nodeFile: string;
+}
+
+/** An open home. It stays locked until it is disposed of, or the process dies. */
+export interface Home extends Disposable {
+  readonly dir: string;
+  /** 8 hex digits, drawn once; names this home's processes and network slots. */
+  readonly id: string;
+  readonly paths: HomePaths;
+}
+
+/**
+ * Opens the home of a node, making it if the folder is empty or absent, and locks it.
+ *
+ * @throws VmletError `HOME_FOREIGN`, `HOME_LOCKED`, `FORMAT_NEWER`, `FORMAT_UNREADABLE`, `STORAGE_FULL`,
+ *   `STORAGE_FAILED`
+ */
+export async function openHome(path: string): Promise<Home> {
+  const dir = resolve(path);
+  await refuseForeign(dir);
+  await makePrivateDir(dir);
+  using stack = new DisposableStack();
+  stack.use(takeLock(join(dir, LOCK), { dir }));
+  const { id } = await readOrCreate(join(dir, MARKER));
+  const held = stack.move();
+  return { dir, id, paths: pathsOf(dir), [Symbol.dispose]: () => held.dispose() };
+}
+
+/** Where things are in the home at `dir`, without opening it: for the CLI, which only talks to the node. */
+export function pathsOf(dir: string): HomePaths {
+  return {
+    database: join(dir, 'node.db'),
+    content: join(dir, 'content'),
+    code: join(dir, 'code'),
+    logs: join(dir, 'logs'),
+    ownerSocket: join(dir, 'owner.sock'),
+    nodeFile: join(dir, 'node.json'),
+  };
+}
+
+/** Guards against `--home ~`: what a vmlet killed on its very first start leaves is not foreign. */
+async function refuseForeign(dir: string): Promise<void> {
+  const names = await readdir(dir).catch((error: unknown): string[] => {
+    if (errnoOf(error) === 'ENOENT') return [];
+    throw storageError(error, dir);
+  });
+  if (names.includes(MARKER)) return;
+  const foreign = names.some((name) => !name.startsWith(LOCK) && !name.endsWith(TEMPORARY_SUFFIX));
+  if (foreign) throw new VmletError('HOME_FOREIGN', { operands: { dir } });
+}
+
+async function readOrCreate(path: string): Promise<z.output<typeof homeSchema>> {
+  const options = { schema: homeSchema, known: HOME_FORMAT };
+  const found = await readMarker(path, options);
+  if (found !== undefined) return found;
+  const marker = { format: HOME_FORMAT, id: randomBytes(4).toString('hex') };
+  await writeMarker(path, marker);
+  return homeSchema.parse(marker);
+}
