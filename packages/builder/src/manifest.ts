@@ -11,7 +11,10 @@ export const manifestSchema = z.object({
   version: z.string().max(32),
   description: z.string().max(256),
   os: z.string().max(128),
-  interpreters: z.record(z.string().max(32), z.object({ path: z.string().startsWith('/'), version: z.string().max(64) })),
+  interpreters: z.record(
+    z.string().max(32),
+    z.object({ path: z.string().startsWith('/'), version: z.string().max(64) }),
+  ),
   filesystem: z.enum(['erofs', 'squashfs', 'ext4']),
   init: z.literal('kit'),
   sizeBytes: z.int().nonnegative(),

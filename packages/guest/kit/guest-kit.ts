@@ -7,7 +7,9 @@ import { downloadPackages, unpackPackage } from './debian.ts';
 
 const packagesSchema = z.object({
   to: z.string(),
-  packages: z.array(z.object({ package: z.string(), copy: z.array(z.string()), unzip: z.boolean().default(false) })),
+  packages: z.array(z.object({ package: z.string(), copy: z.array(z.string()) })),
+  /** What is copied are wheels, and what is in them is wanted. */
+  unzip: z.boolean().default(false),
 });
 const filesSchema = z.object({ to: z.string(), copy: z.array(z.string()) });
 
@@ -40,7 +42,7 @@ export async function makeGuestKit(work: string, image: string, input: GuestKitI
   const list = kitListSchema.parse(JSON.parse(await readFile(join(input.launcher, 'kit.json'), 'utf8')));
   const tree = join(work, 'tree');
   for (const { to, copy } of [list.launcher, list.programs]) await copyInto(join(tree, to), input.launcher, copy);
-  for (const { to, packages } of [list.python, list.pip]) {
+  for (const { to, packages, unzip } of [list.python, list.pip]) {
     const debs = await downloadPackages(
       packages.map((entry) => entry.package),
       input,
@@ -48,7 +50,7 @@ export async function makeGuestKit(work: string, image: string, input: GuestKitI
     for (const [index, entry] of packages.entries()) {
       const unpacked = join(work, entry.package);
       await unpackPackage(debs[index] ?? '', unpacked, input.signal);
-      if (entry.unzip) await unzipInto(join(tree, to), unpacked, entry.copy);
+      if (unzip) await unzipInto(join(tree, to), unpacked, entry.copy);
       else await copyInto(join(tree, to), unpacked, entry.copy);
     }
   }

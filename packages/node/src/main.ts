@@ -25,6 +25,9 @@ export type { NodeOptions } from './node-options.ts';
 export { pathsOf } from './store/index.ts';
 export { VERSION } from './version.ts';
 
+/** What requests under way get when the node is told to stop, in milliseconds: less than service managers wait. */
+const DRAIN_MS = 30_000;
+
 /** A node that takes requests. Disposing of it answers those under way, stops all machines and frees its home. */
 export interface RunningNode extends AsyncDisposable {
   /** Of the API; programs are below `/vm/` there and on hosts of their own. */
@@ -92,7 +95,12 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   const programDomain = options.programDomain ?? 'vm.localhost';
   const gateway = stack.use(
     new Gateway(
-      { programDomain, apiHosts: options.apiHosts ?? [], trustForwarded: options.trustForwarded ?? false },
+      {
+        programDomain,
+        apiHosts: options.apiHosts ?? [],
+        trustForwarded: options.trustForwarded ?? false,
+        drainMs: DRAIN_MS,
+      },
       { executions, findProgram: programs.find, api: api.handler, log },
     ),
   );

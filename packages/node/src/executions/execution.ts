@@ -130,7 +130,8 @@ export class Execution {
     try {
       this.#awake = await this.#components.wake(this.#stop.signal);
       // Stopped in the moment it came up: nobody else will end this machine.
-      if (this.#stop.signal.aborted) this.#awake.machine.kill();
+      if (this.#stop.signal.aborted)
+        this.#awake.machine.kill(new VmletError('MACHINE_HALTED', { operands: { machine: this.#awake.machine.id } }));
       this.#move('running', 'wake');
       this.#components.log.platform(started(this.#awake));
       this.#settle();

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { deadline, orAborted } from '../deadline.ts';
 import { asVmletError, VmletError } from '../errors.ts';
 import type { Executions, Runnable } from '../executions/index.ts';
 import type { Logger } from '../telemetry/index.ts';
@@ -15,6 +16,8 @@ const REQUEST_ID = /^[\w.-]{1,64}$/;
 export interface GatewayConfig extends RouteConfig {
   /** Believe the forwarding headers of a proxy in front of the node. */
   trustForwarded: boolean;
+  /** How long requests under way may take when the gateway is to close, in milliseconds. */
+  drainMs: number;
 }
 
 /** A program that may be run, and how long one request to it may take. */
@@ -37,6 +40,7 @@ export class Gateway implements AsyncDisposable {
   readonly #server: Server;
   readonly #components: GatewayComponents;
   readonly #config: GatewayConfig;
+  readonly #underWay = new Set<ServerResponse>();
 
   constructor(config: GatewayConfig, components: GatewayComponents) {
     this.#config = config;
@@ -60,20 +64,21 @@ export class Gateway implements AsyncDisposable {
     return this.#server.address() as AddressInfo;
   }
 
-  /** Takes no new connection, and returns when the requests under way are answered. */
+  /** Takes no new connection, and returns when the requests under way are answered, or cut after `drainMs`. */
   async [Symbol.asyncDispose](): Promise<void> {
     if (!this.#server.listening) return;
+    using limit = deadline(this.#config.drainMs);
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
+    // A kept connection would hold the server open after its last answer.
+    for (const response of this.#underWay) response.shouldKeepAlive = false;
     this.#server.closeIdleConnections();
+    await orAborted(closed, limit.signal).catch(() => this.#server.closeAllConnections());
     await closed;
   }
 
-  /** Cuts every connection. */
-  closeAllConnections(): void {
-    this.#server.closeAllConnections();
-  }
-
   #dispatch(request: IncomingMessage, response: ServerResponse): void {
+    this.#underWay.add(response);
+    response.once('close', () => this.#leave(response));
     const { headers, url = '/' } = request;
     const to = route(
       { host: headers.host, url, secFetchMode: single(headers['sec-fetch-mode']), accept: headers.accept },
@@ -81,6 +86,12 @@ export class Gateway implements AsyncDisposable {
     );
     if (to.kind === 'api') this.#components.api(request, response);
     else void this.#answer(to, request, response);
+  }
+
+  /** An answer that had begun when the server was told to close has kept its connection. */
+  #leave(response: ServerResponse): void {
+    this.#underWay.delete(response);
+    if (!this.#server.listening) this.#server.closeIdleConnections();
   }
 
   async #answer(to: Exclude<Route, { kind: 'api' }>, request: IncomingMessage, response: ServerResponse) {

@@ -7,7 +7,7 @@ import { Machine, type MachineEvents } from './machine.ts';
 import { forwardedPort, userNetworkAddresses } from './network/user.ts';
 import { qemuArguments } from './qemu/command-line.ts';
 import { launchQemu, type QemuProcess } from './qemu/launch.ts';
-import { QmpClient } from './qmp/client.ts';
+import { QmpClient, QmpError } from './qmp/client.ts';
 
 /** Entropy that a machine is given at its start, in bytes: what the kernel's generator is keyed with, twice. */
 const ENTROPY_BYTES = 64;
@@ -107,11 +107,9 @@ interface Failure {
 }
 
 function bootFailure(error: unknown, failure: Failure): unknown {
-  if (!failure.limit.expired) {
-    // QMP's socket closes a moment before the process is reaped; the process's own end is the better reason.
-    return failure.limit.signal.aborted || failure.reason.code === 'MACHINE_HALTED' ? error : failure.reason;
-  }
-  return timeout('MACHINE_BOOT_TIMEOUT', failure);
+  if (failure.limit.expired) return timeout('MACHINE_BOOT_TIMEOUT', failure);
+  // QMP's socket closes a moment before the process is reaped; how that ended says more.
+  return error instanceof QmpError && !failure.limit.signal.aborted ? failure.reason : error;
 }
 
 /** A timeout that lists the steps done and names the one it hung on. */

@@ -94,10 +94,13 @@ export class Machine {
     this.#channel.send({ type: 'halt', graceMs });
   }
 
-  /** Ends the machine's process at once. The first reason given is the one that `ended` tells. */
+  /**
+   * Ends the machine's process at once. The first reason given is the one that `ended` tells; without one it tells
+   * how the process ended, which is its own exit if that came first.
+   */
   kill(reason?: VmletError): void {
-    this.#endReason ??= reason ?? new VmletError('MACHINE_HALTED', { operands: { machine: this.id } });
-    this.#rejectWaiting(this.#endReason);
+    this.#endReason ??= reason;
+    if (this.#endReason) this.#rejectWaiting(this.#endReason);
     this.#process.kill();
   }
 

@@ -1,0 +1,70 @@
+import { request } from 'node:http';
+import { buffer } from 'node:stream/consumers';
+import { unzipSync, zipSync } from 'fflate';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { startTestNode, type TestNode } from '../framework/node.ts';
+
+let node: TestNode;
+beforeAll(async () => {
+  node = await startTestNode();
+});
+afterAll(async () => node[Symbol.asyncDispose]());
+
+const bytes = (text: string) => new TextEncoder().encode(text);
+
+/** The smallest wheel that pip takes. */
+function wheel(): Uint8Array {
+  return zipSync({
+    'tiny/__init__.py': bytes('ANSWER = 42\n'),
+    'tiny-1.0.dist-info/METADATA': bytes('Metadata-Version: 2.1\nName: tiny\nVersion: 1.0\n'),
+    'tiny-1.0.dist-info/WHEEL': bytes(
+      'Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n',
+    ),
+    'tiny-1.0.dist-info/RECORD': bytes('tiny/__init__.py,,\ntiny-1.0.dist-info/METADATA,,\n'),
+  });
+}
+
+function install(archive: Uint8Array): Promise<{ status: number; body: Buffer }> {
+  const { promise, resolve, reject } = Promise.withResolvers<{ status: number; body: Buffer }>();
+  const options = {
+    socketPath: node.node.ownerSocket,
+    method: 'POST',
+    path: `/install?runtime=${node.runtime}`,
+    headers: { 'content-type': 'application/zip' },
+  };
+  request(options, async (answer) => resolve({ status: answer.statusCode ?? 0, body: await buffer(answer) }))
+    .on('error', reject)
+    .end(archive);
+  return promise;
+}
+
+test('install: requirements are installed by the runtime’s own Python, and a program imports them', async () => {
+  const name = 'tiny-1.0-py3-none-any.whl';
+  const answer = await install(zipSync({ 'requirements.txt': bytes(`./${name}\n`), [name]: wheel() }));
+  expect(answer.status, answer.body.toString()).toBe(200);
+  const installed = unzipSync(answer.body);
+  expect(Object.keys(installed)).toContain('tiny/__init__.py');
+  expect(Object.keys(installed).some((path) => path.endsWith('.cpython-311.pyc'))).toBe(true);
+
+  const files = Object.entries(installed).filter(([path]) => path.endsWith('.py'));
+  const program = await node.deploy({
+    'main.py': `
+import tiny
+async def app(scope, receive, send):
+    if scope["type"] == "http":
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": str(tiny.ANSWER).encode()})
+`,
+    ...Object.fromEntries(
+      files.map(([path, data]) => [`.vmlet/site-packages/${path}`, new TextDecoder().decode(data)]),
+    ),
+  });
+  expect(await (await node.ask(program)).text()).toBe('42');
+});
+
+test('install: what pip says of a failure reaches the owner', async () => {
+  const answer = await install(zipSync({ 'requirements.txt': bytes('./absent-1.0-py3-none-any.whl\n') }));
+  expect(answer.status).toBe(422);
+  expect(JSON.parse(answer.body.toString())).toMatchObject({ code: 'INSTALL_FAILED', phase: 'code' });
+  expect(JSON.parse(answer.body.toString()).detail).toContain('absent-1.0');
+});
