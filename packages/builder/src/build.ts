@@ -1,16 +1,16 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { chmod, mkdir, mkdtemp, readFile, rename, rm, stat } from 'node:fs/promises';
+import { chmod, readFile, rename, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
-import { readJsonIfExists, run, TEMPORARY_PREFIX, writeFileAtomic } from '@vmlet/host';
+import { makeWorkFolder, readRecord, run, writeFileAtomic } from '@vmlet/host';
 import { makeErofs } from './filesystems/erofs.ts';
 import { type Manifest, manifestSchema } from './manifest.ts';
 import { type Recipe, RecipeError, readRecipe } from './recipe.ts';
 import { bootstrap } from './stages/bootstrap.ts';
 
 /** Raised when the way an image is made changes: a cached image of an older builder is not reused. */
-const BUILDER_VERSION = 1;
+const BUILDER_VERSION = 2;
 
 /** A runtime image on disk, in the cache, named by its bytes. */
 export interface BuiltRuntime {
@@ -43,20 +43,15 @@ export async function ensureRuntime(folder: string, options: BuildOptions): Prom
   const known = await findBuilt(runtimes, recordPath);
   if (known) return known;
 
-  await mkdir(runtimes, { recursive: true });
-  const work = await mkdtemp(join(runtimes, `${TEMPORARY_PREFIX}${recipe.name}-`));
-  try {
-    const built = await build(recipe, work, options);
-    await rename(built.imagePath, imagePathOf(runtimes, built.manifest));
-    await writeFileAtomic(recordPath, `${JSON.stringify(built.manifest, null, 2)}\n`);
-    return { manifest: built.manifest, imagePath: imagePathOf(runtimes, built.manifest) };
-  } finally {
-    await rm(work, { recursive: true, force: true });
-  }
+  await using work = await makeWorkFolder(runtimes, recipe.name);
+  const built = await build(recipe, work.path, options);
+  await rename(built.imagePath, imagePathOf(runtimes, built.manifest));
+  await writeFileAtomic(recordPath, `${JSON.stringify(built.manifest, null, 2)}\n`);
+  return { manifest: built.manifest, imagePath: imagePathOf(runtimes, built.manifest) };
 }
 
 async function findBuilt(runtimes: string, recordPath: string): Promise<BuiltRuntime | undefined> {
-  const record = manifestSchema.safeParse(await readJsonIfExists(recordPath));
+  const record = manifestSchema.safeParse(await readRecord(recordPath));
   if (!record.success) return undefined;
   const imagePath = imagePathOf(runtimes, record.data);
   const found = await stat(imagePath).catch(() => undefined);
@@ -69,7 +64,6 @@ async function build(recipe: Recipe, work: string, options: BuildOptions): Promi
   options.onProgress?.('Installing Debian packages', `${recipe.suite}, ${recipe.packages.length} wanted`);
   await bootstrap(recipe, {
     target: root,
-    epoch: Math.floor(Date.now() / 1000),
     onLine: (line) => options.onProgress?.('Installing Debian packages', line),
     signal: options.signal,
   });

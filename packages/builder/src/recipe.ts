@@ -39,7 +39,10 @@ export class RecipeError extends Error {
  * @throws RecipeError with `file:line: ` in front of each fault found
  */
 export async function readRecipe(path: string): Promise<Recipe> {
-  return parseRecipe(await readFile(path, 'utf8'), path);
+  const text = await readFile(path, 'utf8').catch((cause: unknown) => {
+    throw new RecipeError(`${path}:1: ${wordsOf(cause)}`, { cause });
+  });
+  return parseRecipe(text, path);
 }
 
 /** Checks a recipe's text. `path` is only named in errors. */
@@ -50,13 +53,28 @@ export function parseRecipe(text: string, path: string): Recipe {
   if (yamlFault) {
     throw new RecipeError(`${path}:${lines.linePos(yamlFault.pos[0]).line}: ${yamlFault.message.split('\n')[0]}`);
   }
-  const parsed = recipeSchema.safeParse(document.toJS());
+  const parsed = recipeSchema.safeParse(valueOf(document, path));
   if (parsed.success) return parsed.data;
   const faults = parsed.error.issues.map((issue) => {
     const at = issue.path.length > 0 ? `"${issue.path.join('.')}": ` : '';
-    return `${path}:${lineOf(document, issue.path, lines)}: ${at}${issue.message}`;
+    // A key that is not known has no path of its own, but a line.
+    const key = issue.code === 'unrecognized_keys' ? issue.keys.slice(0, 1) : [];
+    return `${path}:${lineOf(document, [...issue.path, ...key], lines)}: ${at}${issue.message}`;
   });
   throw new RecipeError(faults.join('\n'));
+}
+
+/** @throws RecipeError for aliases that go too far */
+function valueOf(document: ReturnType<typeof parseDocument>, path: string): unknown {
+  try {
+    return document.toJS();
+  } catch (cause) {
+    throw new RecipeError(`${path}:1: ${wordsOf(cause)}`, { cause });
+  }
+}
+
+function wordsOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }
 
 /** The line of the deepest node on `path` that exists; a missing key is reported at its parent. */

@@ -1,7 +1,9 @@
 import { access, constants, readFile, statfs } from 'node:fs/promises';
 import { freemem, totalmem } from 'node:os';
 import { delimiter, join } from 'node:path';
-import type { Probe as AcceleratorProbe } from './machines/index.ts';
+import { ensureBootKit } from '@vmlet/guest';
+import { type Probe as AcceleratorProbe, probeAccelerator } from './machines/index.ts';
+import { openCache } from './store/index.ts';
 import { type Check, examine, type Finding, type Probe } from './telemetry/index.ts';
 
 const MIB = 1024 * 1024;
@@ -24,6 +26,16 @@ export interface DiagnoseOptions {
   home: string;
   /** Boots a machine, or gives what an earlier boot has shown. */
   probe: () => Promise<AcceleratorProbe>;
+}
+
+/** As {@link diagnose}, for a host on which no node runs: makes the boot kit and boots a machine if nobody has yet. */
+export function diagnoseHost(options: { home: string; cache: string; signal?: AbortSignal }): Promise<Check[]> {
+  const { home, cache, signal = new AbortController().signal } = options;
+  const probe = async () => {
+    await openCache(cache);
+    return probeAccelerator(await ensureBootKit({ cache, signal }), { cache, namePrefix: 'vmlet-doctor-', signal });
+  };
+  return diagnose({ home, probe });
 }
 
 /** Looks at everything that a node needs of its host; what `vmlet doctor` prints. */

@@ -1,7 +1,7 @@
 import { rm } from 'node:fs/promises';
 import { ensureBootKit } from '@vmlet/guest';
 import { createAdmission } from './admission/index.ts';
-import { createApi } from './api/index.ts';
+import { type Api, createApi } from './api/index.ts';
 import { openFileStore } from './content/index.ts';
 import { diagnose } from './diagnose.ts';
 import { Executions, ProgramLogs } from './executions/index.ts';
@@ -11,15 +11,15 @@ import { loadOrCreateKey } from './keys/index.ts';
 import { openLedger } from './ledger/index.ts';
 import { type Accelerator, type Backend, probeAccelerator, sweepMachines } from './machines/index.ts';
 import { executionsConfig, type NodeOptions } from './node-options.ts';
-import { serveOwner } from './owner/index.ts';
+import { type NodeStatus, serveOwner } from './owner/index.ts';
 import { createPrograms } from './programs.ts';
 import { CodeImages } from './runtimes/index.ts';
 import { openCache, openDatabase, openHome, writeFileAtomic } from './store/index.ts';
-import { createLogger } from './telemetry/index.ts';
+import { createLogger, type Logger } from './telemetry/index.ts';
 import { VERSION } from './version.ts';
 
-export { type DiagnoseOptions, diagnose } from './diagnose.ts';
-export { type Problem, toProblem, VmletError } from './errors.ts';
+export { diagnoseHost } from './diagnose.ts';
+export { toProblem, VmletError } from './errors.ts';
 export { loadOrCreateKey } from './keys/index.ts';
 export type { NodeOptions } from './node-options.ts';
 export { pathsOf } from './store/index.ts';
@@ -27,6 +27,7 @@ export { VERSION } from './version.ts';
 
 /** What requests under way get when the node is told to stop, in milliseconds: less than service managers wait. */
 const DRAIN_MS = 30_000;
+const DEFAULT_PROGRAM_DOMAIN = 'vm.localhost';
 
 /** A node that takes requests. Disposing of it answers those under way, stops all machines and frees its home. */
 export interface RunningNode extends AsyncDisposable {
@@ -47,9 +48,30 @@ export interface RunningNode extends AsyncDisposable {
 export async function startNode(options: NodeOptions): Promise<RunningNode> {
   await using stack = new AsyncDisposableStack();
   const log = createLogger(options.logLevel ?? 'warn');
-  const signal = options.signal ?? new AbortController().signal;
+  const network = await openNetwork(options, { stack, log });
+  const compute = await openCompute(options, { stack, log, network });
+  const edges = await openEdges(options, { stack, log, network, compute });
+  const owned = stack.move();
+  return {
+    ...edges,
+    operator: network.operator,
+    backend: compute.backend.accelerator,
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
+}
+
+interface Making {
+  /** Undoes what was made, the last first. */
+  stack: AsyncDisposableStack;
+  log: Logger;
+}
+
+type Network = Awaited<ReturnType<typeof openNetwork>>;
+type Compute = Awaited<ReturnType<typeof openCompute>>;
+
+/** Home, content, messages, and who may use them. */
+async function openNetwork(options: NodeOptions, { stack, log }: Making) {
   const home = stack.use(await openHome(options.home));
-  const cache = await openCache(options.cache);
   const database = stack.adopt(openDatabase(home.paths.database), (opened) => {
     opened.close();
   });
@@ -59,91 +81,92 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   const ledger = stack.use(await openLedger({ database, content, onListenerError }));
   const operator = (await loadOrCreateKey(options.config)).signer.address;
   const admission = createAdmission({ operatorAddress: operator, allow: options.allow });
+  return { home, content, ledger, operator, admission };
+}
 
+/** What runs machines here, and the executions of programs. */
+async function openCompute(options: NodeOptions, { stack, log, network }: Making & { network: Network }) {
+  const { home, content, ledger, admission, operator } = network;
+  const cache = await openCache(options.cache);
+  const signal = options.signal ?? new AbortController().signal;
+  const progress = options.onProgress ? { onProgress: options.onProgress } : {};
   const namePrefix = `vmlet-${home.id}-`;
   const killed = await sweepMachines(namePrefix);
   if (killed.length > 0) log.warn({ killed }, 'killed machines that an earlier node left');
-  const progress = options.onProgress ? { onProgress: options.onProgress } : {};
   const kit = await ensureBootKit({ cache: cache.dir, signal, ...progress });
   const probe = () => probeAccelerator(kit, { cache: cache.dir, namePrefix, signal, ...progress });
   const { accelerator, tscKhz } = await probe();
   const backend: Backend = { kit, accelerator, tscKhz, namePrefix };
-
   const codeImages = new CodeImages(home.paths.code);
   await codeImages.sweepTemporary();
   const logs = new ProgramLogs(home.paths.logs);
   const config = executionsConfig(options, accelerator);
   const executions = stack.use(new Executions({ backend, logs, config }));
   const programs = createPrograms({ ledger, content, codeImages, admission, operator });
-  stack.defer(
-    ledger.subscribe((event) => {
-      if (event.type !== 'forgotten' || event.message.type !== 'PROGRAM') return;
-      const { itemHash } = event.message;
-      void executions.stop(itemHash, 'its owner has removed it').then(() => logs.remove(itemHash));
-    }),
-  );
+  const unsubscribe = ledger.subscribe((event) => {
+    if (event.type !== 'forgotten' || event.message.type !== 'PROGRAM') return;
+    const { itemHash } = event.message;
+    executions
+      .stop(itemHash, 'its owner has removed it')
+      .then(() => logs.remove(itemHash))
+      .catch((err: unknown) => log.error({ err, itemHash }, 'a forgotten program was not cleaned up'));
+  });
+  stack.defer(unsubscribe);
+  return { backend, probe, config, logs, executions, programs };
+}
 
-  const api = stack.use(
-    await createApi({
-      content,
-      ledger,
-      admission,
-      version: VERSION,
-      onFailure: (failure) => log.error(failure, 'api'),
-    }),
-  );
-  const programDomain = options.programDomain ?? 'vm.localhost';
+/** The public listener, the owner's socket, and the record by which commands find them. */
+async function openEdges(options: NodeOptions, made: Making & { network: Network; compute: Compute }) {
+  const { stack, log, network, compute } = made;
+  const { home, ledger, content, operator } = network;
+  const { executions, logs, programs, backend, probe, config } = compute;
+  const api = stack.use(await openApi(options, made));
+  const programDomain = options.programDomain ?? DEFAULT_PROGRAM_DOMAIN;
+  const { apiHosts = [], trustForwarded = false } = options;
   const gateway = stack.use(
     new Gateway(
-      {
-        programDomain,
-        apiHosts: options.apiHosts ?? [],
-        trustForwarded: options.trustForwarded ?? false,
-        drainMs: DRAIN_MS,
-      },
+      { programDomain, apiHosts, trustForwarded, drainMs: DRAIN_MS },
       { executions, findProgram: programs.find, api: api.handler, log },
     ),
   );
   const { port } = await gateway.listen(options.listen.host, options.listen.port);
   const url = `http://${urlHost(options.listen.host)}:${port}`;
-
-  const startedAt = performance.now();
-  const status = () => ({
-    version: VERSION,
-    url,
-    programDomain,
-    pid: process.pid,
-    operator,
-    backend: accelerator,
-    uptimeSeconds: Math.round((performance.now() - startedAt) / 1000),
-    rssMiB: Math.round(process.memoryUsage.rss() / 1024 / 1024),
-  });
+  const status = statusOf({ url, programDomain, operator, backend: backend.accelerator });
   const { ownerSocket, nodeFile } = home.paths;
-  stack.use(
-    await serveOwner(ownerSocket, {
-      ledger,
-      executions,
-      logs,
-      status,
-      runtimes: programs.runtimes,
-      urlsOf: programs.urlsOf({ url, programDomain, port }),
-      doctor: () => diagnose({ home: home.dir, probe }),
-      install: installFor({ ledger, content, backend, bootDeadlineMs: config.bootDeadlineMs }),
-    }),
-  );
+  const doctor = () => diagnose({ home: home.dir, probe });
+  const install = installFor({ ledger, content, backend, bootDeadlineMs: config.bootDeadlineMs });
+  const urlsOf = programs.urlsOf({ url, programDomain, port });
+  const { runtimes } = programs;
+  const owner = { ledger, executions, logs, status, runtimes, urlsOf, doctor, install };
+  stack.use(await serveOwner(ownerSocket, owner));
   const record = { format: 1, pid: process.pid, url, programDomain, ownerSocket };
   await writeFileAtomic(nodeFile, { bytes: Buffer.from(`${JSON.stringify(record)}\n`), mode: 0o600 });
   stack.defer(() => rm(nodeFile, { force: true }));
+  return { url, programDomain, ownerSocket };
+}
 
-  const owned = stack.move();
-  return {
-    url,
-    programDomain,
-    ownerSocket,
-    operator,
-    backend: accelerator,
-    [Symbol.asyncDispose]: () => owned.disposeAsync(),
-  };
+function openApi(options: NodeOptions, { log, network }: Making & { network: Network }): Promise<Api> {
+  const { content, ledger, admission } = network;
+  return createApi({
+    content,
+    ledger,
+    admission,
+    version: VERSION,
+    // Where only the operator publishes, nobody else fills the disk.
+    limits: options.allow === 'own' ? { unsignedFileBytes: 0 } : {},
+    onFailure: (failure) => log.error(failure, 'a request to the API failed'),
+  });
+}
+
+function statusOf(facts: Pick<NodeStatus, 'url' | 'programDomain' | 'operator' | 'backend'>): () => NodeStatus {
+  const startedAt = performance.now();
+  return () => ({
+    ...facts,
+    version: VERSION,
+    pid: process.pid,
+    uptimeSeconds: Math.round((performance.now() - startedAt) / 1000),
+    rssMiB: Math.round(process.memoryUsage.rss() / 1024 / 1024),
+  });
 }
 
 /** A host as a URL has it; what listens everywhere is reached over the loopback. */

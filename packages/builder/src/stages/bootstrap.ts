@@ -15,8 +15,6 @@ const PIN_FILE = '"$1"/etc/apt/preferences.d/vmlet-build';
 export interface BootstrapOptions {
   /** The folder that becomes the root filesystem; must not exist yet. */
   target: string;
-  /** Seconds since the epoch that newer file times are clamped to. */
-  epoch: number;
   onLine?: (line: string) => void;
   signal?: AbortSignal | undefined;
 }
@@ -54,7 +52,8 @@ export async function bootstrap(recipe: Recipe, options: BootstrapOptions): Prom
   ];
   const command = isRoot ? ['unshare', '--mount', '--propagation', 'private', ...mmdebstrap] : mmdebstrap;
   await run(command[0] ?? '', command.slice(1), {
-    env: { ...process.env, SOURCE_DATE_EPOCH: String(options.epoch), DEBIAN_FRONTEND: 'noninteractive' },
+    // With SOURCE_DATE_EPOCH, Python writes bytecode that is checked by hashing its source at each import.
+    env: { ...process.env, SOURCE_DATE_EPOCH: undefined, DEBIAN_FRONTEND: 'noninteractive' },
     ...(options.onLine ? { onLine: options.onLine } : {}),
     signal: options.signal,
   });
