@@ -28,11 +28,10 @@ export async function startBenchNode(): Promise<BenchNode> {
   stack.defer(() => rm(folder, { recursive: true, force: true }));
   const config = join(folder, 'config');
   const env = { ...process.env, VMLET_HOME: join(folder, 'home'), VMLET_CONFIG: config };
-  const child = spawn(
-    process.execPath,
-    [join(REPOSITORY, 'packages/cli/src/main.ts'), 'up', '--json', '--listen', '127.0.0.1:0'],
-    { env, stdio: ['ignore', 'pipe', 'inherit'] },
-  );
+  const child = spawn(join(REPOSITORY, 'packages/cli/bin/vmlet'), ['up', '--json', '--listen', '127.0.0.1:0'], {
+    env,
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
   stack.defer(() => end(child));
   const { url, ownerSocket, backend } = startedSchema.parse(JSON.parse(await firstLine(child)));
   const { signer } = await loadOrCreateKey(config);

@@ -1,0 +1,89 @@
+import type { IncomingMessage } from 'node:http';
+import type { Envelope } from '@vmlet/messages';
+import * as z from 'zod';
+import { CliError } from '../errors.ts';
+import { expectStatus, type HttpRequest, type Origin, readText, send } from './http.ts';
+import { multipartBody, type Upload } from './multipart.ts';
+import { parseAnswer } from './owner.ts';
+
+/** What the network API answers to a message, whatever became of it. */
+const MESSAGE_STATUSES = [200, 202, 410, 422];
+
+const publishedSchema = z.object({
+  message_status: z.enum(['processed', 'pending', 'rejected', 'forgotten']),
+  error_code: z.int().nullish(),
+  details: z.object({ errors: z.array(z.unknown()) }).nullish(),
+});
+
+/** The public API of a node. Each method throws ProblemError, CliError `NODE_UNREACHABLE` and their like. */
+export class PublicApi {
+  readonly url: string;
+  readonly #origin: Origin;
+
+  constructor(url: string) {
+    this.url = url;
+    this.#origin = { url };
+  }
+
+  /** Whether the node holds bytes of this hash. */
+  async holds(fileHash: string, signal: AbortSignal): Promise<boolean> {
+    const path = `/api/v0/storage/raw/${fileHash}`;
+    const answer = await send(this.#origin, { method: 'HEAD', path, signal });
+    answer.resume();
+    if (answer.statusCode === 404) return false;
+    await expectStatus(answer, { wanted: [200], request: `HEAD ${path}`, origin: this.#origin, signal });
+    return true;
+  }
+
+  /** Whether the node knows a message of this item_hash. */
+  async knows(itemHash: string, signal: AbortSignal): Promise<boolean> {
+    const path = `/api/v0/messages/${itemHash}/status`;
+    const answer = await send(this.#origin, { path, signal });
+    answer.resume();
+    if (answer.statusCode === 404) return false;
+    await expectStatus(answer, { wanted: [200], request: `GET ${path}`, origin: this.#origin, signal });
+    return true;
+  }
+
+  /** Sends a file after the signed STORE message that names it. What became of the message is for `publish` to ask. */
+  async addFile(message: Envelope, file: Upload, { signal }: { signal: AbortSignal }): Promise<void> {
+    const { contentType, sizeBytes, body } = multipartBody(JSON.stringify({ message, sync: true }), file);
+    const headers = { 'content-type': contentType, 'content-length': String(sizeBytes) };
+    const path = '/api/v0/storage/add_file';
+    await this.#ask({ method: 'POST', path, headers, body, signal });
+  }
+
+  /**
+   * Publishes a message and waits until it is applied. Publishing it again is harmless.
+   * @throws CliError `MESSAGE_REJECTED` if it is anything but processed
+   */
+  async publish(message: Envelope, signal: AbortSignal): Promise<void> {
+    const path = '/api/v0/messages';
+    const headers = { 'content-type': 'application/json' };
+    const body = JSON.stringify({ message, sync: true });
+    const text = await this.#ask({ method: 'POST', path, headers, body, signal });
+    const answer = parseAnswer(text, { schema: publishedSchema, request: `POST ${path}`, node: this.url });
+    if (answer.message_status === 'processed') return;
+    const { item_hash: itemHash, type } = message;
+    const errors = (answer.details?.errors ?? []).map((error) =>
+      typeof error === 'string' ? error : JSON.stringify(error),
+    );
+    const reasons = [`error code ${answer.error_code ?? 'none'}`, ...errors].join('; ');
+    const next =
+      answer.message_status === 'pending'
+        ? 'It waits for something that is not there yet; try again in a while'
+        : 'Correct what the node names, then try again';
+    throw new CliError('MESSAGE_REJECTED', {
+      operands: { type, itemHash, status: answer.message_status, reasons, next },
+    });
+  }
+
+  async #ask(request: HttpRequest): Promise<string> {
+    const { path, signal, method = 'GET' } = request;
+    const answer: IncomingMessage = await send(this.#origin, request);
+    const isMessage = /^application\/json\b/i.test(answer.headers['content-type'] ?? '');
+    const wanted = isMessage ? MESSAGE_STATUSES : [];
+    await expectStatus(answer, { wanted, request: `${method} ${path}`, origin: this.#origin, signal });
+    return await readText(answer, { origin: this.#origin, signal });
+  }
+}

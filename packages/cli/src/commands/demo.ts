@@ -1,0 +1,167 @@
+import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { Command } from 'commander';
+import { addExamples, type Cli } from '../cli.ts';
+import { broken, readText, send } from '../client/http.ts';
+import { ProblemError, parseProblem } from '../client/problem.ts';
+import type { Context } from '../context.ts';
+import { CliError } from '../errors.ts';
+import { explainFailure } from '../invoke/explain.ts';
+import { parseServerTiming } from '../invoke/timing.ts';
+import { wholeNumber } from '../option-values.ts';
+import type { Output } from '../output.ts';
+import { deployFolder } from '../publish/deploy.ts';
+import { loadSigner } from '../publish/owner-key.ts';
+import { clean, formatMs, formatTable } from '../terminal-text.ts';
+import { DEPLOY_DEFAULTS } from './deploy.ts';
+
+const EXAMPLE = fileURLToPath(new URL('../../../../examples/python-hello', import.meta.url));
+const HOT_CALLS = 20;
+
+interface DemoOptions {
+  keep?: boolean;
+  runs: number;
+}
+
+/** `vmlet demo`. */
+export function registerDemo({ program, run }: Cli): void {
+  const command = program
+    .command('demo')
+    .summary('deploy an example to a node of its own and call it')
+    .description(
+      'Builds the runtime and the boot kit if they are not in the cache, starts a node with a home of its own, deploys ' +
+        'examples/python-hello, calls it while it sleeps and when it is awake, and shows where the time goes. Leaves nothing ' +
+        'running and nothing behind but the cache.',
+    )
+    .option('--keep', 'leave the node running until Ctrl-C, and keep its home')
+    .option(
+      '--runs <n>',
+      'how many hot calls to take the median of',
+      wholeNumber('--runs', { min: 1, max: 10_000 }),
+      HOT_CALLS,
+    );
+  addExamples(command, [
+    ['vmlet demo', 'the first thing to try'],
+    ['vmlet demo --keep', 'and look around while it runs'],
+    ['vmlet demo --json | tail -n 1 | jq .python.coldMs', 'the cold start in milliseconds'],
+  ]);
+  command.action(async (options: DemoOptions, self: Command) => {
+    await run(self, (context) => demo(options, context));
+  });
+}
+
+async function demo({ keep = false, runs }: DemoOptions, context: Context): Promise<undefined> {
+  const { output, paths, signal } = context;
+  const folder = await mkdtemp(join(tmpdir(), 'vmlet-demo-'));
+  await using stack = new AsyncDisposableStack();
+  if (!keep) stack.defer(() => rm(folder, { recursive: true, force: true }));
+  const own = { home: join(folder, 'home'), config: join(folder, 'config'), cache: paths.cache };
+  output.step('Starting a node');
+  const { startNode } = await import('@vmlet/node');
+  const node = stack.use(
+    await startNode({
+      ...own,
+      listen: { host: '127.0.0.1', port: 0 },
+      allow: 'own',
+      signal,
+      onProgress: (step, detail) => output.step(step, detail),
+    }),
+  );
+  const { memory: memoryMiB, ...rest } = DEPLOY_DEFAULTS;
+  const deployment = await deployFolder(
+    { folder: EXAMPLE, memoryMiB, ...rest, variables: {} },
+    { node, paths: own, output, signal, signer: () => loadSigner(own.config, output) },
+  );
+  const measured = await measure(
+    { url: node.url, itemHash: deployment.itemHash, runs, ownerSocket: node.ownerSocket },
+    context,
+  );
+  show(measured, { backend: node.backend, url: deployment.url, output });
+  if (keep) {
+    output.note(`The node runs until Ctrl-C: ${deployment.hostUrl ?? deployment.url}`);
+    output.note(
+      `Its home stays in ${folder}. Commands reach it with: VMLET_HOME=${own.home} VMLET_CONFIG=${own.config} vmlet ls`,
+    );
+    if (!signal.aborted) await once(signal, 'abort');
+  }
+  output.step('Stopping the node');
+  await stack.disposeAsync();
+  output.settle();
+}
+
+interface Call {
+  status: number;
+  body: string;
+  ms: number;
+  phases: Record<string, number>;
+}
+
+interface Measured {
+  cold: Call;
+  hotMs: number;
+}
+
+interface Target {
+  url: string;
+  itemHash: string;
+  runs: number;
+  ownerSocket: string;
+}
+
+async function measure(target: Target, { output, signal }: Context): Promise<Measured> {
+  output.step('Calling it while it sleeps');
+  const cold = await call(target, signal);
+  output.step('Calling it again', `${target.runs} times`);
+  const times: number[] = [];
+  for (let index = 0; index < target.runs; index++) times.push((await call(target, signal)).ms);
+  output.settle();
+  return { cold, hotMs: median(times) };
+}
+
+async function call({ url, itemHash, ownerSocket }: Target, signal: AbortSignal): Promise<Call> {
+  const origin = { url };
+  const sinceMs = Date.now();
+  const started = performance.now();
+  const answer = await send(origin, { path: `/vm/${itemHash}/`, headers: { accept: '*/*' }, signal });
+  const body = await readText(answer, { origin, signal });
+  const ms = performance.now() - started;
+  const status = answer.statusCode ?? 0;
+  if (status !== 200) {
+    const problem = parseProblem(body);
+    if (problem === undefined) throw new CliError('DEMO_FAILED', { operands: { status }, detail: body });
+    const node = { url, ownerSocket };
+    throw await explainFailure(new ProblemError(problem), { node, itemHash, sinceMs, signal });
+  }
+  if (!answer.complete) throw broken(origin, 'its end is missing');
+  return { status, body, ms, phases: parseServerTiming(answer.headers['server-timing']) };
+}
+
+function show(
+  { cold, hotMs }: Measured,
+  { backend, url, output }: { backend: string; url: string; output: Output },
+): void {
+  const { status, body, phases, ms: coldMs } = cold;
+  const rounded = (value: number) => Math.round(value * 100) / 100;
+  if (output.isJson) {
+    output.json({ python: { status, body, coldMs: rounded(coldMs), hotMs: rounded(hotMs), phases }, backend });
+    return;
+  }
+  output.line(`GET ${url}`);
+  for (const line of clean(body).trimEnd().split('\n')) output.line(`  ${line}`);
+  output.line('');
+  const rows = Object.entries(phases).map(([name, ms]) => [name, formatMs(ms), name === 'app' ? formatMs(hotMs) : '-']);
+  const lines = formatTable([['', 'cold', 'hot'], ...rows, ['total', formatMs(coldMs), formatMs(hotMs)]]);
+  for (const line of lines) output.line(line);
+  output.line('');
+  output.line(`Machines run on ${backend === 'kvm' ? 'KVM' : 'emulation (TCG): KVM does not work on this host'}`);
+}
+
+function median(values: readonly number[]): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  const middle = Math.floor(sorted.length / 2);
+  const upper = sorted[middle] ?? 0;
+  return sorted.length % 2 === 1 ? upper : ((sorted[middle - 1] ?? 0) + upper) / 2;
+}

@@ -1,0 +1,251 @@
+import { EXIT_CODES, type ExitCode } from './exit-codes.ts';
+
+/** One kind of error of the command line. */
+export interface CliErrorEntry {
+  readonly phase: 'usage' | 'pack' | 'detect' | 'runtime' | 'install' | 'publish' | 'connect' | 'invoke' | 'host';
+  /** `Cannot <verb> <operand>: <state found>, expected <state wanted>`, with `{operand}` places. */
+  readonly template: string;
+  /** The next step, with `{operand}` places. */
+  readonly hint: string;
+  readonly exitCode: ExitCode;
+}
+
+const { usage, notFound, refused, programFailed, unreachable, badInput, cannot, interrupted } = EXIT_CODES;
+
+const usageErrors = {
+  USAGE: {
+    phase: 'usage',
+    template: 'Cannot read the command line: {found}, expected the form that --help shows',
+    hint: 'See: {help}',
+    exitCode: usage,
+  },
+  COMMAND_UNKNOWN: {
+    phase: 'usage',
+    template: 'Cannot run "{command}": no such command, expected one of {commands}',
+    hint: '{next}',
+    exitCode: usage,
+  },
+  OPTION_MALFORMED: {
+    phase: 'usage',
+    template: 'Cannot read {option}: found "{found}", expected {expected}',
+    hint: 'See: {help}',
+    exitCode: usage,
+  },
+  CONFIRMATION_MISSING: {
+    phase: 'usage',
+    template: 'Cannot remove "{program}": nobody is there to be asked, expected a terminal or --yes',
+    hint: 'Add --yes to remove it without a question',
+    exitCode: usage,
+  },
+} as const satisfies Record<string, CliErrorEntry>;
+
+const folderErrors = {
+  FOLDER_UNREADABLE: {
+    phase: 'pack',
+    template: 'Cannot read "{path}": {found}, expected a folder with a program',
+    hint: 'Name the folder: vmlet deploy FOLDER',
+    exitCode: badInput,
+  },
+  FOLDER_EMPTY: {
+    phase: 'pack',
+    template: 'Cannot pack "{path}": no file in it that belongs to a program, expected at least one',
+    hint: 'Name another folder: vmlet deploy FOLDER',
+    exitCode: badInput,
+  },
+  FOLDER_LINK_OUTSIDE: {
+    phase: 'pack',
+    template: 'Cannot pack the link "{path}": it points to "{target}", expected a target inside the folder',
+    hint: 'Replace the link by what it points to, or remove it',
+    exitCode: badInput,
+  },
+  FOLDER_FILE_TYPE: {
+    phase: 'pack',
+    template: 'Cannot pack "{path}": it is {found}, expected files, folders and links',
+    hint: 'Move it out of the folder',
+    exitCode: badInput,
+  },
+  FOLDER_CHANGED: {
+    phase: 'pack',
+    template: 'Cannot pack "{path}": {found}, expected it to stay as it is while it is packed',
+    hint: 'Try again when nothing writes to the folder',
+    exitCode: badInput,
+  },
+  FOLDER_TOO_LARGE: {
+    phase: 'pack',
+    template: 'Cannot pack "{path}": {found}, expected at most {limit}',
+    hint: 'Move data out of the folder; the largest files are {largest}',
+    exitCode: badInput,
+  },
+  ENTRYPOINT_UNKNOWN: {
+    phase: 'detect',
+    template: 'Cannot guess the entrypoint of "{path}": {found}, expected {expected}',
+    hint: 'Name it with --entrypoint MODULE:NAME, for example --entrypoint main:app',
+    exitCode: badInput,
+  },
+  ENTRYPOINT_MALFORMED: {
+    phase: 'detect',
+    template: 'Cannot use the entrypoint "{entrypoint}": {found}, expected {expected}',
+    hint: 'Write it as MODULE:NAME, for example --entrypoint main:app',
+    exitCode: badInput,
+  },
+  ARCHIVE_UNREADABLE: {
+    phase: 'install',
+    template: 'Cannot read the installed packages: {found}, expected a zip of them',
+    hint: 'Delete "{path}" if it exists, then deploy again',
+    exitCode: badInput,
+  },
+} as const satisfies Record<string, CliErrorEntry>;
+
+const nodeErrors = {
+  NODE_NOT_RUNNING: {
+    phase: 'connect',
+    template: 'Cannot find a node: no "node.json" in "{home}", expected a running node',
+    hint: 'Start one in another terminal with: vmlet up, or name one with --node URL',
+    exitCode: unreachable,
+  },
+  NODE_UNREACHABLE: {
+    phase: 'connect',
+    template: 'Cannot reach the node at "{node}": {found}, expected it to run',
+    hint: 'Start it in another terminal with: vmlet up, or name another with --node URL',
+    exitCode: unreachable,
+  },
+  NODE_URL_MALFORMED: {
+    phase: 'connect',
+    template: 'Cannot use the node "{node}": {found}, expected a URL such as "http://127.0.0.1:4020"',
+    hint: 'Correct --node or VMLET_NODE',
+    exitCode: usage,
+  },
+  OWNER_SOCKET_NEEDED: {
+    phase: 'connect',
+    template: 'Cannot ask "{node}" to {what}: only its URL is known, expected its owner socket',
+    hint: 'Run it on the machine of the node, with --home or VMLET_HOME naming the home of the node{instead}',
+    exitCode: cannot,
+  },
+  ANSWER_BROKEN: {
+    phase: 'connect',
+    template: 'Cannot read the answer of "{node}": {found}, expected a whole answer',
+    hint: 'Look at the log of the node, then try again',
+    exitCode: unreachable,
+  },
+  ANSWER_UNEXPECTED: {
+    phase: 'connect',
+    template: 'Cannot read the answer of "{node}" to "{request}": {found}, expected {expected}',
+    hint: 'Check that a vmlet node of this version answers there',
+    exitCode: cannot,
+  },
+} as const satisfies Record<string, CliErrorEntry>;
+
+const programErrors = {
+  PROGRAM_UNKNOWN: {
+    phase: 'connect',
+    template: 'Cannot find the program "{program}": {found}, expected a name, an item_hash or the start of one',
+    hint: 'See what is deployed with: vmlet ls',
+    exitCode: notFound,
+  },
+  PROGRAM_AMBIGUOUS: {
+    phase: 'connect',
+    template: 'Cannot tell which program "{program}" is: {found}, expected one',
+    hint: 'Give more of the item_hash, as printed by: vmlet ls',
+    exitCode: notFound,
+  },
+  PROGRAM_FOREIGN: {
+    phase: 'publish',
+    template: 'Cannot remove "{program}": it belongs to "{owner}", expected your own address "{address}"',
+    hint: 'Sign with the key of its owner: set VMLET_CONFIG to the folder that holds it',
+    exitCode: refused,
+  },
+  PROGRAM_ANSWERED: {
+    phase: 'invoke',
+    template: 'Cannot accept the answer: the program answered {status}, expected a 2xx',
+    hint: '{next}',
+    exitCode: programFailed,
+  },
+  RUNTIME_UNKNOWN: {
+    phase: 'runtime',
+    template: 'Cannot find the runtime "{runtime}": {found}, expected one of {known}',
+    hint: 'Name a runtime, or give the item_hash of its STORE message',
+    exitCode: notFound,
+  },
+  INSTALL_FAILED: {
+    phase: 'install',
+    template: 'Cannot install "requirements.txt": {found}, expected pip to succeed inside the runtime',
+    hint: 'Correct requirements.txt; a machine without internet needs the wheels in the folder',
+    exitCode: badInput,
+  },
+  MESSAGE_REJECTED: {
+    phase: 'publish',
+    template:
+      'Cannot publish the {type} message "{itemHash}": the node has it as {status} ({reasons}), expected processed',
+    hint: '{next}',
+    exitCode: badInput,
+  },
+  DEMO_FAILED: {
+    phase: 'invoke',
+    template: 'Cannot finish the demo: its program answered {status}, expected 200',
+    hint: 'See: vmlet doctor',
+    exitCode: programFailed,
+  },
+} as const satisfies Record<string, CliErrorEntry>;
+
+const hostErrors = {
+  HOST_UNFIT: {
+    phase: 'host',
+    template: 'Cannot run programs here: {found}, expected every check to pass',
+    hint: 'Follow the fixes above, then run again: vmlet doctor',
+    exitCode: cannot,
+  },
+  INPUT_UNREADABLE: {
+    phase: 'usage',
+    template: 'Cannot read "{path}": {found}, expected a file to send',
+    hint: 'Name a file after @, or - for standard input',
+    exitCode: badInput,
+  },
+  OUTPUT_FAILED: {
+    phase: 'host',
+    template: 'Cannot write the answer: {found}, expected standard output to take it',
+    hint: 'Free space where the output goes, then run the command again',
+    exitCode: cannot,
+  },
+  INTERRUPTED: {
+    phase: 'host',
+    template: 'Cannot finish: interrupted by {signal}, expected to run to the end',
+    hint: 'Run the command again; what is done already is not done twice',
+    exitCode: interrupted,
+  },
+} as const satisfies Record<string, CliErrorEntry>;
+
+/** Every error that the command line itself raises. A code is public and never gets another meaning. */
+export const CLI_ERRORS = { ...usageErrors, ...folderErrors, ...nodeErrors, ...programErrors, ...hostErrors };
+
+export type CliErrorCode = keyof typeof CLI_ERRORS;
+
+export interface CliErrorContext {
+  operands?: Readonly<Record<string, string | number>>;
+  cause?: unknown;
+  /** Several lines: the output of pip, a traceback. */
+  detail?: string;
+}
+
+/** An error from the catalogue of the command line. */
+export class CliError extends Error {
+  override readonly name = 'CliError';
+  readonly code: CliErrorCode;
+  readonly entry: CliErrorEntry;
+  readonly next: string;
+  readonly detail: string | undefined;
+
+  constructor(code: CliErrorCode, context: CliErrorContext = {}) {
+    const entry: CliErrorEntry = CLI_ERRORS[code];
+    const operands = context.operands ?? {};
+    super(render(entry.template, operands), context.cause === undefined ? {} : { cause: context.cause });
+    this.code = code;
+    this.entry = entry;
+    this.next = render(entry.hint, operands);
+    this.detail = context.detail;
+  }
+}
+
+/** Fills `{name}` places; a missing operand stays visible as `{name}`, so that a test can find it. */
+function render(template: string, operands: Readonly<Record<string, string | number>>): string {
+  return template.replace(/\{(\w+)\}/g, (place, name: string) => String(operands[name] ?? place));
+}

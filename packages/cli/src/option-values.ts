@@ -1,0 +1,61 @@
+import { CliError } from './errors.ts';
+
+/** Readers of option values; what they throw is the error of the command line. */
+
+const VARIABLE = /^([A-Za-z_][A-Za-z0-9_]*)=([\s\S]*)$/;
+const DURATION = /^(\d+(?:\.\d+)?)(ms|s|m|h)$/;
+const UNIT_MS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
+const LISTEN = /^(?:\[([0-9a-fA-F:.]+)\]|([^:[\]]+)):(\d{1,5})$/;
+const ADDRESS = /^[\x21-\x2b\x2d-\x7e]{1,128}$/;
+
+/** A reader of whole numbers within bounds. */
+export function wholeNumber(option: string, { min, max }: { min: number; max: number }): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (/^\d+$/.test(text) && value >= min && value <= max) return value;
+    throw malformed(option, text, `a whole number from ${min} to ${max}`);
+  };
+}
+
+/** Collects `NAME=VALUE`, given any number of times; the last of a name counts. */
+export function variable(text: string, before: Record<string, string> = {}): Record<string, string> {
+  const [, name, value] = VARIABLE.exec(text) ?? [];
+  if (name === undefined || value === undefined) throw malformed('--env', text, 'NAME=VALUE');
+  return { ...before, [name]: value };
+}
+
+/** Collects `Name: value`, given any number of times; several of a name are all sent. */
+export function header(text: string, before: readonly (readonly [string, string])[] = []): [string, string][] {
+  const [, name, value] = /^([\w!#$%&'*+.^`|~-]+):[ \t]*([^\r\n]*)$/.exec(text) ?? [];
+  if (name === undefined || value === undefined) throw malformed('--header', text, '"Name: value"');
+  return [...before.map(([one, other]): [string, string] => [one, other]), [name, value]];
+}
+
+/** Milliseconds, from `500ms`, `30s`, `5m` or `1h`. */
+export function durationMs(text: string): number {
+  const [, amount, unit] = DURATION.exec(text) ?? [];
+  const ms = Number(amount) * (UNIT_MS[unit ?? ''] ?? Number.NaN);
+  // Timers count in 31 bits of milliseconds.
+  if (ms >= 1 && ms < 2 ** 31) return Math.round(ms);
+  throw malformed('--idle', text, 'a duration such as 30s, 5m or 1h');
+}
+
+/** `HOST:PORT`; an IPv6 host stands in brackets. */
+export function listenAddress(text: string): { host: string; port: number } {
+  const [, ipv6, name, port] = LISTEN.exec(text) ?? [];
+  const host = ipv6 ?? name;
+  if (host !== undefined && Number(port) <= 65_535) return { host, port: Number(port) };
+  throw malformed('--listen', text, 'HOST:PORT such as 127.0.0.1:4020 or [::1]:0');
+}
+
+/** `own`, `any`, or addresses with commas between them. */
+export function allowList(text: string): 'own' | 'any' | string[] {
+  if (text === 'own' || text === 'any') return text;
+  const addresses = text.split(',').map((address) => address.trim());
+  if (addresses.every((address) => ADDRESS.test(address))) return addresses;
+  throw malformed('--allow', text, '"own", "any" or addresses with commas between them');
+}
+
+function malformed(option: string, found: string, expected: string): CliError {
+  return new CliError('OPTION_MALFORMED', { operands: { option, found, expected, help: 'vmlet --help' } });
+}

@@ -1,0 +1,99 @@
+import { buildMessage, type FileHash, type ItemHash } from '@vmlet/messages';
+import { fileHashSchema } from '@vmlet/messages/schema';
+import type { Signer } from '@vmlet/messages/sign';
+import type { PublicApi } from '../client/api.ts';
+import type { Upload } from '../client/multipart.ts';
+import type { Output } from '../output.ts';
+
+/** Signs and publishes in one owner's name. */
+export interface Publisher {
+  readonly signer: Signer;
+  readonly api: PublicApi;
+  readonly output: Output;
+  /** Label of all messages. */
+  readonly channel: string | undefined;
+  readonly signal: AbortSignal;
+}
+
+/** The channel where the command line names none. */
+const DEFAULT_CHANNEL = 'VMLET';
+
+export interface StoredFile {
+  /** Of the STORE message. */
+  itemHash: ItemHash;
+  fileHash: FileHash;
+  /** False if the node held the bytes already. */
+  uploaded: boolean;
+}
+
+/** Publishes a STORE for a file, and sends the bytes only if the node lacks them. */
+export async function storeFile(
+  publisher: Publisher,
+  file: Upload,
+  { metadata }: { metadata?: Record<string, unknown> } = {},
+): Promise<StoredFile> {
+  const { api, signal } = publisher;
+  const fileHash = fileHashSchema.parse(file.fileHash);
+  const message = await buildMessage({
+    ...partsOf(publisher),
+    type: 'STORE',
+    content: { item_type: 'storage', item_hash: fileHash, ...(metadata === undefined ? {} : { metadata }) },
+  });
+  const uploaded = !(await api.holds(fileHash, signal));
+  if (uploaded) await api.addFile(message, file, { signal });
+  await api.publish(message, signal);
+  return { itemHash: message.item_hash, fileHash, uploaded };
+}
+
+/** What a PROGRAM message says. */
+export interface ProgramSpec {
+  name: string;
+  entrypoint: string;
+  codeRef: ItemHash;
+  runtimeRef: ItemHash;
+  /** Of the runtime, for readers. */
+  runtimeName: string;
+  memoryMiB: number;
+  vcpus: number;
+  /** How long one request may take. */
+  seconds: number;
+  variables: Readonly<Record<string, string>>;
+}
+
+/** Publishes a PROGRAM that runs on HTTP requests. Which interface its entrypoint speaks is found out where it runs. */
+export async function publishProgram(publisher: Publisher, spec: ProgramSpec): Promise<ItemHash> {
+  const { memoryMiB: memory, vcpus, seconds } = spec;
+  const message = await buildMessage({
+    ...partsOf(publisher),
+    type: 'PROGRAM',
+    content: {
+      type: 'vm-function',
+      allow_amend: false,
+      metadata: { name: spec.name },
+      ...(Object.keys(spec.variables).length === 0 ? {} : { variables: { ...spec.variables } }),
+      environment: { reproducible: false, internet: false, aleph_api: false, shared_cache: false },
+      resources: { vcpus, memory, seconds },
+      volumes: [],
+      // Fixed: a deployment stays what it is, whatever is published later.
+      code: { encoding: 'zip', entrypoint: spec.entrypoint, ref: spec.codeRef, use_latest: false },
+      runtime: { ref: spec.runtimeRef, use_latest: false, comment: spec.runtimeName },
+      on: { http: true },
+    },
+  });
+  await publisher.api.publish(message, publisher.signal);
+  return message.item_hash;
+}
+
+/** Publishes a FORGET of one's own messages, all or none. */
+export async function forget(publisher: Publisher, hashes: readonly ItemHash[]): Promise<void> {
+  const message = await buildMessage({
+    ...partsOf(publisher),
+    type: 'FORGET',
+    content: { hashes: [...hashes], reason: 'vmlet rm' },
+  });
+  await publisher.api.publish(message, publisher.signal);
+}
+
+function partsOf({ signer, channel }: Publisher) {
+  return { signer, channel: channel ?? DEFAULT_CHANNEL, now: new Date() };
+}

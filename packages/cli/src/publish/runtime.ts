@@ -1,0 +1,92 @@
+import { createReadStream } from 'node:fs';
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { type BuiltRuntime, ensureRuntime } from '@vmlet/builder';
+import type { ItemHash } from '@vmlet/messages';
+import { itemHashSchema, sameAddress } from '@vmlet/messages/schema';
+import { isItemHash } from '../client/find-program.ts';
+import type { OwnerClient } from '../client/owner.ts';
+import type { ListedRuntime } from '../client/owner-schema.ts';
+import { CliError } from '../errors.ts';
+import { formatBytes } from '../terminal-text.ts';
+import { type Publisher, storeFile } from './publisher.ts';
+
+/** The recipes of the official runtimes, each in a folder of its name. */
+const RECIPES = fileURLToPath(new URL('../../../../runtimes', import.meta.url));
+const RUNTIME_NAME = /^[a-z0-9][a-z0-9.-]{0,62}$/;
+
+/** A runtime that the node has. */
+export interface ResolvedRuntime {
+  itemHash: ItemHash;
+  /** Undefined for one that is named by its item_hash and that the node does not list. */
+  fileHash: string | undefined;
+  /** Its name, or the item_hash where none is known. */
+  name: string;
+}
+
+export interface RuntimeOptions {
+  /** Undefined where only the URL of the node is known: the runtime is then published again, without its bytes. */
+  owner: OwnerClient | undefined;
+  /** `$VMLET_CACHE`. */
+  cache: string;
+}
+
+/**
+ * Finds a runtime on the node by its item_hash or name. An official one that is missing there is built, or taken from
+ * the cache, and published; so is one whose recipe has changed.
+ * @throws CliError `RUNTIME_UNKNOWN`
+ */
+export async function resolveRuntime(
+  wanted: string,
+  publisher: Publisher,
+  { owner, cache }: RuntimeOptions,
+): Promise<ResolvedRuntime> {
+  const listed = (await owner?.runtimes(publisher.signal)) ?? [];
+  if (isItemHash(wanted)) {
+    const known = listed.find((runtime) => runtime.itemHash === wanted);
+    const itemHash = itemHashSchema.parse(wanted);
+    if (known === undefined && !(await publisher.api.knows(wanted, publisher.signal))) {
+      const found = 'the node has no message of that item_hash';
+      const names = [...new Set(listed.map((runtime) => runtime.manifest.name)), ...(await officialRuntimes())];
+      throw new CliError('RUNTIME_UNKNOWN', { operands: { runtime: wanted, found, known: names.join(', ') } });
+    }
+    return { itemHash, fileHash: known?.fileHash, name: known?.manifest.name ?? wanted };
+  }
+  const own = listed.filter((runtime) => sameAddress(runtime.address, publisher.signer.address));
+  const official = await officialRuntimes();
+  if (RUNTIME_NAME.test(wanted) && official.includes(wanted)) {
+    const { output, signal } = publisher;
+    const onProgress = (step: string, detail?: string) => output.step(`Building the runtime: ${step}`, detail);
+    const built = await ensureRuntime(join(RECIPES, wanted), { cache, onProgress, signal });
+    const published = own.find((runtime) => runtime.fileHash === built.manifest.fileHash);
+    return published ? resolved(published) : await publishRuntime(built, publisher);
+  }
+  const named = own.findLast((runtime) => runtime.manifest.name === wanted);
+  if (named !== undefined) return resolved(named);
+  const known = [...new Set([...official, ...own.map((runtime) => runtime.manifest.name)])];
+  const found = 'no official runtime has that name, nor one that you have published here';
+  throw new CliError('RUNTIME_UNKNOWN', { operands: { runtime: wanted, found, known: known.join(', ') } });
+}
+
+/** Names of the runtimes that this vmlet has recipes of. */
+async function officialRuntimes(): Promise<string[]> {
+  const entries = await readdir(RECIPES, { withFileTypes: true });
+  return entries.filter((entry) => entry.isDirectory()).map((entry) => entry.name);
+}
+
+async function publishRuntime({ manifest, imagePath }: BuiltRuntime, publisher: Publisher): Promise<ResolvedRuntime> {
+  publisher.output.step('Publishing the runtime', `${manifest.name}, ${formatBytes(manifest.sizeBytes)}`);
+  const file = {
+    fileHash: manifest.fileHash,
+    sizeBytes: manifest.sizeBytes,
+    name: `${manifest.name}.${manifest.filesystem}`,
+    open: () => createReadStream(imagePath),
+  };
+  const { itemHash, fileHash } = await storeFile(publisher, file, { metadata: manifest });
+  return { itemHash, fileHash, name: manifest.name };
+}
+
+function resolved({ itemHash, fileHash, manifest }: ListedRuntime): ResolvedRuntime {
+  return { itemHash, fileHash, name: manifest.name };
+}
