@@ -208,7 +208,7 @@ const hostErrors = {
   },
   INTERRUPTED: {
     phase: 'host',
-    template: 'Cannot finish: interrupted by {signal}, expected to run to the end',
+    template: 'Cannot finish the command: interrupted by {signal}, expected it to run to its end',
     hint: 'Run the command again; what is done already is not done twice',
     exitCode: interrupted,
   },

@@ -119,8 +119,7 @@ export class Init0 implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#process.exitCode === null) {
       this.send({ type: 'halt', graceMs: 0 });
-      await Promise.race([this.#exit, once(AbortSignal.timeout(5000), 'abort')]);
-      this.#process.kill('SIGKILL');
+      await this.#exit;
     }
     this.port.destroy();
     await this.#close;

@@ -49,6 +49,15 @@ describe('openHome', () => {
     expect(home.dir).toBe(dir.path);
   });
 
+  test('openHome: removes what a killed writer left unfinished, and nothing else', async () => {
+    await using dir = await makeDir();
+    (await openHome(dir.path))[Symbol.dispose]();
+    const before = (await readdir(dir.path)).sort();
+    await writeFile(join(dir.path, 'node.json.1-abc.part'), '{');
+    (await openHome(dir.path))[Symbol.dispose]();
+    expect((await readdir(dir.path)).sort()).toEqual(before);
+  });
+
   test('openHome: refuses a newer format and says which it knows', async () => {
     await using dir = await makeDir();
     await writeFile(join(dir.path, 'home.json'), JSON.stringify({ format: 2, id: 'of another shape' }));

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { readdir } from 'node:fs/promises';
+import { readdir, rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import * as z from 'zod';
 import { VmletError } from '../errors.ts';
@@ -53,6 +53,7 @@ export async function openHome(path: string): Promise<Home> {
   await makePrivateDir(dir);
   using stack = new DisposableStack();
   stack.use(takeLock(join(dir, LOCK), { dir }));
+  await sweepTemporary(dir);
   const { id } = await readOrCreate(join(dir, MARKER));
   const held = stack.move();
   return { dir, id, paths: pathsOf(dir), [Symbol.dispose]: () => held.dispose() };
@@ -79,6 +80,14 @@ async function refuseForeign(dir: string): Promise<void> {
   if (names.includes(MARKER)) return;
   const foreign = names.some((name) => !name.startsWith(LOCK) && !name.endsWith(TEMPORARY_SUFFIX));
   if (foreign) throw new VmletError('HOME_FOREIGN', { operands: { dir } });
+}
+
+/** Under the lock nobody else writes here: what is unfinished was left by a process that was killed. */
+async function sweepTemporary(dir: string): Promise<void> {
+  const names = await readdir(dir);
+  await Promise.all(
+    names.filter((name) => name.endsWith(TEMPORARY_SUFFIX)).map((name) => rm(join(dir, name), { force: true })),
+  );
 }
 
 async function readOrCreate(path: string): Promise<z.output<typeof homeSchema>> {
