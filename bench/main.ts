@@ -1,18 +1,24 @@
 import { cpus } from 'node:os';
 import { parseArgs } from 'node:util';
 import { benchBoot, type PartResult } from './boot.ts';
+import { overBudget } from './budgets.ts';
 
 type Part = (options: { runs: number; tell: (text: string) => void }) => Promise<PartResult>;
 
 const PARTS: Record<string, Part> = { boot: benchBoot };
 
-const USAGE = `usage: npm run bench -- PART [--runs N] [--json]
+const USAGE = `usage: npm run bench -- PART [--runs N] [--json] [--check]
+--check: exit with 1 when a median is over what is promised of it
 parts: ${Object.keys(PARTS).join(', ')}
 `;
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { runs: { type: 'string', default: '10' }, json: { type: 'boolean', default: false } },
+  options: {
+    runs: { type: 'string', default: '10' },
+    json: { type: 'boolean', default: false },
+    check: { type: 'boolean', default: false },
+  },
 });
 const name = positionals[0] ?? '';
 const part = PARTS[name];
@@ -34,4 +40,9 @@ if (values.json) {
     );
   }
   for (const [ratio, value] of Object.entries(result.ratios)) process.stdout.write(`${ratio}: ${value}\n`);
+}
+if (values.check) {
+  const faults = overBudget(result.rows);
+  for (const fault of faults) process.stderr.write(`bench: over budget: ${fault}\n`);
+  if (faults.length > 0) process.exitCode = 1;
 }

@@ -1,4 +1,6 @@
+import { once } from 'node:events';
 import { request } from 'node:http';
+import { type AddressInfo, createServer } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { gunzipSync } from 'node:zlib';
 import type { ItemHash } from '@vmlet/messages';
@@ -55,6 +57,12 @@ async def app(scope, receive, send):
     elif path == "/next":
         next_chunk.set()
         await answer(send, 200, b"ok")
+    elif path == "/connect":
+        try:
+            await asyncio.wait_for(asyncio.open_connection("10.0.2.2", int(scope["query_string"])), 5)
+            await answer(send, 200, b"connected")
+        except Exception as error:
+            await answer(send, 200, b"refused: " + type(error).__name__.encode())
     elif path == "/environ":
         await answer(send, 200, "\\n".join(f"{k}={v}" for k, v in sorted(os.environ.items())).encode())
     else:
@@ -168,6 +176,21 @@ test('vertical: the program gets the client’s headers, the query as sent, and 
   expect(headers.join('\n')).toMatch(/^forwarded: for=127\.0\.0\.1;host="127\.0\.0\.1:\d+";proto=http$/m);
   expect(headers.join('\n')).not.toContain('6.6.6.6');
   expect(answer.headers.get('x-request-id')).toBe('abc.1');
+});
+
+test('vertical: a program has no way out to its host', async () => {
+  const seen: unknown[] = [];
+  const listener = createServer((socket) => {
+    seen.push(socket.remoteAddress);
+    socket.destroy();
+  }).listen(0, '127.0.0.1');
+  await once(listener, 'listening');
+  const { port } = listener.address() as AddressInfo;
+  // 10.0.2.2 is the host's loopback as a guest of user-mode networking would reach it.
+  const answer = await node.ask(program, `/connect?${port}`);
+  expect(await answer.text()).toMatch(/^refused: /);
+  expect(seen).toEqual([]);
+  listener.close();
 });
 
 test('vertical: the program finds its variables and the platform’s', async () => {

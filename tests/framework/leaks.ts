@@ -7,12 +7,17 @@ export async function homeIdOf(home: string): Promise<string> {
 }
 
 /** Process ids of the machines of a home that are alive; one that is dead and not yet reaped does not count. */
-export async function machinesOf(homeId: string): Promise<number[]> {
+export function machinesOf(homeId: string): Promise<number[]> {
+  return processesNaming(`vmlet-${homeId}-`);
+}
+
+/** Process ids of those that have a text in their command line. */
+export async function processesNaming(text: string): Promise<number[]> {
   const pids: number[] = [];
   for (const entry of await readdir('/proc')) {
     if (!/^\d+$/.test(entry)) continue;
     const commandLine = await readFile(`/proc/${entry}/cmdline`, 'utf8').catch(() => '');
-    if (commandLine.includes(`vmlet-${homeId}-`)) pids.push(Number(entry));
+    if (commandLine.includes(text)) pids.push(Number(entry));
   }
   return pids;
 }

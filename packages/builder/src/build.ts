@@ -3,7 +3,7 @@ import { createReadStream } from 'node:fs';
 import { chmod, readFile, rename, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
-import { makeWorkFolder, readRecord, run, writeFileAtomic } from '@vmlet/host';
+import { makeWorkFolder, readJsonIfExists, run, writeFileAtomic } from '@vmlet/host';
 import { makeErofs } from './filesystems/erofs.ts';
 import { type Manifest, manifestSchema } from './manifest.ts';
 import { type Recipe, RecipeError, readRecipe } from './recipe.ts';
@@ -51,7 +51,7 @@ export async function ensureRuntime(folder: string, options: BuildOptions): Prom
 }
 
 async function findBuilt(runtimes: string, recordPath: string): Promise<BuiltRuntime | undefined> {
-  const record = manifestSchema.safeParse(await readRecord(recordPath));
+  const record = manifestSchema.safeParse(await readJsonIfExists(recordPath, { rebuildable: true }));
   if (!record.success) return undefined;
   const imagePath = imagePathOf(runtimes, record.data);
   const found = await stat(imagePath).catch(() => undefined);

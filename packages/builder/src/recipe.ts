@@ -53,7 +53,7 @@ export function parseRecipe(text: string, path: string): Recipe {
   if (yamlFault) {
     throw new RecipeError(`${path}:${lines.linePos(yamlFault.pos[0]).line}: ${yamlFault.message.split('\n')[0]}`);
   }
-  const parsed = recipeSchema.safeParse(valueOf(document, path));
+  const parsed = recipeSchema.safeParse(plainValue(document, path));
   if (parsed.success) return parsed.data;
   const faults = parsed.error.issues.map((issue) => {
     const at = issue.path.length > 0 ? `"${issue.path.join('.')}": ` : '';
@@ -65,7 +65,7 @@ export function parseRecipe(text: string, path: string): Recipe {
 }
 
 /** @throws RecipeError for aliases that go too far */
-function valueOf(document: ReturnType<typeof parseDocument>, path: string): unknown {
+function plainValue(document: ReturnType<typeof parseDocument>, path: string): unknown {
   try {
     return document.toJS();
   } catch (cause) {

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { chmod, mkdir, readdir, readFile, rename, stat } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { makeWorkFolder, readRecord, run, writeFileAtomic } from '@vmlet/host';
+import { makeWorkFolder, readJsonIfExists, run, writeFileAtomic } from '@vmlet/host';
 import { z } from 'zod';
 import { cloudKernelPackage, downloadPackages, unpackPackage } from './debian.ts';
 import { makeGuestKit } from './guest-kit.ts';
@@ -43,7 +43,7 @@ const FILES = ['vmlinux', 'initramfs.cpio', 'kit.erofs', 'tsc-rate'] as const;
 export async function ensureBootKit(options: BootKitOptions): Promise<BootKit> {
   const kits = join(options.cache, 'kits');
   const recordPath = join(kits, `sources-${(await hashSources()).slice(0, 16)}.json`);
-  const record = recordSchema.safeParse(await readRecord(recordPath));
+  const record = recordSchema.safeParse(await readJsonIfExists(recordPath, { rebuildable: true }));
   if (record.success && (await isComplete(join(kits, record.data.hash)))) return kitAt(kits, record.data);
 
   await using work = await makeWorkFolder(kits, 'kit');

@@ -10,7 +10,7 @@ const SETUP_SECTORS = 0x1f1;
 const HEADER_MAGIC = 0x202;
 const PAYLOAD_OFFSET = 0x248;
 const PAYLOAD_LENGTH = 0x24c;
-/** The payload ends with its uncompressed size, which the decompressors do not expect. */
+/** The payload ends with its uncompressed size, which lz4 and zstd do not expect; gzip's own trailer is that already. */
 const SIZE_TRAILER_BYTES = 4;
 
 const LZ4_LEGACY_MAGIC = 0x184c2102;
@@ -29,14 +29,18 @@ export async function unpackKernel(bzImage: string, vmlinux: string, signal?: Ab
   }
   const protectedMode = ((image[SETUP_SECTORS] || 4) + 1) * 512;
   const start = protectedMode + image.readUInt32LE(PAYLOAD_OFFSET);
-  const payload = image.subarray(start, start + image.readUInt32LE(PAYLOAD_LENGTH) - SIZE_TRAILER_BYTES);
+  const whole = image.subarray(start, start + image.readUInt32LE(PAYLOAD_LENGTH));
+  const payload = whole.subarray(0, -SIZE_TRAILER_BYTES);
+  if (payload.length < SIZE_TRAILER_BYTES) {
+    throw new Error(`Cannot unpack "${bzImage}": it ends before its payload, expected a whole bzImage`);
+  }
   const magic = payload.readUInt32LE(0);
   if (magic === LZ4_LEGACY_MAGIC) {
     await unpackLz4(payload, vmlinux, signal);
   } else if (magic === ZSTD_MAGIC) {
-    await pipeline(Readable.from([payload]), createZstdDecompress(), createWriteStream(vmlinux));
+    await pipeline(Readable.from([payload]), createZstdDecompress(), createWriteStream(vmlinux), { signal });
   } else if ((magic & 0xffff) === GZIP_MAGIC) {
-    await pipeline(Readable.from([payload]), createGunzip(), createWriteStream(vmlinux));
+    await pipeline(Readable.from([whole]), createGunzip(), createWriteStream(vmlinux), { signal });
   } else {
     throw new Error(
       `Cannot unpack "${bzImage}": its payload begins with 0x${magic.toString(16)}, expected lz4, zstd or gzip`,

@@ -44,11 +44,15 @@ export async function syncDirectory(path: string): Promise<void> {
   }
 }
 
-/** A JSON file's value, or undefined where there is no such file. Other failures are thrown. */
-export async function readJsonIfExists(path: string): Promise<unknown> {
+/**
+ * A JSON file's value, or undefined where there is no such file. Other failures are thrown.
+ * @param options.rebuildable the file can be made again: a damaged one counts as none
+ */
+export async function readJsonIfExists(path: string, options: { rebuildable?: boolean } = {}): Promise<unknown> {
   try {
     return JSON.parse(await readFile(path, 'utf8'));
   } catch (error) {
+    if (options.rebuildable && error instanceof SyntaxError) return undefined;
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
     throw error;
   }

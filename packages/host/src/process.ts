@@ -13,7 +13,7 @@ export interface RunOptions {
   env?: NodeJS.ProcessEnv;
   /** Fed to stdin, which is empty otherwise. */
   input?: Readable;
-  /** Called with each line of stderr, and of stdout too when `linesOf` says so, as it comes. */
+  /** Called with each line of stderr as it comes. If it throws, the command is ended, and `run` rejects with that. */
   onLine?: (line: string) => void;
   signal?: AbortSignal | undefined;
 }
@@ -40,41 +40,58 @@ export class CommandFailed extends Error {
  */
 export async function run(command: string, args: readonly string[], options: RunOptions = {}): Promise<string> {
   options.signal?.throwIfAborted();
-  const child: ChildProcess = spawn(command, args, {
-    cwd: options.cwd,
-    env: options.env ?? process.env,
-    detached: true,
-    stdio: [options.input ? 'pipe' : 'ignore', 'pipe', 'pipe'],
-  });
+  const child = start(command, args, options);
   const killGroup = () => killProcessGroup(child.pid);
   options.signal?.addEventListener('abort', killGroup, { once: true });
+  const ended = new Promise<{ code: number | null; signal: string | null }>((resolve, reject) => {
+    child.once('error', reject);
+    child.once('close', (code, signal) => resolve({ code, signal }));
+  });
+  // A command may stop reading its input early; what it then says on stderr is the better error.
+  const fed = options.input && child.stdin ? settled(pipeline(options.input, child.stdin)) : undefined;
+  // Whatever cannot be taken in ends the command, so that all of this ends together.
+  const stdout = settled(collect(child.stdout, STDOUT_MAX_BYTES), killGroup);
+  const stderr = settled(tail(child.stderr, options.onLine), killGroup);
   try {
-    const stdout = collect(child.stdout, STDOUT_MAX_BYTES, killGroup);
-    const stderr = tail(child.stderr, options.onLine);
-    const ended = new Promise<{ code: number | null; signal: string | null }>((resolve, reject) => {
-      child.once('error', reject);
-      child.once('close', (code, signal) => resolve({ code, signal }));
+    const end = await ended.catch((cause: unknown) => {
+      throw new CommandFailed(command, startFailure(cause), '', { cause });
     });
-    // A command may stop reading its input early; what it then says on stderr is the better error.
-    const fed = options.input && child.stdin ? pipeline(options.input, child.stdin) : Promise.resolve();
-    const [end, feeding] = await Promise.all([
-      ended.catch((cause: unknown) => {
-        throw new CommandFailed(command, startFailure(cause), '', { cause });
-      }),
-      fed.then(
-        () => undefined,
-        (error: unknown) => error,
-      ),
-    ]);
+    const [printed, said, feeding] = await Promise.all([stdout, stderr, fed]);
     options.signal?.throwIfAborted();
+    if ('error' in said) throw said.error;
+    if ('error' in printed)
+      throw new CommandFailed(command, wordsOf(printed.error), said.value, { exitCode: end.code });
     if (end.code !== 0) {
       const found = end.signal ? `ended by ${end.signal}` : `exit code ${end.code}`;
-      throw new CommandFailed(command, `${found}, expected exit code 0`, await stderr, { exitCode: end.code });
+      throw new CommandFailed(command, `${found}, expected exit code 0`, said.value, { exitCode: end.code });
     }
-    if (feeding !== undefined) throw feeding;
-    return await stdout;
+    if (feeding && 'error' in feeding) throw feeding.error;
+    return printed.value;
   } finally {
     options.signal?.removeEventListener('abort', killGroup);
+  }
+}
+
+function start(command: string, args: readonly string[], options: RunOptions): ChildProcess {
+  try {
+    return spawn(command, args, {
+      cwd: options.cwd,
+      env: options.env ?? process.env,
+      detached: true,
+      stdio: [options.input ? 'pipe' : 'ignore', 'pipe', 'pipe'],
+    });
+  } catch (cause) {
+    throw new CommandFailed(command, startFailure(cause), '', { cause });
+  }
+}
+
+/** How a promise ended, as a value: several can be waited for, and none of them is ever unhandled. */
+async function settled<T>(promise: Promise<T>, onError?: () => void): Promise<{ value: T } | { error: unknown }> {
+  try {
+    return { value: await promise };
+  } catch (error) {
+    onError?.();
+    return { error };
   }
 }
 
@@ -88,20 +105,21 @@ export function killProcessGroup(pid: number | undefined): void {
   }
 }
 
+function wordsOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
 function startFailure(cause: unknown): string {
   const code = (cause as NodeJS.ErrnoException).code;
   return code === 'ENOENT' ? 'no such command on PATH, expected it to be installed' : `start failed (${code ?? cause})`;
 }
 
-async function collect(stream: Readable | null, maxBytes: number, onTooMuch: () => void): Promise<string> {
+async function collect(stream: Readable | null, maxBytes: number): Promise<string> {
   const chunks: Buffer[] = [];
   let sizeBytes = 0;
   for await (const chunk of stream ?? []) {
     sizeBytes += chunk.length;
-    if (sizeBytes > maxBytes) {
-      onTooMuch();
-      break;
-    }
+    if (sizeBytes > maxBytes) throw new Error(`over ${maxBytes} bytes on stdout, expected less`);
     chunks.push(chunk);
   }
   return Buffer.concat(chunks).toString('utf8');
@@ -118,5 +136,6 @@ async function tail(stream: Readable | null, onLine: ((line: string) => void) | 
     partial = lines.pop() ?? '';
     for (const line of lines) onLine(line);
   }
+  if (partial !== '') onLine?.(partial);
   return kept;
 }

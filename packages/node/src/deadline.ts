@@ -3,11 +3,15 @@
  * that has gone on for too long, or stops a machine that nobody has asked for a while.
  */
 
-/** A deadline that aborts its signal. Dispose it when the wait is over, or the process stays awake for it. */
+/** The longest that Node.js can wait (24.8 days); a longer wait would end at once. In milliseconds. */
+const MAX_TIMER_MS = 2_147_483_647;
+
+/** A deadline that aborts its signal. Dispose it when the wait is over, or it goes on listening to its parent. */
 export interface Deadline extends Disposable {
   readonly signal: AbortSignal;
   /** Milliseconds, as given. */
   readonly ms: number;
+  /** Whether this deadline has passed; false if the parent ended the wait first. */
   readonly expired: boolean;
 }
 
@@ -27,7 +31,8 @@ export class DeadlinePassed extends Error {
  */
 export function deadline(ms: number, parent?: AbortSignal): Deadline {
   const controller = new AbortController();
-  const timer = setTimeout(() => controller.abort(new DeadlinePassed(ms)), ms);
+  const passed = new DeadlinePassed(ms);
+  const timer = setTimeout(() => controller.abort(passed), Math.min(ms, MAX_TIMER_MS));
   timer.unref();
   const onParent = () => controller.abort(parent?.reason);
   if (parent?.aborted) onParent();
@@ -36,7 +41,7 @@ export function deadline(ms: number, parent?: AbortSignal): Deadline {
     signal: controller.signal,
     ms,
     get expired() {
-      return controller.signal.reason instanceof DeadlinePassed;
+      return controller.signal.reason === passed;
     },
     [Symbol.dispose]() {
       clearTimeout(timer);
@@ -54,9 +59,12 @@ export interface IdleTimer extends Disposable {
 /** Calls `onIdle` once `ms` milliseconds after the last `arm()`, unless disarmed. */
 export function idleTimer(ms: number, onIdle: () => void): IdleTimer {
   let armed = false;
-  const timer = setTimeout(() => {
-    if (armed) onIdle();
-  }, ms);
+  const timer = setTimeout(
+    () => {
+      if (armed) onIdle();
+    },
+    Math.min(ms, MAX_TIMER_MS),
+  );
   timer.unref();
   return {
     arm() {

@@ -9,7 +9,7 @@ import { Gateway } from './gateway/index.ts';
 import { installFor } from './install-for.ts';
 import { loadOrCreateKey } from './keys/index.ts';
 import { openLedger } from './ledger/index.ts';
-import { type Accelerator, type Backend, probeAccelerator, sweepMachines } from './machines/index.ts';
+import { type Backend, probeAccelerator, sweepMachines } from './machines/index.ts';
 import { executionsConfig, type NodeOptions } from './node-options.ts';
 import { type NodeStatus, serveOwner } from './owner/index.ts';
 import { createPrograms } from './programs.ts';
@@ -27,7 +27,7 @@ export { VERSION } from './version.ts';
 
 /** What requests under way get when the node is told to stop, in milliseconds: less than service managers wait. */
 const DRAIN_MS = 30_000;
-const DEFAULT_PROGRAM_DOMAIN = 'vm.localhost';
+const PROGRAM_DOMAIN = 'vm.localhost';
 
 /** A node that takes requests. Disposing of it answers those under way, stops all machines and frees its home. */
 export interface RunningNode extends AsyncDisposable {
@@ -37,7 +37,7 @@ export interface RunningNode extends AsyncDisposable {
   readonly ownerSocket: string;
   /** The address whose key this node's owner holds. */
   readonly operator: string;
-  readonly backend: Accelerator;
+  readonly backend: Backend['accelerator'];
 }
 
 /**
@@ -121,7 +121,7 @@ async function openEdges(options: NodeOptions, made: Making & { network: Network
   const { home, ledger, content, operator } = network;
   const { executions, logs, programs, backend, probe, config } = compute;
   const api = stack.use(await openApi(options, made));
-  const programDomain = options.programDomain ?? DEFAULT_PROGRAM_DOMAIN;
+  const programDomain = options.programDomain ?? PROGRAM_DOMAIN;
   const { apiHosts = [], trustForwarded = false } = options;
   const gateway = stack.use(
     new Gateway(

@@ -1,7 +1,7 @@
 import { availableParallelism, totalmem } from 'node:os';
 import type { Allowed } from './admission/index.ts';
 import type { ExecutionsConfig } from './executions/index.ts';
-import type { Accelerator } from './machines/index.ts';
+import type { Backend } from './machines/index.ts';
 
 const MIB = 1024 * 1024;
 
@@ -42,11 +42,11 @@ export interface NodeOptions {
 }
 
 /** Starts are some twenty times slower under emulation, and share the host with each other. */
-const BOOT_DEADLINE_MS: Record<Accelerator, number> = { kvm: 20_000, tcg: 90_000 };
-const LOAD_DEADLINE_MS: Record<Accelerator, number> = { kvm: 30_000, tcg: 90_000 };
+const BOOT_DEADLINE_MS: Record<Backend['accelerator'], number> = { kvm: 20_000, tcg: 90_000 };
+const LOAD_DEADLINE_MS: Record<Backend['accelerator'], number> = { kvm: 30_000, tcg: 90_000 };
 
 /** The executions' limits, where the options do not give them. */
-export function executionsConfig(options: NodeOptions, accelerator: Accelerator): ExecutionsConfig {
+export function executionsConfig(options: NodeOptions, accelerator: Backend['accelerator']): ExecutionsConfig {
   return {
     maxInFlight: options.maxInFlight ?? 64,
     maxQueued: options.maxQueued ?? 256,

@@ -14,7 +14,9 @@ export function programLabel(itemHash: string): string {
 /** The item_hash that a label stands for; undefined if it is no label of a program. */
 export function itemHashOfLabel(label: string): string | undefined {
   const bytes = label.length === LABEL_CHARACTERS ? fromBase32(label) : undefined;
-  return bytes && Buffer.from(bytes).toString('hex');
+  // The last character has bits to spare: only one spelling is the name of a program.
+  if (!bytes || base32(bytes) !== label.toLowerCase()) return undefined;
+  return Buffer.from(bytes).toString('hex');
 }
 
 /** Of 32 bytes. */

@@ -9,18 +9,27 @@ import { programLabel } from './program-label.ts';
 import { type CodeImages, manifestOf, resolveProgram } from './runtimes/index.ts';
 
 export interface ProgramsComponents {
-  ledger: Ledger;
-  content: ContentStore;
+  ledger: Pick<Ledger, 'program' | 'programs' | 'store' | 'storesOf' | 'subscribe'>;
+  content: Pick<ContentStore, 'verifiedPath'>;
   codeImages: CodeImages;
-  admission: Admission;
+  admission: Pick<Admission, 'mayRun'>;
   operator: string;
 }
 
 /** What the edges ask about programs and runtimes; here the network side meets the compute side. */
 export function createPrograms(components: ProgramsComponents) {
   const { ledger } = components;
+  // Reading a message costs as much as the rest of a hot request's way, and what was signed does not change.
+  const targets = new Map<string, ProgramTarget>();
+  ledger.subscribe((event) => {
+    if (event.type === 'forgotten') targets.delete(event.message.itemHash);
+  });
   return {
-    find: (ref: string) => target(ref, components),
+    find: (ref: string) => {
+      const known = targets.get(ref) ?? target(ref, components);
+      targets.set(ref, known);
+      return known;
+    },
     runtimes: () => publishedRuntimes(ledger, components.operator),
     urlsOf: (at: { url: string; programDomain: string; port: number }) => (itemHash: ItemHash) => ({
       url: `${at.url}/vm/${itemHash}/`,
@@ -30,21 +39,28 @@ export function createPrograms(components: ProgramsComponents) {
 }
 
 /** @throws VmletError `PROGRAM_NOT_FOUND`, `RUN_FORBIDDEN` */
-function target(ref: string, components: ProgramsComponents): ProgramTarget {
-  const program = components.ledger.program(ref);
+function findRunnable(ref: string, { ledger, admission }: ProgramsComponents): ProgramRecord {
+  const program = ledger.program(ref);
   if (!program) throw new VmletError('PROGRAM_NOT_FOUND', { operands: { ref: ref.slice(0, 128) } });
-  components.admission.mayRun(program);
+  admission.mayRun(program);
+  return program;
+}
+
+/** @throws VmletError `PROGRAM_NOT_FOUND`, `RUN_FORBIDDEN` */
+function target(ref: string, components: ProgramsComponents): ProgramTarget {
+  const program = findRunnable(ref, components);
   const { memory, seconds } = program.content.resources;
   return {
     itemHash: program.itemHash,
     memoryMiB: memory,
     seconds,
-    prepare: (signal) => resolveProgram(program, components, { signal }),
+    // Looked up anew: it may have been forgotten, or may no longer run here, while its request was in line.
+    prepare: async (signal) => resolveProgram(findRunnable(ref, components), components, { signal }),
   };
 }
 
 /** The runtimes that the operator and the owners of programs have published here. */
-function publishedRuntimes(ledger: Ledger, operator: string): PublishedRuntime[] {
+function publishedRuntimes(ledger: ProgramsComponents['ledger'], operator: string): PublishedRuntime[] {
   const owners = ledger.programs().map((program: ProgramRecord) => program.content.address);
   const addresses = new Set([operator, ...owners]);
   const stores = [...addresses].flatMap((address) => ledger.storesOf(address));

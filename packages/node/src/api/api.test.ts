@@ -162,6 +162,6 @@ describe('createApi', () => {
     };
     const answer = await fixture.call('GET', `/api/v0/messages/${'a'.repeat(64)}`);
     expect(answer).toMatchObject({ status: 500, json: { code: 'INTERNAL' } });
-    expect(fixture.failures).toEqual(['Cannot finish the operation: a defect']);
+    expect(fixture.failures).toEqual(['Cannot finish the operation: a defect, expected it to succeed']);
   });
 });

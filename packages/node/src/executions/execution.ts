@@ -1,13 +1,11 @@
 import type { Dispatcher } from 'undici';
-import { deadline, type IdleTimer, idleTimer, orAborted } from '../deadline.ts';
+import { type IdleTimer, idleTimer, orAborted } from '../deadline.ts';
 import { asVmletError, VmletError } from '../errors.ts';
 import { haltMachine } from '../machines/index.ts';
+import { explain } from './explain.ts';
 import type { ProgramLog } from './logs.ts';
 import { type ExecutionState, transition } from './state.ts';
 import type { Awake, WakePhases } from './wake.ts';
-
-/** How long a broken connection may wait for word of the machine's end, which explains it, in milliseconds. */
-const EXPLAIN_MS = 1000;
 
 export interface ExecutionLimits {
   /** Requests that one machine works on at the same time. */
@@ -37,6 +35,8 @@ export class ExecutionOver extends Error {
 }
 
 interface Waiting {
+  /** Whether it came while the machine was waking. */
+  cold: boolean;
   resolve: (lease: Lease) => void;
   reject: (reason: unknown) => void;
 }
@@ -76,9 +76,15 @@ export class Execution {
     return this.#state;
   }
 
-  /** Whether a request may be given to it. */
+  /** Whether a request may be given to it: to a machine that is just ending it would only be lost. */
   get accepting(): boolean {
-    return this.#state === 'waking' || this.#state === 'running';
+    if (this.#state === 'waking') return !this.#stop.signal.aborted;
+    return this.#state === 'running' && this.#awake?.machine.ending === false;
+  }
+
+  /** Whether its memory will be free before long, whatever its program does. */
+  get leaving(): boolean {
+    return this.#state !== 'waking' ? !this.accepting && this.#state !== 'ended' : this.#stop.signal.aborted;
   }
 
   /** The machine's process, while there is one. */
@@ -104,7 +110,7 @@ export class Execution {
       throw new VmletError('QUEUE_FULL', { operands: { waiting: this.#waiting.size } });
     }
     const { promise, resolve, reject } = Promise.withResolvers<Lease>();
-    const waiting = { resolve, reject };
+    const waiting = { resolve, reject, cold: this.#awake === undefined };
     this.#waiting.add(waiting);
     try {
       return await orAborted(promise, signal);
@@ -129,9 +135,12 @@ export class Execution {
   async #live(): Promise<void> {
     try {
       this.#awake = await this.#components.wake(this.#stop.signal);
-      // Stopped in the moment it came up: nobody else will end this machine.
-      if (this.#stop.signal.aborted)
-        this.#awake.machine.kill(new VmletError('MACHINE_HALTED', { operands: { machine: this.#awake.machine.id } }));
+      if (this.#stop.signal.aborted) {
+        // Stopped in the moment it came up: nobody else will end this machine, and nobody may be sent to it.
+        this.#awake.machine.kill();
+        await this.#awake.machine.ended;
+        this.#stop.signal.throwIfAborted();
+      }
       this.#move('running', 'wake');
       this.#components.log.platform(started(this.#awake));
       this.#settle();
@@ -139,7 +148,10 @@ export class Execution {
       if (reason.code !== 'MACHINE_HALTED') this.#components.log.platform(ending(reason));
     } catch (error) {
       this.#failure = this.#stop.signal.aborted ? new ExecutionOver() : asVmletError(error);
-      if (this.#failure instanceof VmletError) this.#components.log.platform(ending(this.#failure));
+      // One that was removed while it was being prepared has no log any more.
+      if (this.#failure instanceof VmletError && this.#failure.code !== 'PROGRAM_NOT_FOUND') {
+        this.#components.log.platform(ending(this.#failure));
+      }
     } finally {
       this.#idle[Symbol.dispose]();
       this.#components.log.endLines();
@@ -153,11 +165,11 @@ export class Execution {
   /** Gives places to those in line, and starts the idle clock when there are none. */
   #settle(): void {
     if (this.#state === 'retiring' && this.inFlight === 0) void this.stop('it did not answer in time');
-    if (!this.#awake || this.#state !== 'running') return;
+    if (!this.#awake || this.#state !== 'running' || !this.accepting) return;
     for (const waiting of this.#waiting) {
       if (this.inFlight >= this.#components.limits.maxInFlight) break;
       this.#waiting.delete(waiting);
-      waiting.resolve(this.#lease(this.#awake, this.served === 0));
+      waiting.resolve(this.#lease(this.#awake, waiting.cold));
     }
     if (this.inFlight === 0) this.#idle.arm();
   }
@@ -170,7 +182,7 @@ export class Execution {
       client: awake.pool,
       phases: waited ? awake.phases : undefined,
       retire: () => this.#retire(),
-      explain: (error) => explain(awake, error),
+      explain: (error) => explain(awake.machine, error),
       [Symbol.dispose]: () => {
         if (!open) return;
         open = false;
@@ -191,15 +203,6 @@ export class Execution {
   #move(to: ExecutionState, trigger: string): void {
     this.#state = transition(this.#state, to, trigger);
   }
-}
-
-/** The machine's end, if it comes at once, says more than a closed connection. */
-async function explain({ machine }: Awake, error: unknown): Promise<VmletError> {
-  using limit = deadline(EXPLAIN_MS);
-  const found = error instanceof Error ? error.message : String(error);
-  return orAborted(machine.ended, limit.signal).catch(
-    () => new VmletError('ANSWER_BROKEN', { operands: { found: `the connection ended (${found})` }, cause: error }),
-  );
 }
 
 function started({ phases }: Awake): string {

@@ -47,7 +47,8 @@ export interface ExecutionInfo {
 export class Executions implements AsyncDisposable {
   readonly #components: ExecutionsComponents;
   readonly #current = new Map<ItemHash, Execution>();
-  readonly #all = new Set<Execution>();
+  /** Those on their way out too, by the program that each runs. */
+  readonly #all = new Map<Execution, ItemHash>();
   readonly #boots: Semaphore;
   readonly #memory: MemoryBudget;
   #stopping = false;
@@ -87,15 +88,16 @@ export class Executions implements AsyncDisposable {
     }));
   }
 
-  /** Stops a program's machine, if it has one. Returns when nothing of it is left. */
+  /** Stops a program's machines, those that finish their last requests too. Returns when nothing of them is left. */
   async stop(itemHash: ItemHash, reason: string): Promise<void> {
-    await this.#current.get(itemHash)?.stop(reason);
+    const those = [...this.#all].filter(([, program]) => program === itemHash);
+    await Promise.all(those.map(([execution]) => execution.stop(reason)));
   }
 
   /** Takes no request any more and stops every machine. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stopping = true;
-    await Promise.all([...this.#all].map((execution) => execution.stop('the node is stopping')));
+    await Promise.all([...this.#all.keys()].map((execution) => execution.stop('the node is stopping')));
     await this.#components.logs.flushed();
   }
 
@@ -111,7 +113,8 @@ export class Executions implements AsyncDisposable {
       wake: async (signal) => {
         held.use(await this.#memory.reserve(program.memoryMiB, { evict: () => this.#evict(), signal }));
         using _place = await this.#boots.acquire(signal);
-        return wake(() => program.prepare(signal), {
+        // Awaited here: the place is given back on return.
+        return await wake(() => program.prepare(signal), {
           backend,
           bootDeadlineMs: config.bootDeadlineMs,
           loadDeadlineMs: config.loadDeadlineMs,
@@ -121,7 +124,7 @@ export class Executions implements AsyncDisposable {
       },
     });
     this.#current.set(program.itemHash, execution);
-    this.#all.add(execution);
+    this.#all.set(execution, program.itemHash);
     void execution.ended.then(() => {
       held.dispose();
       this.#all.delete(execution);
@@ -132,9 +135,9 @@ export class Executions implements AsyncDisposable {
 
   /** Stops the idle machine that was started first; false if all are busy and none is on its way out. */
   #evict(): boolean {
-    const going = [...this.#all].some((execution) => execution.state === 'halting' || execution.state === 'retiring');
-    if (going) return true;
-    const idle = [...this.#all].find((execution) => execution.state === 'running' && execution.inFlight === 0);
+    const all = [...this.#all.keys()];
+    if (all.some((execution) => execution.leaving)) return true;
+    const idle = all.find((execution) => execution.state === 'running' && execution.inFlight === 0);
     void idle?.stop('its memory is needed for another program');
     return idle !== undefined;
   }

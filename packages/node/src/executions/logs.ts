@@ -1,4 +1,3 @@
-import { EventEmitter } from 'node:events';
 import { appendFile, mkdir, open, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ItemHash } from '@vmlet/messages';
@@ -7,6 +6,8 @@ import type { ItemHash } from '@vmlet/messages';
 const ROTATE_BYTES = 4 * 1024 * 1024;
 /** What may wait to be written for one program; a program that prints faster loses lines, and is told so. In bytes. */
 const PENDING_BYTES = 1024 * 1024;
+/** Lines of output that are kept in a second, and at once after a silence: a flood must cost the node little. */
+const LINES_PER_SECOND = 10_000;
 const MAX_LINE_CHARS = 16 * 1024;
 const FILE_NAME = 'program.ndjson';
 
@@ -18,21 +19,33 @@ export interface LogEntry {
   text: string;
 }
 
-/** The logs of one program: appended to in order, kept within bounds, followed live. */
+/**
+ * The logs of one program: appended to in order, kept within bounds, followed live. Writing never fails a program; what
+ * could not be written is told in the log itself as soon as it can be.
+ */
 export class ProgramLog {
   readonly #folder: string;
-  readonly #followers = new EventEmitter<{ entry: [LogEntry] }>();
+  readonly #followers = new Set<(entry: LogEntry) => void>();
   readonly #partial = new Map<LogEntry['stream'], string>();
   #pending: string[] = [];
   #pendingBytes = 0;
   #dropped = 0;
-  #writing: Promise<void> | undefined;
-  /** The last failure to write; a log never fails a request, but the owner is told. */
-  writeError: Error | undefined;
+  #allowedLines = LINES_PER_SECOND;
+  #allowedAtMs = performance.now();
+  #unwritten: { lines: number; error: Error } | undefined;
+  /** Reads and writes of the files, one after the other: none of them sees a file half written or half rotated. */
+  #last: Promise<unknown> = Promise.resolve();
+  #writeQueued = false;
+  /** The file may end within a line, which a killed process or a full disk has left. */
+  #torn = true;
 
   constructor(folder: string) {
     this.#folder = folder;
-    this.#followers.setMaxListeners(0);
+  }
+
+  /** The last failure to write, until a write succeeds. */
+  get writeError(): Error | undefined {
+    return this.#unwritten?.error;
   }
 
   /** Adds output as it was read; lines are put together again. */
@@ -58,58 +71,112 @@ export class ProgramLog {
     this.#partial.clear();
   }
 
-  /** The last lines, oldest first. */
-  async tail(lines: number): Promise<LogEntry[]> {
-    await this.flushed();
-    const texts = await Promise.all(
-      [`${FILE_NAME}.1`, FILE_NAME].map((name) => readIfExists(join(this.#folder, name))),
-    );
-    return texts
-      .join('')
-      .split('\n')
-      .filter((line) => line !== '')
-      .slice(-lines)
-      .map((line) => JSON.parse(line));
+  /**
+   * The last lines, oldest first.
+   * @param follow is called from then on with each later line, until `unfollow`: none is missed, none comes twice. It
+   *   MUST NOT throw
+   */
+  tail(lines: number, follow?: (entry: LogEntry) => void): Promise<LogEntry[]> {
+    return this.#inOrder(async () => {
+      const pending = [...this.#pending];
+      const later: LogEntry[] = [];
+      const hold = (entry: LogEntry) => later.push(entry);
+      if (follow) this.#followers.add(hold);
+      try {
+        const paths = [`${FILE_NAME}.1`, FILE_NAME].map((name) => join(this.#folder, name));
+        const texts = await Promise.all(paths.map(readIfExists));
+        const entries = [...texts.join('\n').split('\n'), ...pending].flatMap(parseLine);
+        if (follow) this.#followers.add(follow);
+        return [...(lines > 0 ? entries.slice(-lines) : []), ...later];
+      } finally {
+        this.#followers.delete(hold);
+      }
+    });
   }
 
-  /** Calls `listener` with each line from now on. The answer ends it. */
+  /** Calls `listener` with each line from now on; it MUST NOT throw. The answer ends it. */
   follow(listener: (entry: LogEntry) => void): () => void {
-    this.#followers.on('entry', listener);
-    return () => this.#followers.off('entry', listener);
+    this.#followers.add(listener);
+    return () => this.unfollow(listener);
   }
 
-  /** Waits until all that was added is in the file. */
+  /** Ends following. */
+  unfollow(listener: (entry: LogEntry) => void): void {
+    this.#followers.delete(listener);
+  }
+
+  /** Waits until all that was added before is in the file, or failed to get there. */
   async flushed(): Promise<void> {
-    while (this.#writing) await this.#writing;
+    await this.#inOrder(async () => {});
   }
 
   #add(entry: LogEntry): void {
-    this.#followers.emit('entry', entry);
+    if (entry.stream !== 'platform' && !this.#isAllowed()) {
+      this.#dropped++;
+      return;
+    }
+    for (const follower of this.#followers) this.#tell(follower, entry);
     const line = `${JSON.stringify(entry)}\n`;
-    if (this.#pendingBytes + line.length > PENDING_BYTES) {
+    const sizeBytes = Buffer.byteLength(line);
+    if (this.#pendingBytes + sizeBytes > PENDING_BYTES) {
       this.#dropped++;
       return;
     }
     this.#pending.push(line);
-    this.#pendingBytes += line.length;
-    this.#writing ??= this.#write().finally(() => {
-      this.#writing = undefined;
-    });
+    this.#pendingBytes += sizeBytes;
+    if (this.#writeQueued) return;
+    this.#writeQueued = true;
+    void this.#inOrder(() => this.#write());
   }
 
+  /** The clock is looked at only where lines come faster than they may. */
+  #isAllowed(): boolean {
+    if (this.#allowedLines < 1) {
+      const nowMs = performance.now();
+      const more = ((nowMs - this.#allowedAtMs) / 1000) * LINES_PER_SECOND;
+      this.#allowedLines = Math.min(LINES_PER_SECOND, this.#allowedLines + more);
+      this.#allowedAtMs = nowMs;
+    }
+    if (this.#allowedLines < 1) return false;
+    this.#allowedLines--;
+    return true;
+  }
+
+  /** A follower that fails is let go: it must cost neither the machine nor the other followers. */
+  #tell(follower: (entry: LogEntry) => void, entry: LogEntry): void {
+    try {
+      follower(entry);
+    } catch {
+      this.#followers.delete(follower);
+    }
+  }
+
+  #inOrder<T>(task: () => Promise<T>): Promise<T> {
+    const done = this.#last.then(task);
+    // Whoever asked for the task is told of its failure; the next one runs all the same.
+    this.#last = done.catch(() => {});
+    return done;
+  }
+
+  /** Writes what is pending. Never rejects. */
   async #write(): Promise<void> {
-    while (this.#pending.length > 0) {
-      const batch = this.#pending.join('');
-      const dropped = this.#dropped;
-      this.#pending = [];
-      this.#pendingBytes = 0;
-      this.#dropped = 0;
-      try {
-        await this.#append(dropped > 0 ? `${batch}${droppedLine(dropped)}` : batch);
-        this.writeError = undefined;
-      } catch (error) {
-        this.writeError = error instanceof Error ? error : new Error(String(error));
-      }
+    const lines = this.#pending;
+    const notes = [
+      this.#dropped > 0 && noteLine(`${this.#dropped} lines were dropped: they came faster than they are kept`),
+      this.#unwritten && noteLine(`${this.#unwritten.lines} lines were lost: ${this.#unwritten.error.message}`),
+    ].filter((note) => note !== false && note !== undefined);
+    this.#writeQueued = false;
+    this.#pending = [];
+    this.#pendingBytes = 0;
+    this.#dropped = 0;
+    try {
+      await this.#append(`${this.#torn ? '\n' : ''}${lines.join('')}${notes.join('')}`);
+      this.#torn = false;
+      this.#unwritten = undefined;
+    } catch (cause) {
+      this.#torn = true;
+      const error = cause instanceof Error ? cause : new Error(String(cause));
+      this.#unwritten = { lines: (this.#unwritten?.lines ?? 0) + lines.length, error };
     }
   }
 
@@ -149,9 +216,17 @@ export class ProgramLogs {
   }
 }
 
-function droppedLine(lines: number): string {
-  const text = `${lines} lines were dropped: the program prints faster than they can be written`;
+function noteLine(text: string): string {
   return `${JSON.stringify({ timeMs: Date.now(), stream: 'platform', text } satisfies LogEntry)}\n`;
+}
+
+/** A line that a killed process or a full disk has cut is left out. */
+function parseLine(line: string): LogEntry[] {
+  try {
+    return line.trim() === '' ? [] : [JSON.parse(line)];
+  } catch {
+    return [];
+  }
 }
 
 async function readIfExists(path: string): Promise<string> {

@@ -14,10 +14,21 @@ const HOP_BY_HOP = new Set([
   'expect',
 ]);
 /** What a client could claim about itself; the gateway says it instead. */
-const CLAIMS = new Set(['forwarded', 'x-forwarded-for', 'x-forwarded-host', 'x-forwarded-proto', 'x-real-ip']);
+const CLAIMS = new Set([
+  'forwarded',
+  'x-forwarded-for',
+  'x-forwarded-host',
+  'x-forwarded-port',
+  'x-forwarded-proto',
+  'x-real-ip',
+]);
+/** What a client cannot have taken out by naming it in Connection: the message would mean something else without. */
+const KEPT = new Set(['host', 'content-length', ...CLAIMS]);
 
 export interface ForwardOptions {
   requestId: string;
+  /** The host that was asked for, with its port. */
+  host: string;
   /** Believe what a proxy in front of the node says about the client. */
   trustForwarded: boolean;
 }
@@ -28,11 +39,15 @@ export function requestHeaders(request: IncomingMessage, options: ForwardOptions
   const headers: string[] = [];
   forEachHeader(request.rawHeaders, (name, value) => {
     const lower = name.toLowerCase();
-    if (HOP_BY_HOP.has(lower) || dropped.has(lower) || lower === 'x-request-id') return;
-    if (CLAIMS.has(lower) && !options.trustForwarded) return;
+    // WSGI and CGI give `X_Real_IP` and `X-Real-IP` the same name.
+    const meant = lower.replaceAll('_', '-');
+    if (HOP_BY_HOP.has(lower) || dropped.has(lower) || lower === 'host' || meant === 'x-request-id') return;
+    if (CLAIMS.has(meant) && !options.trustForwarded) return;
     headers.push(name, value);
   });
-  headers.push('forwarded', forwarded(request), 'x-request-id', options.requestId);
+  // One only, and the one that chose the program.
+  if (options.host !== '') headers.push('host', options.host);
+  headers.push('forwarded', forwarded(request, options.host), 'x-request-id', options.requestId);
   return headers;
 }
 
@@ -53,15 +68,16 @@ export function responseHeaders(raw: readonly string[], extra: readonly string[]
 }
 
 /** RFC 7239. */
-function forwarded(request: IncomingMessage): string {
+function forwarded(request: IncomingMessage, requestedHost: string): string {
   const address = request.socket.remoteAddress ?? 'unknown';
   const node = isIPv6(address) ? `"[${address}]"` : address;
-  const host = (request.headers.host ?? '').replace(/["\\]/g, '');
+  const host = requestedHost.replace(/["\\]/g, '');
   return `for=${node};host="${host}";proto=http`;
 }
 
 function connectionHeaders(value: string | undefined): Set<string> {
-  return new Set((value ?? '').split(',').map((name) => name.trim().toLowerCase()));
+  const named = (value ?? '').split(',').map((name) => name.trim().toLowerCase());
+  return new Set(named.filter((name) => !KEPT.has(name)));
 }
 
 function forEachHeader(raw: readonly string[], visit: (name: string, value: string) => void): void {

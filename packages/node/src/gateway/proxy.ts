@@ -5,6 +5,7 @@ import type { Dispatcher } from 'undici';
 import { deadline } from '../deadline.ts';
 import { VmletError } from '../errors.ts';
 import type { Lease, WakePhases } from '../executions/index.ts';
+import { bodyOf } from './body.ts';
 import { requestHeaders, responseHeaders } from './headers.ts';
 
 export interface Exchange {
@@ -12,6 +13,8 @@ export interface Exchange {
   response: ServerResponse;
   /** Path and query as the program gets them. */
   path: string;
+  /** The host that was asked for, with its port. */
+  host: string;
   requestId: string;
   /** How long the program may take, in seconds. */
   seconds: number;
@@ -33,7 +36,7 @@ export async function proxy(exchange: Exchange, lease: Lease): Promise<void> {
     const answer = await send(exchange, lease.client, limit.signal);
     const timing = lease.phases ? ['server-timing', serverTiming(lease.phases, performance.now() - started)] : [];
     const headers = responseHeaders(rawHeaders(answer), ['x-request-id', exchange.requestId, ...timing]);
-    response.writeHead(answer.statusCode, answer.statusText || undefined, headers);
+    response.writeHead(answer.statusCode, reasonOf(answer), headers);
     await stream(answer, response, limit.signal);
   } catch (error) {
     if (signal.aborted) throw signal.reason;
@@ -44,12 +47,12 @@ export async function proxy(exchange: Exchange, lease: Lease): Promise<void> {
 }
 
 function send(exchange: Exchange, client: Dispatcher, signal: AbortSignal): Promise<Dispatcher.ResponseData> {
-  const { request, path, requestId, trustForwarded } = exchange;
+  const { request, path, requestId, host, trustForwarded } = exchange;
   return client.request({
     method: (request.method ?? 'GET') as Dispatcher.HttpMethod,
     path,
-    headers: requestHeaders(request, { requestId, trustForwarded }),
-    body: hasBody(request) ? request : null,
+    headers: requestHeaders(request, { requestId, host, trustForwarded }),
+    body: bodyOf(request),
     responseHeaders: 'raw',
     signal,
   });
@@ -70,8 +73,9 @@ async function stream(answer: Dispatcher.ResponseData, response: ServerResponse,
   response.end();
 }
 
-function hasBody(request: IncomingMessage): boolean {
-  return request.headers['content-length'] !== undefined || request.headers['transfer-encoding'] !== undefined;
+/** The program's reason phrase; one that HTTP does not allow is left out. */
+function reasonOf({ statusText }: Dispatcher.ResponseData): string | undefined {
+  return /^[\t\x20-\x7e\x80-\xff]+$/.test(statusText) ? statusText : undefined;
 }
 
 /** The Server-Timing header of a cold start: each phase in milliseconds, `app` until the program's first byte. */

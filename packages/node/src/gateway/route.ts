@@ -1,17 +1,17 @@
 import { isIP } from 'node:net';
-import { itemHashOfLabel, programLabel } from '../program-label.ts';
+import { itemHashOfLabel } from '../program-label.ts';
 
 export interface RouteConfig {
-  /** Programs are served on host names below it, and nothing else is. */
+  /** Programs are served on host names below it, and nothing else is. Lower case. */
   programDomain: string;
-  /** Host names of the API besides `localhost` and addresses. */
+  /** Host names of the API besides `localhost` and addresses. Lower case. */
   apiHosts: readonly string[];
 }
 
 /** Where a request goes. */
 export type Route =
-  | { kind: 'program'; ref: string; path: string }
-  | { kind: 'redirect'; host: string; path: string }
+  | { kind: 'program'; ref: string; host: string; path: string }
+  | { kind: 'redirect'; ref: string; path: string }
   | { kind: 'api' }
   | { kind: 'unknown'; host: string };
 
@@ -23,6 +23,7 @@ export interface RoutedRequest {
   accept: string | undefined;
 }
 
+const PROXY_TARGET = /^https?:\/\/([^/?#]*)(.*)$/i;
 const PROGRAM_PATH = /^\/vm\/([^/?]+)(\/?[^?]*)(\?.*)?$/;
 
 /**
@@ -30,18 +31,23 @@ const PROGRAM_PATH = /^\/vm\/([^/?]+)(\/?[^?]*)(\?.*)?$/;
  * A name that is not ours is unknown, so that no page elsewhere can point a name of its own at the API.
  */
 export function route(request: RoutedRequest, config: RouteConfig): Route {
-  const host = hostName(request.host ?? '');
+  // A client that takes us for its proxy names the host in its target, and that one counts (RFC 9112, 3.2.2).
+  const [, authority, rest = ''] = PROXY_TARGET.exec(request.url) ?? [];
+  const asked = authority ?? request.host ?? '';
+  const url = authority === undefined ? request.url : rest.startsWith('/') ? rest : `/${rest}`;
+  const host = hostName(asked);
+  // `OPTIONS *` asks about no path of anybody.
+  if (!url.startsWith('/')) return { kind: 'unknown', host };
   if (host.endsWith(`.${config.programDomain}`)) {
     const ref = itemHashOfLabel(host.slice(0, -config.programDomain.length - 1));
-    return ref ? { kind: 'program', ref, path: request.url } : { kind: 'unknown', host };
+    return ref ? { kind: 'program', ref, host: asked, path: url } : { kind: 'unknown', host };
   }
   if (host !== 'localhost' && isIP(host) === 0 && !config.apiHosts.includes(host)) return { kind: 'unknown', host };
-  const match = PROGRAM_PATH.exec(request.url);
+  const match = PROGRAM_PATH.exec(url);
   const ref = match?.[1];
   if (!match || ref === undefined) return { kind: 'api' };
   const path = `${match[2] || '/'}${match[3] ?? ''}`;
-  if (isNavigation(request)) return { kind: 'redirect', host: `${programLabel(ref)}.${config.programDomain}`, path };
-  return { kind: 'program', ref, path };
+  return isNavigation(request) ? { kind: 'redirect', ref, path } : { kind: 'program', ref, host: asked, path };
 }
 
 /** A browser that would show the answer as a page, of the origin it asks: that must be the program's own. */
@@ -52,6 +58,6 @@ function isNavigation({ secFetchMode, accept }: RoutedRequest): boolean {
 
 /** The name in a Host header, lower case, without port and brackets. */
 function hostName(header: string): string {
-  const name = header.startsWith('[') ? header.slice(1, header.indexOf(']')) : header.replace(/:\d+$/, '');
+  const name = /^\[([^\]]*)\](:\d+)?$/.exec(header)?.[1] ?? header.replace(/:\d+$/, '');
   return name.toLowerCase().replace(/\.$/, '');
 }

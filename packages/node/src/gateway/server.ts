@@ -4,7 +4,9 @@ import type { AddressInfo } from 'node:net';
 import { deadline, orAborted } from '../deadline.ts';
 import { asVmletError, VmletError } from '../errors.ts';
 import type { Executions, Runnable } from '../executions/index.ts';
+import { programLabel } from '../program-label.ts';
 import type { Logger } from '../telemetry/index.ts';
+import { drain } from './body.ts';
 import { sendProblem } from './problem.ts';
 import { proxy } from './proxy.ts';
 import { type Route, type RouteConfig, route } from './route.ts';
@@ -43,7 +45,9 @@ export class Gateway implements AsyncDisposable {
   readonly #underWay = new Set<ServerResponse>();
 
   constructor(config: GatewayConfig, components: GatewayComponents) {
-    this.#config = config;
+    const { programDomain, apiHosts } = config;
+    const lower = (name: string) => name.toLowerCase();
+    this.#config = { ...config, programDomain: lower(programDomain), apiHosts: apiHosts.map(lower) };
     this.#components = components;
     this.#server = createServer(
       // A body may take as long as its program allows; the time for headers stays bounded.
@@ -58,9 +62,14 @@ export class Gateway implements AsyncDisposable {
    */
   async listen(host: string, port: number): Promise<AddressInfo> {
     await new Promise<void>((resolve, reject) => {
-      this.#server.once('error', (cause) => reject(listenFailure(cause, host, port)));
-      this.#server.listen({ host, port }, resolve);
+      const onError = (cause: Error) => reject(listenFailure(cause, host, port));
+      this.#server.once('error', onError);
+      this.#server.listen({ host, port }, () => {
+        this.#server.off('error', onError);
+        resolve();
+      });
     });
+    this.#server.on('error', (err) => this.#components.log.error({ err }, 'listener failed'));
     return this.#server.address() as AddressInfo;
   }
 
@@ -107,6 +116,7 @@ export class Gateway implements AsyncDisposable {
     } catch (error) {
       if (!(error instanceof ClientGone)) this.#fail(error, response, requestId);
     } finally {
+      drain(request);
       const { method } = request;
       const ms = Math.round(performance.now() - started);
       this.#components.log.debug({ requestId, method, to, status: response.statusCode, ms }, 'request');
@@ -117,14 +127,18 @@ export class Gateway implements AsyncDisposable {
     const program = this.#components.findProgram(to.ref);
     using lease = await this.#components.executions.acquire(program, exchange.signal);
     const { trustForwarded } = this.#config;
-    await proxy({ ...exchange, path: to.path, seconds: program.seconds, trustForwarded }, lease);
+    const { host, path } = to;
+    await proxy({ ...exchange, host, path, seconds: program.seconds, trustForwarded }, lease);
   }
 
   /** 307 keeps the method: a form posted to the API's origin still reaches its program. */
   #redirect(to: Extract<Route, { kind: 'redirect' }>, request: IncomingMessage, response: ServerResponse): void {
+    // An unknown program has no host to go to.
+    const { itemHash } = this.#components.findProgram(to.ref);
+    const host = `${programLabel(itemHash)}.${this.#config.programDomain}`;
     const port = request.socket.localPort === 80 ? '' : `:${request.socket.localPort}`;
     response.writeHead(307, {
-      location: `http://${to.host}${port}${to.path}`,
+      location: `http://${host}${port}${to.path}`,
       vary: 'sec-fetch-mode, accept',
       'content-length': 0,
     });

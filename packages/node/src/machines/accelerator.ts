@@ -9,11 +9,10 @@ import { z } from 'zod';
 import { deadline, orAborted } from '../deadline.ts';
 import { asVmletError, VmletError } from '../errors.ts';
 import { Machine } from './machine.ts';
-import { qemuArguments } from './qemu/command-line.ts';
+import { type Accelerator, qemuArguments } from './qemu/command-line.ts';
 import { launchQemu } from './qemu/launch.ts';
 
-/** How the guest's instructions are run: by the processor (kvm) or translated by QEMU (tcg). */
-export type Accelerator = 'kvm' | 'tcg';
+export type { Accelerator } from './qemu/command-line.ts';
 
 /** A kernel under working KVM is at init0 in well under a second; under emulation in two. */
 const DEADLINE_MS: Record<Accelerator, number> = { kvm: 5000, tcg: 60_000 };
@@ -44,18 +43,18 @@ export interface ProbeOptions {
 /**
  * Finds out what really runs a guest here, by booting the boot kit: hosts exist where /dev/kvm opens, a machine can be
  * created, and a stock kernel never gets past its first instructions. The answer is kept until the host is booted
- * anew, or its kernel, processor, QEMU or the boot kit change.
+ * anew, or its kernel, processor, QEMU, the boot kit or the right to use KVM change.
  * @throws VmletError `QEMU_NOT_STARTED`, `BACKEND_UNUSABLE`
  */
 export async function probeAccelerator(kit: BootKit, options: ProbeOptions): Promise<Probe> {
   const qemuVersion = await readQemuVersion(options.signal);
   const bootId = (await readFile('/proc/sys/kernel/random/boot_id', 'utf8')).trim();
   const key = createHash('sha256')
-    .update(JSON.stringify([kit.hash, qemuVersion, bootId, release(), cpus()[0]?.model]))
+    .update(JSON.stringify([kit.hash, qemuVersion, bootId, release(), cpus()[0]?.model, await mayUseKvm()]))
     .digest('hex');
   const folder = join(options.cache, 'probe');
   const path = join(folder, `${key.slice(0, 16)}.json`);
-  const known = probeSchema.safeParse(await readJsonIfExists(path));
+  const known = probeSchema.safeParse(await readJsonIfExists(path, { rebuildable: true }));
   if (known.success) return known.data;
 
   const tscKhz = Number((await run(kit.tscRate, [], { signal: options.signal })).trim());
@@ -112,6 +111,13 @@ async function bootOnce(kit: BootKit, accelerator: Accelerator, trial: Trial): P
     machine.kill();
     await machine.ended;
   }
+}
+
+function mayUseKvm(): Promise<boolean> {
+  return access(KVM_DEVICE, constants.R_OK | constants.W_OK).then(
+    () => true,
+    () => false,
+  );
 }
 
 async function readQemuVersion(signal: AbortSignal): Promise<string> {

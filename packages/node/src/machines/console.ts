@@ -16,10 +16,14 @@ export class ConsoleRing {
     source.on('error', () => source.destroy());
   }
 
-  /** Control characters that could speak to a terminal are taken out: the text comes from a guest. */
+  /** The text, safe to print. */
   tail(): string {
-    const text = this.#kept.toString('utf8').replaceAll('\r', '');
-    // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is being removed
-    return text.replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g, '').trim();
+    return printable(this.#kept.toString('utf8'));
   }
+}
+
+/** A guest's words without the control characters that could speak to a terminal; lines stay lines. */
+export function printable(text: string): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is being removed
+  return text.replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g, '').trim();
 }

@@ -1,3 +1,4 @@
+import { ProtocolError } from '@vmlet/guest-protocol';
 import { deadline, orAborted } from '../deadline.ts';
 import { VmletError } from '../errors.ts';
 import type { LoadRequest, Machine } from './machine.ts';
@@ -5,7 +6,7 @@ import type { LoadRequest, Machine } from './machine.ts';
 /**
  * Loads a program into a machine that is `ready`, and waits until its listener is up.
  * A machine whose program does not load is ended: its memory holds half a program.
- * @throws VmletError `PROGRAM_LOAD_FAILED`, `PROGRAM_EXITED_LOADING`, `PROGRAM_LOAD_TIMEOUT`, or why the machine ended
+ * @throws VmletError `PROGRAM_UNSUPPORTED` for a request that fits no frame, `PROGRAM_LOAD_FAILED`, `PROGRAM_EXITED_LOADING`, `PROGRAM_LOAD_TIMEOUT`, or why the machine ended
  */
 export async function loadProgram(
   machine: Machine,
@@ -17,14 +18,19 @@ export async function loadProgram(
     machine.load(request);
     await orAborted(machine.reached('loaded'), limit.signal);
   } catch (error) {
-    const failure = limit.expired
-      ? new VmletError('PROGRAM_LOAD_TIMEOUT', {
-          operands: { ms: limit.ms, entrypoint: request.entrypoint },
-          detail: machine.consoleTail(),
-        })
-      : error;
     machine.kill();
     await machine.ended;
-    throw failure;
+    if (error instanceof ProtocolError) throw unsendable(error);
+    if (!limit.expired) throw error;
+    throw new VmletError('PROGRAM_LOAD_TIMEOUT', {
+      operands: { ms: limit.ms, entrypoint: request.entrypoint },
+      detail: machine.consoleTail(),
+    });
   }
+}
+
+/** A message may hold more variables than a frame does, or text that is no UTF-8. */
+function unsendable(cause: ProtocolError): VmletError {
+  const found = `an entrypoint or variables that no machine takes ("${cause.message}")`;
+  return new VmletError('PROGRAM_UNSUPPORTED', { operands: { found }, cause });
 }

@@ -1,6 +1,6 @@
 import type { GuestMessage, HostMessage } from '@vmlet/guest-protocol';
 import { VmletError } from '../errors.ts';
-import { ConsoleRing } from './console.ts';
+import { ConsoleRing, printable } from './console.ts';
 import { ControlChannel, type GuestMisbehaved } from './control/channel.ts';
 import type { QemuExit, QemuProcess } from './qemu/launch.ts';
 import { type MachineState, transition } from './state.ts';
@@ -35,6 +35,7 @@ export class Machine {
   port = 0;
   #state: MachineState = 'starting';
   #endReason: VmletError | undefined;
+  #killed = false;
   readonly #process: QemuProcess;
   readonly #channel: ControlChannel;
   readonly #console: ConsoleRing;
@@ -59,6 +60,11 @@ export class Machine {
     return this.#state;
   }
 
+  /** Whether it is on its way out, or gone: its end is certain, even where its process is still there. */
+  get ending(): boolean {
+    return this.#killed || this.#endReason !== undefined;
+  }
+
   /**
    * Waits until the machine has reached a state.
    * Rejects with the reason if it ends before; the caller bounds the wait.
@@ -76,8 +82,12 @@ export class Machine {
     this.#channel.send({ type: 'configure', ...request });
   }
 
-  /** Tells the launcher to load a program. Allowed when `ready`; `reached('loaded')` waits for it. */
+  /**
+   * Tells the launcher to load a program. Allowed when `ready`; `reached('loaded')` waits for it.
+   * @throws VmletError why the machine has ended; ProtocolError if the request does not fit a frame
+   */
   load(request: LoadRequest): void {
+    if (this.#endReason) throw this.#endReason;
     this.#move('loading', 'load');
     this.#channel.send({ type: 'load', ...request });
   }
@@ -99,6 +109,7 @@ export class Machine {
    * how the process ended, which is its own exit if that came first.
    */
   kill(reason?: VmletError): void {
+    this.#killed = true;
     this.#endReason ??= reason;
     if (this.#endReason) this.#rejectWaiting(this.#endReason);
     this.#process.kill();
@@ -136,7 +147,7 @@ export class Machine {
         break;
       case 'exited':
         // A launcher that has been told to halt is expected to exit.
-        if (this.#state !== 'halting') this.kill(exitOf(message, this.#state));
+        if (this.#state !== 'halting') this.kill(exitOf(message, { state: this.#state, console: this.consoleTail() }));
         break;
       case 'halted':
       case 'mark':
@@ -178,17 +189,24 @@ type Failed = Extract<GuestMessage, { type: 'failed' }>;
  */
 function failureOf(message: Failed, console: string): VmletError {
   const { phase, code } = message;
-  const detail = [message.message, message.detail, phase !== 'load' && console && `console:\n${console}`]
+  const words = printable(message.message);
+  const detail = [words, printable(message.detail), phase !== 'load' && console && `console:\n${console}`]
     .filter((part) => part)
     .join('\n');
   if (phase === 'load') return new VmletError('PROGRAM_LOAD_FAILED', { operands: { code }, detail });
   if (phase === 'serve') return new VmletError('PROGRAM_FAILED', { operands: { code }, detail });
-  return new VmletError('MACHINE_BOOT_FAILED', { operands: { code, phase, message: message.message }, detail });
+  return new VmletError('MACHINE_BOOT_FAILED', { operands: { code, phase, message: words }, detail });
 }
 
-function exitOf(message: Extract<GuestMessage, { type: 'exited' }>, state: MachineState): VmletError {
-  const found = message.signal ? `ended by ${message.signal}` : `exit code ${message.code}`;
-  return new VmletError(state === 'loading' ? 'PROGRAM_EXITED_LOADING' : 'PROGRAM_EXITED', { operands: { found } });
+type Exited = Extract<GuestMessage, { type: 'exited' }>;
+
+/** The launcher's end is the program's, once it has been told to load one. */
+function exitOf(message: Exited, { state, console }: { state: MachineState; console: string }): VmletError {
+  const found = message.signal ? `signal ${message.signal}` : `exit code ${message.code}`;
+  if (state === 'loading') return new VmletError('PROGRAM_EXITED_LOADING', { operands: { found } });
+  if (state === 'loaded') return new VmletError('PROGRAM_EXITED', { operands: { found } });
+  const operands = { code: 'LAUNCHER_EXITED', phase: 'ready', message: `the launcher ended with ${found}` };
+  return new VmletError('MACHINE_BOOT_FAILED', { operands, detail: console && `console:\n${console}` });
 }
 
 function deathOf(machine: string, exit: QemuExit, console: string): VmletError {

@@ -1,5 +1,4 @@
 import { readdir, readFile } from 'node:fs/promises';
-import { killProcessGroup } from '@vmlet/host';
 
 /**
  * Kills the machines of this home that an earlier node left behind, found by their names in the process list.
@@ -14,10 +13,20 @@ export async function sweepMachines(namePrefix: string): Promise<number[]> {
     const name = args[args.indexOf('-name') + 1];
     if (!args[0]?.includes('qemu') && !args[0]?.includes('setpriv')) continue;
     if (!args.includes('-name') || !name?.startsWith(namePrefix)) continue;
-    killProcessGroup(Number(entry));
-    killed.push(Number(entry));
+    if (kill(Number(entry))) killed.push(Number(entry));
   }
   return killed;
+}
+
+/** QEMU starts no process of its own, so one signal is enough. What has ended meanwhile, or is another's, is left. */
+function kill(pid: number): boolean {
+  try {
+    return process.kill(pid, 'SIGKILL');
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? error.code : undefined;
+    if (code === 'ESRCH' || code === 'EPERM') return false;
+    throw error;
+  }
 }
 
 /** A process that has ended meanwhile has no command line. */

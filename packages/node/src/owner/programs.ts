@@ -1,8 +1,7 @@
-import type { ServerResponse } from 'node:http';
-import type { FastifyInstance } from 'fastify';
+import type { FastifyInstance, FastifyReply } from 'fastify';
 import * as z from 'zod';
 import { VmletError } from '../errors.ts';
-import type { LogEntry } from '../executions/index.ts';
+import type { LogEntry, ProgramLog } from '../executions/index.ts';
 import type { ProgramRecord } from '../ledger/index.ts';
 import { manifestOf } from '../runtimes/index.ts';
 import type { OwnerComponents } from './components.ts';
@@ -41,18 +40,46 @@ export function registerPrograms(app: FastifyInstance, components: OwnerComponen
     const { lines, follow } = querySchema.parse(request.query);
     const program = components.ledger.program(hash);
     if (!program) throw new VmletError('PROGRAM_NOT_FOUND', { operands: { ref: hash } });
-    const log = components.logs.of(program.itemHash);
-    reply.hijack();
-    reply.raw.writeHead(200, { 'content-type': 'application/x-ndjson' });
-    for (const entry of await log.tail(lines)) send(reply.raw, entry);
-    if (!follow) {
-      reply.raw.end();
-      return;
-    }
-    reply.raw.flushHeaders();
-    const unfollow = log.follow((entry) => send(reply.raw, entry));
-    reply.raw.once('close', unfollow);
+    await sendLog(components.logs.of(program.itemHash), { reply, lines, follow });
   });
+}
+
+interface LogRequest {
+  reply: FastifyReply;
+  lines: number;
+  follow: boolean;
+}
+
+/** The tail of a log, then each later line for as long as the client stays. */
+async function sendLog(log: ProgramLog, { reply, lines, follow }: LogRequest): Promise<void> {
+  const early: LogEntry[] = [];
+  // Nothing is sent before the tail; what comes meanwhile waits here.
+  let live = (entry: LogEntry) => void early.push(entry);
+  const listener = (entry: LogEntry) => live(entry);
+  const entries = await log.tail(lines, follow ? listener : undefined);
+  reply.hijack();
+  const { raw } = reply;
+  raw.once('close', () => log.unfollow(listener));
+  // A client that has left while the tail was read.
+  if (raw.destroyed) log.unfollow(listener);
+  raw.writeHead(200, { 'content-type': 'application/x-ndjson' });
+  const tail = entries.map(toLine).join('');
+  if (!follow) {
+    raw.end(tail);
+    return;
+  }
+  raw.flushHeaders();
+  const tailBytes = Buffer.byteLength(tail);
+  raw.write(tail);
+  live = (entry) => {
+    if (raw.writableLength > tailBytes + MAX_UNREAD_BYTES) raw.destroy();
+    else raw.write(toLine(entry));
+  };
+  for (const entry of early) live(entry);
+}
+
+function toLine(entry: LogEntry): string {
+  return `${JSON.stringify(entry)}\n`;
 }
 
 function describe(program: ProgramRecord, { ledger, urlsOf }: OwnerComponents) {
@@ -70,9 +97,4 @@ function describe(program: ProgramRecord, { ledger, urlsOf }: OwnerComponents) {
     createdMs: Math.round(content.time * 1000),
     ...urlsOf(itemHash),
   };
-}
-
-function send(response: ServerResponse, entry: LogEntry): void {
-  if (response.writableLength > MAX_UNREAD_BYTES) response.destroy();
-  else response.write(`${JSON.stringify(entry)}\n`);
 }

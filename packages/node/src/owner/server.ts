@@ -8,10 +8,13 @@ import { registerPrograms } from './programs.ts';
 
 /** Requirements and local wheels of one program. */
 const MAX_ARCHIVE_BYTES = 256 * 1024 * 1024;
+/** Of a Unix socket (sun_path), without its NUL. */
+const MAX_SOCKET_PATH_BYTES = 107;
 
 /**
  * Serves the owner's commands on a Unix socket that only its user may open; being able to open it is the permission.
  * Errors carry their details here, tracebacks among them.
+ * @throws VmletError `PORT_IN_USE` if the socket cannot be made
  */
 export async function serveOwner(path: string, components: OwnerComponents): Promise<AsyncDisposable> {
   const app = fastify({ bodyLimit: MAX_ARCHIVE_BYTES, forceCloseConnections: true });
@@ -29,7 +32,11 @@ export async function serveOwner(path: string, components: OwnerComponents): Pro
   registerInstall(app, components);
   // The home is locked by this process: a socket found here belongs to a node that was killed.
   await rm(path, { force: true });
-  await app.listen({ path });
+  try {
+    await app.listen({ path });
+  } catch (cause) {
+    throw listenFailure(path, cause);
+  }
   await chmod(path, 0o600);
   return {
     [Symbol.asyncDispose]: async () => {
@@ -37,6 +44,13 @@ export async function serveOwner(path: string, components: OwnerComponents): Pro
       await rm(path, { force: true });
     },
   };
+}
+
+function listenFailure(path: string, cause: unknown): VmletError {
+  const sizeBytes = Buffer.byteLength(path);
+  const long = `a path of ${sizeBytes} bytes, and the kernel takes ${MAX_SOCKET_PATH_BYTES} (use a shorter --home)`;
+  const found = sizeBytes > MAX_SOCKET_PATH_BYTES ? long : cause instanceof Error ? cause.message : String(cause);
+  return new VmletError('PORT_IN_USE', { operands: { address: path, found }, cause });
 }
 
 function registerInstall(app: FastifyInstance, components: OwnerComponents): void {

@@ -1,6 +1,7 @@
 import { type Manifest, manifestSchema } from '@vmlet/builder';
 import type { ItemHash } from '@vmlet/messages';
 import type { ContentStore } from '../content/index.ts';
+import { orAborted } from '../deadline.ts';
 import { VmletError } from '../errors.ts';
 import type { Ledger, ProgramRecord, StoreRecord } from '../ledger/index.ts';
 import { type CodeImages, PLAIN_MODULE } from './code-image/image.ts';
@@ -27,6 +28,8 @@ export interface ResolveComponents {
   codeImages: CodeImages;
 }
 
+/** More would be taken from the other machines, and each one costs a machine memory before it does anything. */
+const MAX_VCPUS = 16;
 const DEFAULT_PYTHON = '/usr/bin/python3';
 
 /**
@@ -47,7 +50,9 @@ export async function resolveProgram(
     components.content.verifiedPath(codeStore.fileHash, options),
   ]);
   const { fileHash } = codeStore;
-  const codeImage = await components.codeImages.ensure({ fileHash, encoding: code.encoding, path: codePath });
+  const making = components.codeImages.ensure({ fileHash, encoding: code.encoding, path: codePath });
+  // The making itself goes on: another start of the same code may wait for it.
+  const codeImage = await orAborted(making, options.signal);
   return {
     itemHash: program.itemHash,
     runtimeImage,
@@ -86,6 +91,7 @@ function refuseUnsupported({ content }: ProgramRecord): void {
   const faults = [
     executable && `the entrypoint "${content.code.entrypoint}" of an executable`,
     content.on.persistent && 'persistent execution',
+    content.resources.vcpus > MAX_VCPUS && `${content.resources.vcpus} vCPUs (at most ${MAX_VCPUS} here)`,
     content.volumes.length > 0 && `${content.volumes.length} volumes`,
   ].filter((fault) => fault !== false && fault !== undefined);
   if (faults.length > 0) throw new VmletError('PROGRAM_UNSUPPORTED', { operands: { found: faults.join(', ') } });

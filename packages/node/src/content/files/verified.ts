@@ -37,6 +37,7 @@ export class VerifiedFiles {
   #start(fileHash: FileHash, path: string): Promise<string> {
     const running = this.#hash(fileHash, path).finally(() => this.#running.delete(fileHash));
     this.#running.set(fileHash, running);
+    // Whoever asked first may have stopped waiting; who waits still sees it fail.
     running.catch(() => {});
     return running;
   }

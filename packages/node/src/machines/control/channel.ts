@@ -1,5 +1,12 @@
 import type { Duplex } from 'node:stream';
-import { encodeFrame, FrameDecoder, type GuestMessage, guestMessage, type HostMessage } from '@vmlet/guest-protocol';
+import {
+  encodeFrame,
+  FrameDecoder,
+  type GuestMessage,
+  guestMessage,
+  type HostMessage,
+  ProtocolError,
+} from '@vmlet/guest-protocol';
 
 /** The guest said something that its protocol does not allow; its machine is not worth keeping. */
 export class GuestMisbehaved extends Error {
@@ -39,17 +46,33 @@ export class ControlChannel {
   }
 
   #read(chunk: Buffer): void {
+    if (this.#closed) return;
     try {
-      for (const frame of this.#decoder.push(chunk)) {
-        if (this.#closed) return;
-        this.#events.onMessage(guestMessage.parse(frame));
-      }
-    } catch (cause) {
+      this.#deliver(this.#decoder.push(chunk));
+    } catch (error) {
+      this.#refuse(error);
+    }
+  }
+
+  #refuse(error: unknown): void {
+    let cause = error;
+    try {
+      // What came whole before the bad frame was said, and may tell why the rest is bad.
+      if (error instanceof ProtocolError) this.#deliver(error.decoded);
+    } catch (earlier) {
+      cause = earlier;
+    }
+    if (this.#closed) return;
+    this.close();
+    this.#events.onMisbehaved(
+      new GuestMisbehaved('Cannot read from the guest: it broke the control protocol', { cause }),
+    );
+  }
+
+  #deliver(frames: readonly object[]): void {
+    for (const frame of frames) {
       if (this.#closed) return;
-      this.close();
-      this.#events.onMisbehaved(
-        new GuestMisbehaved('Cannot read from the guest: it broke the control protocol', { cause }),
-      );
+      this.#events.onMessage(guestMessage.parse(frame));
     }
   }
 }

@@ -28,7 +28,7 @@ export function userNetworkArguments(options: { internet: boolean }): string[] {
 }
 
 /** Asks QEMU which loopback port it picked. There is no QMP command for it, so the human monitor's table is read. */
-export async function forwardedPort(qmp: QmpClient): Promise<number> {
+export async function forwardedPort(qmp: Pick<QmpClient, 'human'>): Promise<number> {
   const table = await qmp.human('info usernet');
   const row = /TCP\[HOST_FORWARD\]\s+\d+\s+127\.0\.0\.1\s+(\d+)\s/.exec(table);
   if (!row?.[1]) throw new Error(`Cannot find the forwarded port: "info usernet" says "${table.slice(0, 400)}"`);

@@ -1,5 +1,7 @@
-import type { Accelerator } from '../accelerator.ts';
 import { userNetworkArguments } from '../network/user.ts';
+
+/** How the guest's instructions are run: by the processor (kvm) or translated by QEMU (tcg). */
+export type Accelerator = 'kvm' | 'tcg';
 
 /** The file descriptors that QEMU inherits: no socket file, so nothing to find, to fill up or to leave behind. */
 export const QMP_FD = 3;

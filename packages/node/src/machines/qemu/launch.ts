@@ -33,11 +33,7 @@ export interface QemuProcess {
  * @throws VmletError `QEMU_NOT_STARTED`
  */
 export async function launchQemu(args: readonly string[]): Promise<QemuProcess> {
-  const child = spawn('setpriv', ['--pdeathsig', 'KILL', '--', QEMU, ...args], {
-    detached: true,
-    stdio: ['ignore', 'ignore', 'pipe', 'pipe', 'pipe', 'pipe'],
-  });
-  await started(child);
+  const child = await start(['--pdeathsig', 'KILL', '--', QEMU, ...args]);
   const stderr = keepTail(child.stderr);
   const exited = new Promise<QemuExit>((resolve) => {
     child.once('close', (code, signal) => resolve({ code, signal, stderr: stderr() }));
@@ -58,26 +54,38 @@ export async function launchQemu(args: readonly string[]): Promise<QemuProcess> 
   };
 }
 
-function started(child: ChildProcess): Promise<void> {
-  return new Promise((resolve, reject) => {
-    child.once('spawn', resolve);
-    child.once('error', (cause) => {
-      reject(new VmletError('QEMU_NOT_STARTED', { operands: { command: 'setpriv', found: cause.message }, cause }));
+async function start(args: readonly string[]): Promise<ChildProcess> {
+  try {
+    const child = spawn('setpriv', args, {
+      detached: true,
+      stdio: ['ignore', 'ignore', 'pipe', 'pipe', 'pipe', 'pipe'],
     });
-  });
+    await new Promise<void>((resolve, reject) => {
+      child.once('spawn', resolve);
+      child.on('error', reject);
+    });
+    return child;
+  } catch (cause) {
+    const found = cause instanceof Error ? cause.message : String(cause);
+    throw new VmletError('QEMU_NOT_STARTED', { operands: { command: 'setpriv', found }, cause });
+  }
 }
 
 function inheritedSocket(child: ChildProcess, fd: number): Duplex {
   const sockets: readonly unknown[] = child.stdio;
   const socket = sockets[fd];
   if (!(socket instanceof Duplex)) throw new TypeError(`Cannot use descriptor ${fd}: no socket there, expected one`);
-  return socket;
+  // Its end is told by the process; an error that nobody listened to would end the node.
+  return socket.on('error', () => {});
 }
 
 function keepTail(stream: Readable | null): () => string {
   let kept = '';
-  stream?.setEncoding('utf8').on('data', (chunk: string) => {
-    kept = (kept + chunk).slice(-STDERR_TAIL_BYTES);
-  });
+  stream
+    ?.setEncoding('utf8')
+    .on('data', (chunk: string) => {
+      kept = (kept + chunk).slice(-STDERR_TAIL_BYTES);
+    })
+    .on('error', () => {});
   return () => kept.trim();
 }

@@ -68,7 +68,7 @@ export class QmpClient {
     if (this.#partial.length > MAX_LINE_BYTES) {
       this.#close(new QmpError(`Cannot read from QEMU: a line has over ${MAX_LINE_BYTES} bytes`));
     }
-    for (const line of lines) if (line.trim() !== '') this.#message(line);
+    for (const line of lines) if (line.trim() !== '' && !this.#closed) this.#message(line);
   }
 
   #message(line: string): void {

@@ -1,5 +1,5 @@
 import { chmod, mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { Readable } from 'node:stream';
 import { CommandFailed, run, syncDirectory, TEMPORARY_PREFIX } from '@vmlet/host';
 import type { FileHash } from '@vmlet/messages';
@@ -7,7 +7,7 @@ import { type Pack, pack } from 'tar-stream';
 import { asVmletError, VmletError } from '../../errors.ts';
 import { UNPACK_LIMITS, type UnpackLimits } from './limits.ts';
 import { refuse } from './tree.ts';
-import { zipToTar } from './zip-to-tar.ts';
+import { isCut, zipToTar } from './zip-to-tar.ts';
 
 export type CodeEncoding = 'zip' | 'plain' | 'squashfs';
 
@@ -45,7 +45,7 @@ export class CodeImages {
 
   /**
    * The image's path. Callers at the same time share one making.
-   * @throws VmletError `CODE_REFUSED`, `STORAGE_FULL`
+   * @throws VmletError `CODE_REFUSED`, `CODE_IMAGE_NO_SPACE`
    */
   async ensure(source: CodeSource): Promise<string> {
     if (source.encoding === 'squashfs') return checkSquashfs(source.path);
@@ -69,7 +69,7 @@ export class CodeImages {
   async #make(source: CodeSource, path: string): Promise<string> {
     if (await exists(path)) return path;
     await mkdir(this.#folder, { recursive: true, mode: 0o700 });
-    const temporary = join(this.#folder, `${TEMPORARY_PREFIX}${source.fileHash}`);
+    const temporary = join(this.#folder, `${TEMPORARY_PREFIX}${basename(path)}`);
     try {
       await rm(temporary, { force: true });
       await this.#tarToSquashfs(temporary, (tar) => this.#fill(tar, source));
@@ -92,30 +92,31 @@ export class CodeImages {
 
   async #tarToSquashfs(image: string, fill: (tar: Pack) => Promise<void>): Promise<void> {
     const tar = pack();
-    const stop = new AbortController();
     // Uncompressed: unpacking costs the guest more than reading, and much more under emulation.
     const args = ['-', image, '-tar', '-quiet', '-no-progress', '-noappend', '-all-root', '-mkfs-time', '0'];
-    args.push('-root-mode', '0755', '-root-time', '0');
+    // -root-time has no effect on a tar in squashfs-tools 4.5.
+    args.push('-root-mode', '0755', '-all-time', '0');
     const making = run('mksquashfs', [...args, '-noI', '-noD', '-noF', '-noX', '-no-xattrs'], {
       input: Readable.from(tar),
-      signal: stop.signal,
     });
+    // Where one side ends early the other one ends too: it has nothing more to read, or nowhere to write.
     const filling = fill(tar).catch((error: unknown) => {
-      // The archive's own fault is the better error, and half a tar must never become an image.
-      stop.abort(error);
       tar.destroy();
       throw error;
     });
-    making.catch(() => tar.destroy());
-    const [filled, made] = await Promise.allSettled([filling, making]);
-    if (filled.status === 'rejected' && filled.reason instanceof VmletError) throw filled.reason;
-    if (made.status === 'rejected') throw imageFailure(made.reason);
-    if (filled.status === 'rejected') throw asVmletError(filled.reason);
+    const [filled, made] = await Promise.allSettled([filling, making.finally(() => tar.destroy())]);
+    const failure = made.status === 'rejected' ? imageFailure(made.reason) : undefined;
+    // Whichever failed first is the reason; what was only cut by the other side is none.
+    if (failure instanceof VmletError && failure.code === 'CODE_IMAGE_NO_SPACE') throw failure;
+    const own = filled.status === 'rejected' ? filled.reason : undefined;
+    const first = isCut(own) ? (failure ?? own) : (own ?? failure);
+    if (first !== undefined) throw asVmletError(first);
   }
 }
 
 function imageFailure(error: unknown): unknown {
-  if (!(error instanceof CommandFailed)) return error;
+  // A command that did not start is the host's fault, not the code's.
+  if (!(error instanceof CommandFailed) || error.cause !== undefined) return error;
   const full = /No space left|Disk quota/i.test(error.stderr);
   if (full) return new VmletError('CODE_IMAGE_NO_SPACE', { operands: { found: 'no space left' }, cause: error });
   return new VmletError('CODE_REFUSED', {

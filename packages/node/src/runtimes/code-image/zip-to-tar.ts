@@ -26,12 +26,24 @@ export async function zipToTar(path: string, tar: Pack, options: { limits: Unpac
       await addEntry({ zip, tar, tree, packedBytes: options.packedBytes }, entry);
     tar.finalize();
   } catch (error) {
-    // yauzl's own words for damaged archives are good; anything typed passes as it is.
-    if (error instanceof Error && error.name === 'Error') refuse(error.message, 'an undamaged zip', error);
+    // yauzl's and zlib's own words for damaged archives are good; anything else passes as it is.
+    if (isDamage(error)) refuse(error.message, 'an undamaged zip', error);
     throw error;
   } finally {
     zip.close();
   }
+}
+
+/** Whether an error only says that the reader of the tar has gone. */
+export function isCut(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  const code = 'code' in error ? error.code : undefined;
+  return code === 'ERR_STREAM_PREMATURE_CLOSE' || code === 'ABORT_ERR' || /\bdestroyed\b/.test(error.message);
+}
+
+function isDamage(error: unknown): error is Error {
+  if (!(error instanceof Error) || error.name !== 'Error' || isCut(error)) return false;
+  return !('code' in error) || String(error.code).startsWith('Z_');
 }
 
 type TarHeader = Partial<Header> & { name: string };
@@ -102,6 +114,5 @@ async function put(tar: Pack, header: TarHeader, body?: Readable): Promise<void>
     if (error) written.reject(error);
     else written.resolve();
   });
-  if (body) await pipeline(body, entry);
-  await written.promise;
+  await Promise.all([written.promise, body && pipeline(body, entry)]);
 }

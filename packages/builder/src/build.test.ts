@@ -1,0 +1,111 @@
+import { chmod, mkdir, mkdtempDisposable, readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { CommandFailed } from '@vmlet/host';
+import { expect, test } from 'vitest';
+import { ensureRuntime } from './build.ts';
+
+const RECIPE = `format: 1
+name: small
+version: "1"
+description: A test
+distribution: debian
+suite: bookworm
+architecture: amd64
+variant: minbase
+packages: [python3]
+interpreters: { python: /usr/bin/python3 }
+init: kit
+filesystem: { format: erofs, compression: none, maxSizeMiB: 1 }
+`;
+
+/** mmdebstrap, as far as a build sees it: it fills the folder that it is given, which comes after the suite. */
+const BOOTSTRAP = `#!/bin/sh
+echo run >> "$VMLET_TEST_LOG"
+while [ "$1" != bookworm ]; do shift; done
+mkdir -p "$2/usr/lib" && echo 'PRETTY_NAME="Small 1"' > "$2/usr/lib/os-release"
+`;
+
+async function setUp(bootstrap: string) {
+  const dir = await mkdtempDisposable(join(tmpdir(), 'vmlet-test-'));
+  const recipe = join(dir.path, 'recipe');
+  await mkdir(recipe);
+  await writeFile(join(recipe, 'recipe.yaml'), RECIPE);
+  const bin = join(dir.path, 'bin');
+  await mkdir(bin);
+  const commands = { mmdebstrap: bootstrap, chroot: '#!/bin/sh\necho Python 3.11.2\n' };
+  for (const [name, script] of Object.entries(commands)) await writeFile(join(bin, name), script, { mode: 0o755 });
+  const log = join(dir.path, 'log');
+  await writeFile(log, '');
+  const { PATH } = process.env;
+  process.env.PATH = `${bin}:${PATH}`;
+  process.env.VMLET_TEST_LOG = log;
+  const cache = join(dir.path, 'cache');
+  const runtimes = join(cache, 'runtimes');
+  return {
+    recipe,
+    runtimes,
+    ensure: (signal?: AbortSignal) => ensureRuntime(recipe, { cache, signal }),
+    builds: async () => (await readFile(log, 'utf8')).split('\n').length - 1,
+    left: () => readdir(runtimes).catch(() => []),
+    async [Symbol.asyncDispose]() {
+      process.env.PATH = PATH;
+      delete process.env.VMLET_TEST_LOG;
+      await dir.remove();
+    },
+  };
+}
+
+test('ensureRuntime: builds once, and finds the image by its recipe after', async () => {
+  await using it = await setUp(BOOTSTRAP);
+  const built = await it.ensure();
+  expect(built.manifest).toMatchObject({
+    name: 'small',
+    os: 'Small 1',
+    interpreters: { python: { path: '/usr/bin/python3', version: '3.11.2' } },
+    filesystem: 'erofs',
+  });
+  expect(built.imagePath).toBe(join(it.runtimes, `${built.manifest.fileHash}.erofs`));
+  expect(await stat(built.imagePath)).toMatchObject({ size: built.manifest.sizeBytes });
+  expect(await it.ensure()).toEqual(built);
+  expect(await it.builds()).toBe(1);
+  expect((await it.left()).sort()).toEqual([
+    expect.stringMatching(/^[0-9a-f]{64}\.erofs$/),
+    expect.stringMatching(/^small-[0-9a-f]{16}\.json$/),
+  ]);
+});
+
+test('ensureRuntime: builds anew, when the recipe has changed, or record or image are damaged', async () => {
+  await using it = await setUp(BOOTSTRAP);
+  const { imagePath } = await it.ensure();
+  await writeFile(join(it.recipe, 'recipe.yaml'), RECIPE.replace('A test', 'Another'));
+  await it.ensure();
+  expect(await it.builds()).toBe(2);
+  for (const name of (await it.left()).filter((file) => file.endsWith('.json')))
+    await writeFile(join(it.runtimes, name), '{"format":');
+  const { imagePath: again } = await it.ensure();
+  expect(await it.builds()).toBe(3);
+  await chmod(again, 0o600);
+  await writeFile(again, 'cut');
+  await it.ensure();
+  expect(await it.builds()).toBe(4);
+  expect(imagePath).toMatch(/erofs$/);
+});
+
+test('ensureRuntime: leaves nothing, when a build fails, is aborted, or makes too much', async () => {
+  await using failing = await setUp('#!/bin/sh\necho "E: no mirror" >&2; exit 1\n');
+  const failure: unknown = await failing.ensure().catch((error) => error);
+  expect(failure).toBeInstanceOf(CommandFailed);
+  expect(failure).toMatchObject({ stderr: 'E: no mirror\n' });
+  expect(await failing.left()).toEqual([]);
+
+  const signal = AbortSignal.abort(new Error('enough'));
+  await expect(failing.ensure(signal)).rejects.toThrow('enough');
+  expect(await failing.left()).toEqual([]);
+
+  await using large = await setUp(`${BOOTSTRAP}head -c 3000000 /dev/urandom > "$2/large"\n`);
+  await expect(large.ensure()).rejects.toThrow(
+    /^Cannot build "small": the image has \d+ bytes, expected at most 1048576/,
+  );
+  expect(await large.left()).toEqual([]);
+});

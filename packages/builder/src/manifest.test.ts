@@ -1,0 +1,40 @@
+import { expect, test } from 'vitest';
+import { manifestSchema } from './manifest.ts';
+
+const GOOD = {
+  format: 1,
+  kind: 'vmlet/runtime',
+  name: 'small',
+  version: '1',
+  description: '',
+  os: 'Debian 12',
+  interpreters: { python: { path: '/usr/bin/python3', version: '3.11.2' } },
+  filesystem: 'erofs',
+  init: 'kit',
+  sizeBytes: 5,
+  fileHash: 'a'.repeat(64),
+};
+
+test('manifestSchema: reads a manifest, and leaves out what a later version may add', () => {
+  expect(manifestSchema.parse({ ...GOOD, later: 1 })).toEqual(GOOD);
+});
+
+test.each([
+  [{ format: 2 }],
+  [{ kind: 'other' }],
+  [{ name: '' }],
+  [{ name: 'x'.repeat(65) }],
+  [{ filesystem: 'ntfs' }],
+  [{ init: 'image' }],
+  [{ sizeBytes: -1 }],
+  [{ sizeBytes: 1.5 }],
+  [{ fileHash: 'A'.repeat(64) }],
+  [{ interpreters: { python: { path: 'python3', version: '3' } } }],
+  [{ interpreters: undefined }],
+])('manifestSchema: refuses %j', (wrong) => {
+  expect(manifestSchema.safeParse({ ...GOOD, ...wrong }).success).toBe(false);
+});
+
+test('manifestSchema: refuses what is no object', () => {
+  for (const value of [undefined, null, 1, 'x', []]) expect(manifestSchema.safeParse(value).success).toBe(false);
+});

@@ -1,0 +1,105 @@
+import { mkdtempDisposable } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Pool } from 'undici';
+import { VmletError } from '../errors.ts';
+import type { Machine } from '../machines/index.ts';
+import { Execution, type ExecutionLimits } from './execution.ts';
+import { ProgramLog } from './logs.ts';
+import type { Awake, WakePhases } from './wake.ts';
+
+export const PHASES: WakePhases = { prepareMs: 1, bootMs: 2, loadMs: 3 };
+
+/** What an execution sees of a machine, ended by the test. */
+export class StubMachine {
+  readonly id = 'stub';
+  readonly pid = 4242;
+  readonly port = 1;
+  ending = false;
+  halts: number[] = [];
+  kills = 0;
+  readonly #ended = Promise.withResolvers<VmletError>();
+  readonly ended = this.#ended.promise;
+  /** Told when `halt` or `kill` is called; by default the machine ends then. */
+  onEnding: () => void = () => this.end(new VmletError('MACHINE_HALTED', { operands: { machine: this.id } }));
+
+  halt(graceMs: number): void {
+    this.ending = true;
+    this.halts.push(graceMs);
+    this.onEnding();
+  }
+
+  kill(): void {
+    this.ending = true;
+    this.kills++;
+    this.onEnding();
+  }
+
+  end(reason: VmletError): void {
+    this.ending = true;
+    this.#ended.resolve(reason);
+  }
+}
+
+/** An execution whose machine is the test's. */
+export interface TestExecution extends AsyncDisposable {
+  execution: Execution;
+  machine: StubMachine;
+  log: ProgramLog;
+  /** How often its machine was started. */
+  readonly wakes: number;
+  readonly wakeSignal: AbortSignal;
+  /** The machine answers. */
+  up(): void;
+  /** The machine does not start. */
+  fail(error: unknown): void;
+  readonly poolDestroyed: boolean;
+}
+
+const LIMITS: ExecutionLimits = { maxInFlight: 2, maxQueued: 3, idleMs: 60_000, graceMs: 1000 };
+
+export async function startExecution(limits: Partial<ExecutionLimits> = {}): Promise<TestExecution> {
+  const dir = await mkdtempDisposable(join(tmpdir(), 'vmlet-test-'));
+  const machine = new StubMachine();
+  const pool = new Pool('http://127.0.0.1:1');
+  const awake = Promise.withResolvers<Awake>();
+  const log = new ProgramLog(join(dir.path, 'log'));
+  const started = { wakes: 0, signal: new AbortController().signal };
+  const execution = new Execution({
+    limits: { ...LIMITS, ...limits },
+    log,
+    wake: (signal) => {
+      started.wakes++;
+      started.signal = signal;
+      return awake.promise;
+    },
+  });
+  return {
+    execution,
+    machine,
+    log,
+    get wakes() {
+      return started.wakes;
+    },
+    get wakeSignal() {
+      return started.signal;
+    },
+    up: () =>
+      awake.resolve({
+        machine: machine as Pick<Machine, keyof StubMachine & keyof Machine> as Machine,
+        pool,
+        phases: PHASES,
+      }),
+    fail: (error) => awake.reject(error),
+    get poolDestroyed() {
+      return pool.destroyed;
+    },
+    async [Symbol.asyncDispose]() {
+      awake.reject(new VmletError('NODE_STOPPING'));
+      await execution.stop('the test is over');
+      await pool.destroy();
+      await log.flushed();
+      await dir.remove();
+    },
+  };
+}

@@ -1,0 +1,39 @@
+import { expect, test } from 'vitest';
+import { qemuArguments } from './command-line.ts';
+
+const machine = {
+  name: 'vmlet-a-b',
+  kernel: '/kit/vmlinux',
+  initramfs: '/kit/initramfs',
+  accelerator: 'tcg' as const,
+  tscKhz: 2_400_000,
+  vcpus: 2,
+  memoryMiB: 256,
+  drives: ['/a,b"c', '/kit', '/code'],
+  internet: false,
+};
+const valuesOf = (args: string[], option: string) =>
+  args.flatMap((arg, index) => (arg === option ? [args[index + 1]] : []));
+
+test('qemuArguments: gives read-only drives in their order, whatever their paths', () => {
+  const args = qemuArguments(machine);
+  const nodes = valuesOf(args, '-blockdev').map((json) => JSON.parse(json ?? ''));
+  expect(nodes.map((node) => node.file.filename)).toEqual(machine.drives);
+  for (const node of nodes)
+    expect(node).toMatchObject({ driver: 'raw', 'read-only': true, file: { 'read-only': true } });
+  const devices = valuesOf(args, '-device').filter((device) => device?.startsWith('virtio-blk'));
+  expect(devices).toEqual([0, 1, 2].map((index) => `virtio-blk-device,drive=drive${index}`));
+});
+
+test('qemuArguments: lets a guest out only where it is told to', () => {
+  expect(valuesOf(qemuArguments(machine), '-netdev')[0]).toContain('restrict=on');
+  expect(valuesOf(qemuArguments({ ...machine, internet: true }), '-netdev')[0]).toContain('restrict=off');
+  expect(valuesOf(qemuArguments(machine), '-netdev')[0]).toContain('hostfwd=tcp:127.0.0.1:0-:8080');
+});
+
+test('qemuArguments: names accelerator, size and the rate of the clock', () => {
+  const tcg = qemuArguments(machine);
+  expect([valuesOf(tcg, '-accel'), valuesOf(tcg, '-smp'), valuesOf(tcg, '-m')]).toEqual([['tcg'], ['2'], ['256M']]);
+  expect(valuesOf(tcg, '-append')[0]).toContain('tsc_early_khz=2400000');
+  expect(valuesOf(qemuArguments({ ...machine, accelerator: 'kvm' }), '-accel')).toEqual(['kvm']);
+});

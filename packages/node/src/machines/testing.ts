@@ -1,0 +1,108 @@
+import { chmod, mkdtempDisposable, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Backend, MachineSpec } from './boot.ts';
+
+const PROTOCOL = join(import.meta.dirname, '../../../guest-protocol/src/index.ts');
+
+/**
+ * What a stand-in for QEMU does, as the body of a function. It has: `send(frame)`, `raw(bytes)`, `next(type)` (the next
+ * frame of that type from the host), `say(text)` on the console, `qmp` (its socket), `exit(code)`, `args`, `hang()`.
+ */
+export type Scenario = string;
+
+export const HELLO = `send({ type: 'hello', protocol: 1, version: '1', kernel: '6.1', uptimeUs: 1 });`;
+export const READY = `${HELLO} const configure = await next('configure');
+  send({ type: 'ready', launcher: 'python', version: '3', features: [] });`;
+export const LOADED = `${READY} const load = await next('load');
+  send({ type: 'loaded', port: 8080, interface: 'asgi', server: 'uvicorn 1' });`;
+/** Answers QMP as QEMU does. */
+const qmpOn = (port: number) => `
+qmp.write('{"QMP": {"version": {}, "capabilities": []}}\\r\\n');
+createInterface({ input: qmp }).on('line', (line) => {
+  const { execute, id } = JSON.parse(line);
+  const table = '  TCP[HOST_FORWARD]  12       127.0.0.1  ${port}       10.0.2.15  8080     0     0\\r\\n';
+  qmp.write(JSON.stringify({ return: execute === 'human-monitor-command' ? table : {}, id }) + '\\r\\n');
+});`;
+
+const PREAMBLE = `#!${process.execPath}
+import { Socket } from 'node:net';
+import { createInterface } from 'node:readline';
+import { encodeFrame, FrameDecoder } from ${JSON.stringify(PROTOCOL)};
+if (process.argv[2] === '--version') {
+  console.log('QEMU emulator version 7.2.0\\nCopyright');
+  process.exit(0);
+}
+const [qmp, control, serial] = [3, 4, 5].map((fd) => new Socket({ fd }).on('error', () => process.exit(0)));
+const args = process.argv.slice(2);
+const decoder = new FrameDecoder();
+const frames = [];
+let waiting = () => {};
+control.on('data', (chunk) => { frames.push(...decoder.push(chunk)); waiting(); });
+const send = (frame) => control.write(encodeFrame(frame));
+const raw = (bytes) => control.write(bytes);
+const say = (text) => serial.write(text);
+const hang = () => new Promise(() => {});
+const exit = (code) => process.exit(code);
+const next = async (type) => {
+  for (;;) {
+    const index = frames.findIndex((frame) => frame.type === type);
+    if (index >= 0) return frames.splice(index, 1)[0];
+    await new Promise((resolve) => { waiting = resolve; });
+  }
+};
+`;
+
+/** A folder first on PATH in which QEMU is a script. It speaks the real protocols over the descriptors it inherits. */
+export async function standInForQemu(
+  scenario: Scenario,
+  { qmp = true, port = 4321 }: { qmp?: boolean; port?: number } = {},
+): Promise<AsyncDisposable> {
+  const dir = await mkdtempDisposable(join(tmpdir(), 'vmlet-test-'));
+  const script = join(dir.path, 'qemu-system-x86_64');
+  await writeFile(join(dir.path, 'package.json'), '{"type":"module"}');
+  await writeFile(script, `${PREAMBLE}${qmp ? qmpOn(port) : ''}\n${scenario}\n`);
+  await chmod(script, 0o755);
+  const path = process.env.PATH;
+  process.env.PATH = `${dir.path}:${path}`;
+  return {
+    async [Symbol.asyncDispose]() {
+      process.env.PATH = path;
+      await dir.remove();
+    },
+  };
+}
+
+export const backend: Backend = {
+  kit: {
+    hash: 'h',
+    kernelRelease: '6',
+    kernel: '/kernel',
+    initramfs: '/initramfs',
+    image: '/kit',
+    tscRate: '/bin/true',
+  },
+  accelerator: 'tcg',
+  tscKhz: 2_000_000,
+  namePrefix: 'vmlet-test-',
+};
+
+export const spec: MachineSpec = {
+  runtimeImage: '/runtime',
+  codeImage: '/code',
+  vcpus: 1,
+  memoryMiB: 128,
+  internet: false,
+  hostname: 'host',
+  launcher: { argv: ['/bin/launcher'], env: {} },
+};
+
+/** Whether a process is there, dead ones not yet reaped included. */
+export function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    // ESRCH: there is none.
+    return false;
+  }
+}

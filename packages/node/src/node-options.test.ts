@@ -1,0 +1,24 @@
+import { expect, test } from 'vitest';
+import { executionsConfig, type NodeOptions } from './node-options.ts';
+
+const OPTIONS: NodeOptions = {
+  home: '/h',
+  cache: '/c',
+  config: '/k',
+  listen: { host: '127.0.0.1', port: 0 },
+  allow: 'own',
+};
+
+test('executionsConfig: gives starts more time under emulation, and memory that the host has', () => {
+  const [kvm, tcg] = [executionsConfig(OPTIONS, 'kvm'), executionsConfig(OPTIONS, 'tcg')];
+  expect(tcg.bootDeadlineMs).toBeGreaterThan(kvm.bootDeadlineMs);
+  expect(tcg.loadDeadlineMs).toBeGreaterThan(kvm.loadDeadlineMs);
+  expect(kvm.memoryBudgetMiB).toBeGreaterThan(0);
+  expect(Number.isInteger(kvm.memoryBudgetMiB)).toBe(true);
+  expect(kvm.maxBoots).toBeGreaterThan(0);
+});
+
+test('executionsConfig: takes what the options say, nothing too', () => {
+  const given = { maxInFlight: 1, maxQueued: 0, idleMs: 5, memoryBudgetMiB: 7, bootDeadlineMs: 8, loadDeadlineMs: 9 };
+  expect(executionsConfig({ ...OPTIONS, ...given }, 'tcg')).toMatchObject(given);
+});

@@ -1,0 +1,44 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { resolvePaths } from '@vmlet/host';
+import { expect, test } from 'vitest';
+import * as z from 'zod';
+import { processesNaming } from '../framework/leaks.ts';
+import { REPOSITORY } from '../framework/runtime.ts';
+
+const phasesSchema = z.record(z.string(), z.number().nonnegative());
+const demoSchema = z.strictObject({
+  python: z.object({
+    status: z.literal(200),
+    body: z.string().startsWith('Hello, world!'),
+    coldMs: z.number().positive(),
+    hotMs: z.number().positive(),
+    phases: phasesSchema,
+  }),
+  backend: z.enum(['kvm', 'tcg']),
+});
+
+test('demo: calls the example cold and hot, ends with one line of JSON, and leaves nothing', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'vmlet-test-'));
+  try {
+    const child = spawn(join(REPOSITORY, 'packages/cli/bin/vmlet'), ['demo', '--json', '--runs', '5'], {
+      // Whatever it makes beside the cache is made here, and would be found.
+      env: { ...process.env, TMPDIR: folder, VMLET_CACHE: resolvePaths().cache },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    const [stdout, stderr, [code]] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'exit')]);
+    expect(code, stderr).toBe(0);
+    const { python } = demoSchema.parse(JSON.parse(stdout.trimEnd().split('\n').at(-1) ?? ''));
+    expect(Object.keys(python.phases)).toEqual(['prepare', 'boot', 'load', 'app']);
+    expect(python.hotMs).toBeLessThan(python.coldMs);
+    expect(await readdir(folder)).toEqual([]);
+    // A machine's images lie in its node's home, and so in that folder.
+    expect(await processesNaming(folder)).toEqual([]);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+});
