@@ -140,6 +140,14 @@ test('failures: a runtime image that is no filesystem fails in the guest, with i
   expect(await node.logOf(program)).toContain('/dev/vda');
 });
 
+test('failures: a stranger’s unsigned file is refused by a node that only its operator uses', async () => {
+  const form = new FormData();
+  form.set('file', new Blob(['of nobody']));
+  const answer = await fetch(`${node.url}/api/v0/storage/add_file`, { method: 'POST', body: form });
+  expect(answer.status).toBe(403);
+  expect(await answer.json()).toMatchObject({ code: 'UPLOAD_UNSIGNED' });
+});
+
 test('failures: plain code runs too', async () => {
   const code = await publishFile(node, new Blob([OK]));
   const program = await publishProgram(node, { runtime: node.runtime, code, encoding: 'plain', entrypoint: 'app' });
