@@ -75,6 +75,35 @@ test('frameworks: FastAPI runs, its startup once before the first request and it
   await node.logSays(program, 'shut down in order');
 });
 
+test('frameworks: a WebSocket is joined with its program, and counts as a request until it closes', async () => {
+  const program = await node.deploy({ 'main.py': WEBSOCKET });
+  const url = node.url.replace('http:', 'ws:');
+  const socket = new WebSocket(`${url}/vm/${program}/chat`);
+  const messages: string[] = [];
+  const closed = new Promise<CloseEvent>((resolve) => socket.addEventListener('close', resolve));
+  socket.addEventListener('message', ({ data }) => {
+    messages.push(data);
+    socket.send(data === 'welcome to /chat' ? 'one' : 'bye');
+  });
+  expect(await closed).toMatchObject({ code: 1000 });
+  expect(messages).toEqual(['welcome to /chat', 'you said one']);
+});
+
+const WEBSOCKET = `
+async def app(scope, receive, send):
+    if scope["type"] != "websocket":
+        return
+    await receive()
+    await send({"type": "websocket.accept"})
+    await send({"type": "websocket.send", "text": "welcome to " + scope["path"]})
+    while True:
+        event = await receive()
+        if event["type"] == "websocket.disconnect" or event["text"] == "bye":
+            break
+        await send({"type": "websocket.send", "text": "you said " + event["text"]})
+    await send({"type": "websocket.close", "code": 1000})
+`;
+
 test('frameworks: Flask runs, streams, takes uploads, and answers others while one request waits', async () => {
   const program = await node.deploy({ 'main.py': FLASK });
   expect(await (await node.ask(program, '/?a=1')).json()).toEqual({ path: '/', query: 'a=1' });

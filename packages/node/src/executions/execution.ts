@@ -21,6 +21,8 @@ export interface ExecutionLimits {
 /** A place at a machine that answers. Whoever has it disposes of it when its request is over. */
 export interface Lease extends Disposable {
   readonly client: Dispatcher;
+  /** Where the program listens, for what is no HTTP request. */
+  readonly address: { host: string; port: number };
   /** The cold start that this request waited for; undefined if the machine was running. */
   readonly phases: WakePhases | undefined;
   /** No request is sent to this machine after those it has: it did not answer in time. */
@@ -180,6 +182,7 @@ export class Execution {
     let open = true;
     return {
       client: awake.pool,
+      address: { host: '127.0.0.1', port: awake.machine.port },
       phases: waited ? awake.phases : undefined,
       retire: () => this.#retire(),
       explain: (error) => explain(awake.machine, error),

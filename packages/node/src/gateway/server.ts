@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { deadline, orAborted } from '../deadline.ts';
 import { asVmletError, VmletError } from '../errors.ts';
 import type { Executions, Runnable } from '../executions/index.ts';
@@ -10,6 +11,7 @@ import { drain } from './body.ts';
 import { sendProblem } from './problem.ts';
 import { proxy } from './proxy.ts';
 import { type Route, type RouteConfig, route } from './route.ts';
+import { asksForWebSocket, joinWebSocket, refuseUpgrade } from './websocket.ts';
 
 const MAX_HEADER_BYTES = 64 * 1024;
 /** What a client may name its request; anything else gets a name of ours. */
@@ -43,6 +45,7 @@ export class Gateway implements AsyncDisposable {
   readonly #components: GatewayComponents;
   readonly #config: GatewayConfig;
   readonly #underWay = new Set<ServerResponse>();
+  readonly #upgraded = new Set<Duplex>();
 
   constructor(config: GatewayConfig, components: GatewayComponents) {
     const { programDomain, apiHosts } = config;
@@ -51,9 +54,15 @@ export class Gateway implements AsyncDisposable {
     this.#components = components;
     this.#server = createServer(
       // A body may take as long as its program allows; the time for headers stays bounded.
-      { maxHeaderSize: MAX_HEADER_BYTES, requestTimeout: 0, keepAliveTimeout: 65_000 },
+      {
+        maxHeaderSize: MAX_HEADER_BYTES,
+        requestTimeout: 0,
+        keepAliveTimeout: 65_000,
+        shouldUpgradeCallback: asksForWebSocket,
+      },
       (request, response) => this.#dispatch(request, response),
     );
+    this.#server.on('upgrade', (request, socket, head) => void this.#upgrade(request, socket, head));
   }
 
   /**
@@ -81,6 +90,8 @@ export class Gateway implements AsyncDisposable {
     // A kept connection would hold the server open after its last answer.
     for (const response of this.#underWay) response.shouldKeepAlive = false;
     this.#server.closeIdleConnections();
+    // A WebSocket has no end to wait for; its client connects again.
+    for (const socket of this.#upgraded) socket.destroy();
     await orAborted(closed, limit.signal).catch(() => this.#server.closeAllConnections());
     await closed;
   }
@@ -88,13 +99,38 @@ export class Gateway implements AsyncDisposable {
   #dispatch(request: IncomingMessage, response: ServerResponse): void {
     this.#underWay.add(response);
     response.once('close', () => this.#leave(response));
-    const { headers, url = '/' } = request;
-    const to = route(
-      { host: headers.host, url, secFetchMode: single(headers['sec-fetch-mode']), accept: headers.accept },
-      this.#config,
-    );
+    const to = this.#route(request);
     if (to.kind === 'api') this.#components.api(request, response);
     else void this.#answer(to, request, response);
+  }
+
+  #route({ headers, url = '/' }: IncomingMessage): Route {
+    const secFetchMode = single(headers['sec-fetch-mode']);
+    return route({ host: headers.host, url, secFetchMode, accept: headers.accept }, this.#config);
+  }
+
+  async #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
+    const requestId = requestIdOf(request);
+    const gone = new AbortController();
+    this.#upgraded.add(socket);
+    socket.on('error', () => socket.destroy());
+    socket.once('close', () => {
+      this.#upgraded.delete(socket);
+      gone.abort(new ClientGone());
+    });
+    try {
+      const to = this.#route(request);
+      // The API has no WebSocket yet, and a page is never one.
+      if (to.kind !== 'program') throw this.#unknownHost(request.headers.host ?? '');
+      const program = this.#components.findProgram(to.ref);
+      using lease = await this.#components.executions.acquire(program, gone.signal);
+      const { trustForwarded } = this.#config;
+      const { host, path } = to;
+      const { seconds } = program;
+      await joinWebSocket({ request, socket, head, host, path, requestId, seconds, trustForwarded }, lease);
+    } catch (error) {
+      if (!(error instanceof ClientGone)) refuseUpgrade(socket, asVmletError(error), requestId);
+    }
   }
 
   /** An answer that had begun when the server was told to close has kept its connection. */

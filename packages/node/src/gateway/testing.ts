@@ -42,6 +42,7 @@ export async function startGateway(program: RequestListener, options: TestGatewa
     leases.taken++;
     return {
       client: pool,
+      address: { host: '127.0.0.1', port: upstreamPort },
       phases: options.phases,
       retire: () => void leases.retired++,
       explain: async (error) => {
