@@ -17,6 +17,7 @@ export interface ProgramOptions {
   code: ItemHash;
   encoding?: 'zip' | 'plain' | 'squashfs';
   entrypoint?: string;
+  interface?: 'asgi' | 'binary';
   memoryMiB?: number;
   seconds?: number;
   variables?: Record<string, string>;
@@ -71,6 +72,7 @@ export async function publishProgram(to: Publisher, options: ProgramOptions): Pr
       encoding: options.encoding ?? 'zip',
       entrypoint: options.entrypoint ?? 'main:app',
       ref: options.code,
+      ...(options.interface ? { interface: options.interface } : {}),
       use_latest: true,
     },
     volumes: [],

@@ -18,7 +18,8 @@ const variableName = cString(L.variableNameChars)
 const variables = z
   .record(variableName, cString(L.variableValueChars))
   .refine((entries) => Object.keys(entries).length <= L.variables, `more than ${L.variables} variables`);
-const programInterface = z.enum(['asgi', 'wsgi']);
+/** What a program is to its launcher: Python's two, Node.js's three, and a server of its own in any language. */
+const programInterface = z.enum(['asgi', 'wsgi', 'fetch', 'handler', 'listen', 'executable']);
 
 const configure = z.object({
   type: z.literal('configure'),
@@ -54,6 +55,8 @@ const load = z.object({
   code: z.object({ device: z.string().regex(/^\/dev\/[a-z0-9]{1,32}$/) }).nullable(),
   entrypoint: cString(L.entrypointChars),
   interface: programInterface.nullable(),
+  /** Arguments of an executable. */
+  args: z.array(cString(L.pathChars)).max(L.argvItems).optional(),
   variables,
   port,
 });

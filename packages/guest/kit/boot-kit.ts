@@ -4,6 +4,7 @@ import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { makeWorkFolder, readJsonIfExists, run, writeFileAtomic } from '@vmlet/host';
 import { z } from 'zod';
+import { buildNodeLauncher } from '../init1-node/build.ts';
 import { cloudKernelPackage, downloadPackages, unpackPackage } from './debian.ts';
 import { makeGuestKit } from './guest-kit.ts';
 import { makeInitramfs, readModuleNames } from './initramfs.ts';
@@ -85,6 +86,10 @@ async function buildInto(work: string, options: BootKitOptions): Promise<string>
   options.onProgress?.('Making the guest kit');
   const guestWork = join(work, 'guest');
   await mkdir(guestWork);
+  await buildNodeLauncher(join(guestWork, 'tree/init1/node'), { signal });
+  await mkdir(join(guestWork, 'tree/init1/exec'), { recursive: true });
+  const exec = join(guestWork, 'tree/init1/exec/init1-exec');
+  await compile(join(GUEST_FOLDER, 'init1-exec/init1-exec.c'), exec, signal);
   const launcher = join(GUEST_FOLDER, 'init1-python');
   await makeGuestKit(guestWork, join(kit, 'kit.erofs'), {
     launcher,
@@ -133,7 +138,7 @@ async function isComplete(folder: string): Promise<boolean> {
 /** SHA-256 over names and bytes of all that a kit is made from: the guest's sources and the kit builder's own. */
 export async function hashSources(folder: string = GUEST_FOLDER): Promise<string> {
   const hash = createHash('sha256');
-  for (const part of ['init0', 'init1-python', 'kit']) {
+  for (const part of ['init0', 'init1-python', 'init1-node', 'init1-exec', 'kit']) {
     const entries = await readdir(join(folder, part), { recursive: true, withFileTypes: true });
     const paths = entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
     for (const path of paths.filter(isSource).toSorted()) {

@@ -142,8 +142,7 @@ export const computeErrors = {
     phase: 'load',
     status: 501,
     title: 'The program asks for what this node cannot do yet',
-    template:
-      'Cannot run the program: its message asks for {found}, expected an on-demand Python program without volumes',
+    template: 'Cannot run the program: its message asks for {found}, expected an on-demand program without volumes',
     hint: 'Deploy it without, or use a later version of vmlet',
     fault: 'user',
     retryable: false,

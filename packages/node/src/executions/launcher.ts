@@ -19,17 +19,24 @@ export const launcherEnvironment = {
   ALEPH_INIT_VERSION: '2.0.0',
 };
 
+/** How long a connection to a program's own server is kept, in milliseconds: less than any server is known to. */
+const OWN_SERVER_KEPT_MS = 1000;
+/** For ever, as far as undici's timers go. */
+const FOREVER_MS = 2_147_483_647;
+
 /**
- * Connections to a launcher, kept open: a new one through user-mode networking costs 1.5 ms, a kept one 0.3.
- * The launcher never closes an idle one, so a request never meets a connection that is just being closed.
+ * Connections to a program, kept open: a new one through user-mode networking costs 1.5 ms, a kept one 0.3.
+ * A launcher's server never closes an idle one, so a request never meets a connection that is just being closed. A
+ * program's own server may, by rules that nobody here knows: those are given up first.
  * Deadlines are the gateway's, per program; the pool has none.
  */
-export function connectTo(port: number): Pool {
+export function connectTo(port: number, options: { ownServer?: boolean } = {}): Pool {
+  const keptMs = options.ownServer ? OWN_SERVER_KEPT_MS : FOREVER_MS;
   return new Pool(`http://127.0.0.1:${port}`, {
     connections: 256,
     pipelining: 1,
-    keepAliveTimeout: 2 ** 31 - 1,
-    keepAliveMaxTimeout: 2 ** 31 - 1,
+    keepAliveTimeout: keptMs,
+    keepAliveMaxTimeout: keptMs,
     headersTimeout: 0,
     bodyTimeout: 0,
   });

@@ -2,10 +2,13 @@ import type { Pool } from 'undici';
 import { type Backend, bootMachine, type LogLine, loadProgram, type Machine } from '../machines/index.ts';
 import { programLabel } from '../program-label.ts';
 import type { RunnableProgram } from '../runtimes/index.ts';
-import { connectTo, GUEST_HTTP_PORT, launcherEnvironment, PYTHON_LAUNCHER } from './launcher.ts';
+import { connectTo, GUEST_HTTP_PORT, launcherEnvironment } from './launcher.ts';
 
 /** The third drive: vda is the runtime, vdb the kit. */
 const CODE_DEVICE = '/dev/vdc';
+
+/** Interfaces of programs that bring their own HTTP server, with habits of its own. */
+const OWN_SERVERS = new Set(['listen', 'executable']);
 
 /** A program's machine that answers, and the way to it. */
 export interface Awake {
@@ -47,15 +50,16 @@ export async function wake(prepare: () => Promise<RunnableProgram>, options: Wak
   const booted = performance.now();
   const load = {
     code: { device: CODE_DEVICE },
-    entrypoint: program.entrypoint,
-    interface: program.interface,
+    entrypoint: program.launch.entrypoint,
+    interface: program.launch.interface,
+    ...(program.launch.args.length > 0 ? { args: program.launch.args } : {}),
     variables: program.variables,
     port: GUEST_HTTP_PORT,
   };
   await loadProgram(machine, load, { deadlineMs: options.loadDeadlineMs, signal });
   return {
     machine,
-    pool: connectTo(machine.port),
+    pool: connectTo(machine.port, { ownServer: OWN_SERVERS.has(machine.serves ?? '') }),
     phases: { prepareMs: prepared - started, bootMs: booted - prepared, loadMs: performance.now() - booted },
   };
 }
@@ -68,6 +72,6 @@ function machineOf(program: RunnableProgram) {
     memoryMiB: program.memoryMiB,
     internet: false,
     hostname: programLabel(program.itemHash),
-    launcher: { argv: [program.python, '-u', PYTHON_LAUNCHER], env: launcherEnvironment },
+    launcher: { argv: program.launch.argv, env: launcherEnvironment },
   };
 }

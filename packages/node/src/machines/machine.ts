@@ -33,6 +33,8 @@ export class Machine {
   readonly marks: Mark[] = [];
   /** Loopback port that leads to the launcher's HTTP server. Nothing may connect before `loaded`. */
   port = 0;
+  /** What the launcher found the program to be, once it is `loaded`. */
+  serves: string | undefined;
   #state: MachineState = 'starting';
   #endReason: VmletError | undefined;
   #killed = false;
@@ -137,6 +139,7 @@ export class Machine {
         this.#move('ready', 'ready');
         break;
       case 'loaded':
+        this.serves = message.interface;
         this.#move('loaded', 'loaded');
         break;
       case 'log':

@@ -4,17 +4,15 @@ import type { ContentStore } from '../content/index.ts';
 import { orAborted } from '../deadline.ts';
 import { VmletError } from '../errors.ts';
 import type { Ledger, ProgramRecord, StoreRecord } from '../ledger/index.ts';
-import { type CodeImages, PLAIN_MODULE } from './code-image/image.ts';
+import type { CodeImages } from './code-image/image.ts';
+import { type Launch, launchOf } from './launcher.ts';
 
 /** All that a machine needs to run a program, as verified files of this host. */
 export interface RunnableProgram {
   itemHash: ItemHash;
   runtimeImage: string;
   codeImage: string;
-  entrypoint: string;
-  interface: 'asgi' | null;
-  /** Absolute path of the interpreter inside the runtime. */
-  python: string;
+  launch: Launch;
   variables: Record<string, string>;
   vcpus: number;
   memoryMiB: number;
@@ -30,7 +28,6 @@ export interface ResolveComponents {
 
 /** More would be taken from the other machines, and each one costs a machine memory before it does anything. */
 const MAX_VCPUS = 16;
-const DEFAULT_PYTHON = '/usr/bin/python3';
 
 /**
  * Turns a PROGRAM message into files whose hashes were checked, and the facts to start it with.
@@ -50,16 +47,16 @@ export async function resolveProgram(
     components.content.verifiedPath(codeStore.fileHash, options),
   ]);
   const { fileHash } = codeStore;
-  const making = components.codeImages.ensure({ fileHash, encoding: code.encoding, path: codePath });
+  const launch = launchOf(code, manifestOf(runtimeStore));
+  const plain = launch.kind === 'exec' ? 'executable' : 'python';
+  const making = components.codeImages.ensure({ fileHash, encoding: code.encoding, path: codePath, plain });
   // The making itself goes on: another start of the same code may wait for it.
   const codeImage = await orAborted(making, options.signal);
   return {
     itemHash: program.itemHash,
     runtimeImage,
     codeImage,
-    entrypoint: code.entrypoint.includes(':') ? code.entrypoint : `${PLAIN_MODULE}:${code.entrypoint}`,
-    interface: code.interface === 'asgi' ? 'asgi' : null,
-    python: manifestOf(runtimeStore)?.interpreters.python?.path ?? DEFAULT_PYTHON,
+    launch,
     variables: variables ?? {},
     vcpus: resources.vcpus,
     memoryMiB: resources.memory,
@@ -86,17 +83,10 @@ function findStore(
 
 /** What a message may ask for and this version cannot do is refused in words, never left out in silence. */
 function refuseUnsupported({ content }: ProgramRecord): void {
-  const executable =
-    content.code.interface === 'binary' || (isArchive(content) && !content.code.entrypoint.includes(':'));
   const faults = [
-    executable && `the entrypoint "${content.code.entrypoint}" of an executable`,
     content.on.persistent && 'persistent execution',
     content.resources.vcpus > MAX_VCPUS && `${content.resources.vcpus} vCPUs (at most ${MAX_VCPUS} here)`,
     content.volumes.length > 0 && `${content.volumes.length} volumes`,
   ].filter((fault) => fault !== false && fault !== undefined);
   if (faults.length > 0) throw new VmletError('PROGRAM_UNSUPPORTED', { operands: { found: faults.join(', ') } });
-}
-
-function isArchive(content: ProgramRecord['content']): boolean {
-  return content.code.encoding !== 'plain';
 }

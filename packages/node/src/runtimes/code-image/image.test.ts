@@ -110,7 +110,7 @@ describe('zip', () => {
       expect.stringMatching(/^drwxr-xr-x 0\/0 .*1970/),
       expect.stringMatching(/^drwxr-xr-x 0\/0 .*\/bin$/),
       expect.stringMatching(/^-rwxr-xr-x 0\/0 1 .*\/bin\/run$/),
-      expect.stringMatching(/^-rw-r--r-- 0\/0 1 .*\/dos.txt$/),
+      expect.stringMatching(/^-rwxr-xr-x 0\/0 1 .*\/dos.txt$/),
       expect.stringMatching(/\/hélló wörld$/),
       expect.stringMatching(/^-rw------- 0\/0 8 .*\/main.py$/),
       expect.stringMatching(/^drwxr-xr-x 0\/0 .*\/pkg$/),

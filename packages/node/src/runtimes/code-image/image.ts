@@ -12,9 +12,9 @@ import { isCut, zipToTar } from './zip-to-tar.ts';
 export type CodeEncoding = 'zip' | 'plain' | 'squashfs';
 
 /** Raised when images are made differently: those of an older version are then made anew. */
-const IMAGE_VERSION = 1;
-/** Beside the module that `plain` code becomes: its entrypoint names only the object in it. */
-export const PLAIN_MODULE = 'main';
+const IMAGE_VERSION = 2;
+/** The one file that `plain` code becomes: a module whose entrypoint names only the object in it, or an executable. */
+export const PLAIN_FILE = { python: 'main.py', executable: 'main' } as const;
 /** Squashfs superblock: magic, and the size of the filesystem in bytes at offset 40 (kernel's squashfs_fs.h). */
 const SQUASHFS_MAGIC = 'hsqs';
 const SQUASHFS_SIZE_OFFSET = 40;
@@ -26,6 +26,8 @@ export interface CodeSource {
   encoding: CodeEncoding;
   /** Verified file in the content store. */
   path: string;
+  /** What a plain file is; a Python module unless told. */
+  plain?: keyof typeof PLAIN_FILE;
 }
 
 /**
@@ -49,7 +51,8 @@ export class CodeImages {
    */
   async ensure(source: CodeSource): Promise<string> {
     if (source.encoding === 'squashfs') return checkSquashfs(source.path);
-    const path = join(this.#folder, `${source.fileHash}.${source.encoding}.v${IMAGE_VERSION}.squashfs`);
+    const kind = source.plain === 'executable' ? `${source.encoding}-executable` : source.encoding;
+    const path = join(this.#folder, `${source.fileHash}.${kind}.v${IMAGE_VERSION}.squashfs`);
     const making = this.#making.get(path) ?? this.#make(source, path).finally(() => this.#making.delete(path));
     this.#making.set(path, making);
     return making;
@@ -86,7 +89,9 @@ export class CodeImages {
     const { size } = await stat(source.path);
     if (source.encoding === 'zip') return zipToTar(source.path, tar, { limits: this.#limits, packedBytes: size });
     if (size > MAX_PLAIN_BYTES) refuse(`plain code of ${size} bytes`, `at most ${MAX_PLAIN_BYTES}`);
-    tar.entry({ name: `${PLAIN_MODULE}.py`, mtime: new Date(0) }, await readFile(source.path));
+    const { plain = 'python' } = source;
+    const mode = plain === 'executable' ? 0o755 : 0o644;
+    tar.entry({ name: PLAIN_FILE[plain], mode, mtime: new Date(0) }, await readFile(source.path));
     tar.finalize();
   }
 

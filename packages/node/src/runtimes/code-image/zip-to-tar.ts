@@ -11,6 +11,8 @@ const S_IFMT = 0o170000;
 const S_IFLNK = 0o120000;
 const S_IFREG = 0o100000;
 const S_IFDIR = 0o040000;
+/** Of a file in a zip that knows no Unix modes: whichever of its scripts is meant to be run can be. */
+const MODELESS = 0o755;
 const MAX_LINK_BYTES = 1024;
 
 /**
@@ -80,7 +82,7 @@ async function addEntry(conversion: Conversion, entry: Entry): Promise<void> {
   } else if (type === 0 || type === S_IFREG) {
     tree.count(entry.uncompressedSize, packedBytes);
     await place(conversion, 'file', entry, async (name) => {
-      return { name, type: 'file', size: entry.uncompressedSize, mode: mode & 0o777 || 0o644 };
+      return { name, type: 'file', size: entry.uncompressedSize, mode: mode & 0o777 || MODELESS };
     });
   } else {
     refuse(`"${entry.fileName}" of file type ${type.toString(8)}`, 'files, folders and links');

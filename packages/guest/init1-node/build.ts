@@ -1,0 +1,50 @@
+/** Makes the launcher's one file of its sources: `node build.ts FOLDER`. */
+
+import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+import { makeWorkFolder, run } from '@vmlet/host';
+
+const FOLDER = import.meta.dirname;
+
+/**
+ * Compiles the launcher for Node 14 and later, into `init1.js` in `outDir`, which is made if it is missing. The same
+ * sources give the same bytes. Types are not checked: `npm run check` does that.
+ *
+ * One file, because each file that a machine loads costs it more than what is in it.
+ * @throws CommandFailed of `tsc`
+ */
+export async function buildNodeLauncher(
+  outDir: string,
+  options: { signal?: AbortSignal | undefined } = {},
+): Promise<void> {
+  await using work = await makeWorkFolder(outDir, 'launcher');
+  const tsc = createRequire(import.meta.url).resolve('typescript/bin/tsc');
+  const config = join(FOLDER, 'tsconfig.json');
+  await run(process.execPath, [tsc, '-p', config, '--noCheck', '--outDir', work.path], { signal: options.signal });
+  const names = (await readdir(work.path)).filter((name) => name.endsWith('.js')).toSorted();
+  const modules = await Promise.all(names.map(async (name) => asFunction(name, await readFile(join(work.path, name)))));
+  await writeFile(join(outDir, 'init1.js'), `${HEAD}${modules.join('')}${TAIL}`);
+}
+
+function asFunction(name: string, compiled: Buffer): string {
+  return `define['./${name}'] = (exports, require) => {\n${compiled}};\n`;
+}
+
+const HEAD = `'use strict';
+const define = Object.create(null);
+const made = Object.create(null);
+const load = (name) => {
+  if (define[name] === undefined) return require(name);
+  if (made[name] === undefined) define[name]((made[name] = {}), load);
+  return made[name];
+};
+load.cache = require.cache;
+`;
+
+const TAIL = `if (require.main === module) load('./main.js').main();
+else module.exports = load('./frames.js');
+`;
+
+const outDir = process.argv[2];
+if (import.meta.main && outDir !== undefined) await buildNodeLauncher(outDir);

@@ -1,0 +1,65 @@
+import type { Manifest } from '@vmlet/builder';
+import type { ContentOf } from '@vmlet/messages/schema';
+import { PLAIN_FILE } from './code-image/image.ts';
+
+/** Which launcher of the boot kit runs a program: by its language, or as an executable. */
+export type LauncherKind = 'python' | 'node' | 'exec';
+
+/** How a program is started inside its machine. */
+export interface Launch {
+  kind: LauncherKind;
+  /** The launcher's own command. */
+  argv: string[];
+  /** For the launcher: `module:attribute`, a module's path, or an executable's path. */
+  entrypoint: string;
+  interface: 'asgi' | null;
+  /** Of an executable. */
+  args: string[];
+}
+
+type Code = ContentOf<'PROGRAM'>['code'];
+
+/** Where the boot kit has its launchers, inside the guest. */
+const KIT = '/run/vmlet/kit/init1';
+/** Interpreters where a runtime's manifest does not name one; init0 looks a bare name up on PATH. */
+const INTERPRETERS = { python: '/usr/bin/python3', node: 'node' };
+const NODE_FILE = /\.([cm]?[jt]s)$/;
+
+/**
+ * Chooses how to start a program, by its message alone: the host never looks into code.
+ *
+ * `interface: binary` is an executable and `asgi` a Python program. Without either, an entrypoint that names a file of
+ * JavaScript or TypeScript is for Node.js (`server.js`, `src/app.ts:handler`), one of the form `module:attribute` for
+ * Python, and any other names an executable, as in the reference network. Plain code is one file: its entrypoint is a
+ * name in a Python module, unless it is an executable.
+ */
+export function launchOf(code: Code, manifest: Manifest | undefined): Launch {
+  const kind = kindOf(code);
+  const interpreter = (name: 'python' | 'node') => manifest?.interpreters[name]?.path ?? INTERPRETERS[name];
+  const argv = {
+    python: () => [interpreter('python'), '-u', `${KIT}/python/init1.py`],
+    node: () => [interpreter('node'), `${KIT}/node/init1.js`],
+    exec: () => [`${KIT}/exec/init1-exec`],
+  };
+  return {
+    kind,
+    argv: argv[kind](),
+    entrypoint: entrypointOf(code, kind),
+    interface: code.interface === 'asgi' ? 'asgi' : null,
+    args: code.args ?? [],
+  };
+}
+
+function kindOf({ interface: declared, encoding, entrypoint }: Code): LauncherKind {
+  if (declared === 'binary') return 'exec';
+  if (declared === 'asgi' || encoding === 'plain') return 'python';
+  const colon = entrypoint.lastIndexOf(':');
+  if (NODE_FILE.test(colon < 0 ? entrypoint : entrypoint.slice(0, colon))) return 'node';
+  return colon < 0 ? 'exec' : 'python';
+}
+
+function entrypointOf({ encoding, entrypoint }: Code, kind: LauncherKind): string {
+  if (encoding !== 'plain') return entrypoint;
+  if (kind === 'exec') return PLAIN_FILE.executable;
+  return entrypoint.includes(':') ? entrypoint : `${PLAIN_FILE.python.replace(/\.py$/, '')}:${entrypoint}`;
+}
