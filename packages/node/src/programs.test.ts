@@ -83,7 +83,7 @@ test('prepare: looks the program up anew, for it may be gone by the time its tur
 test('prepare: refuses in words what this version cannot run', async () => {
   const { content } = program;
   const cases = {
-    'the entrypoint "run.sh" of an executable': { ...content, code: { ...content.code, entrypoint: 'run.sh' } },
+    '17 vCPUs': { ...content, resources: { ...content.resources, vcpus: 17 } },
     'persistent execution': { ...content, on: { http: true, persistent: true } },
     '1 volumes': { ...content, volumes: [{ ephemeral: true as const, size_mib: 1 }] },
   };
