@@ -1,6 +1,13 @@
+import { mkdtempDisposable, readFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { run } from '@vmlet/host';
+import type { ItemHash } from '@vmlet/messages';
+import { zipSync } from 'fflate';
 import { Client } from 'undici';
 import * as z from 'zod';
-import { forget, publishFile, publishProgram, zipOf } from '../tests/framework/publish.ts';
+import { forget, publishFile, publishPath, publishProgram, zipOf } from '../tests/framework/publish.ts';
+import { officialRuntime } from '../tests/framework/runtime.ts';
 import { type BenchNode, startBenchNode } from './node.ts';
 import { compare, type Row, rowOf } from './stats.ts';
 
@@ -10,6 +17,7 @@ async def app(scope, receive, send):
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"5")]})
         await send({"type": "http.response.body", "body": b"hello"})
 `;
+const NODE = "module.exports = (request, response) => response.end('hello');";
 const FASTAPI = `
 from fastapi import FastAPI
 app = FastAPI()
@@ -37,10 +45,10 @@ export interface PartResult {
 export async function benchBoot(options: { runs: number; tell: (text: string) => void }): Promise<PartResult> {
   await using node = await startBenchNode();
   const { rssMiB } = await node.owner('/status', statusSchema);
-  const boots: Record<string, number[]> = { 'full-boot-python': [], 'full-boot-fastapi': [] };
+  const programs = await bootPrograms(node);
+  const boots = Object.fromEntries(programs.map(({ row }) => [row, [] as number[]]));
   for (let run = 0; run < options.runs; run++) {
-    boots['full-boot-python']?.push(await fullBoot(node, HELLO));
-    boots['full-boot-fastapi']?.push(await fullBoot(node, FASTAPI));
+    for (const program of programs) boots[program.row]?.push(await fullBoot(node, program));
     options.tell(`boot ${run + 1} of ${options.runs}`);
   }
   const { direct, gateway } = await hot(node, options.runs * HOT_PER_BOOT);
@@ -54,10 +62,38 @@ export async function benchBoot(options: { runs: number; tell: (text: string) =>
   return { backend: node.backend, rows, ratios: { 'hot-gateway/hot-direct': ratio, 'hot-gateway/hot-direct-p': p } };
 }
 
+interface BootProgram {
+  row: string;
+  runtime: ItemHash;
+  code: Blob;
+  entrypoint: string;
+}
+
+/** What is booted: a program of each kind, on its own runtime. */
+async function bootPrograms(node: BenchNode): Promise<BootProgram[]> {
+  const python = { runtime: node.runtime, entrypoint: 'main:app' };
+  const { imagePath, manifest } = await officialRuntime('debian-11-node');
+  const nodeRuntime = await publishPath(node, imagePath, manifest);
+  return [
+    { ...python, row: 'full-boot-python', code: zipOf({ 'main.py': HELLO }) },
+    { ...python, row: 'full-boot-fastapi', code: zipOf({ 'main.py': FASTAPI }) },
+    { row: 'full-boot-node', runtime: nodeRuntime, code: zipOf({ 'server.js': NODE }), entrypoint: 'server.js' },
+    { row: 'full-boot-executable', runtime: node.runtime, code: await staticProgram(), entrypoint: 'hello' },
+  ];
+}
+
+/** A static executable, compiled here. */
+async function staticProgram(): Promise<Blob> {
+  await using folder = await mkdtempDisposable(join(tmpdir(), 'vmlet-bench-'));
+  const binary = join(folder.path, 'hello');
+  await run('gcc', ['-O2', '-static', '-s', '-o', binary, join(import.meta.dirname, 'hello.c')]);
+  return new Blob([zipSync({ hello: await readFile(binary) })]);
+}
+
 /** Deploys a program that has never run, asks it once, and takes it away again. In milliseconds to the first byte. */
-async function fullBoot(node: BenchNode, source: string): Promise<number> {
-  const code = await publishFile(node, zipOf({ 'main.py': source }));
-  const program = await publishProgram(node, { runtime: node.runtime, code });
+async function fullBoot(node: BenchNode, { runtime, code: zip, entrypoint }: BootProgram): Promise<number> {
+  const code = await publishFile(node, zip);
+  const program = await publishProgram(node, { runtime, code, entrypoint });
   const started = performance.now();
   const answer = await fetch(`${node.url}/vm/${program}/`);
   const firstByteMs = performance.now() - started;

@@ -4,6 +4,8 @@ import type { Row } from './stats.ts';
 const BUDGETS: Record<string, number> = {
   'full-boot-python': 5000,
   'full-boot-fastapi': 6500,
+  'full-boot-node': 7500,
+  'full-boot-executable': 3500,
   'node-rss-mb': 150,
 };
 /** What the gateway may add to a hot request, in milliseconds. */

@@ -5,9 +5,9 @@ import { resolvePaths } from '@vmlet/host';
 /** The repository's own folder. */
 export const REPOSITORY = join(import.meta.dirname, '../..');
 
-/** The official Python runtime, from the shared cache. */
-export function officialRuntime(onProgress?: (step: string) => void): Promise<BuiltRuntime> {
-  return ensureRuntime(join(REPOSITORY, 'runtimes/debian-12-python'), {
+/** An official runtime, from the shared cache; the Python one unless told. Others than that are built when first asked. */
+export function officialRuntime(name = 'debian-12-python', onProgress?: (step: string) => void): Promise<BuiltRuntime> {
+  return ensureRuntime(join(REPOSITORY, 'runtimes', name), {
     cache: resolvePaths().cache,
     ...(onProgress ? { onProgress } : {}),
   });

@@ -9,7 +9,7 @@ import { officialRuntime } from './runtime.ts';
 export async function setup(): Promise<void> {
   const onProgress = (step: string) => process.stderr.write(`tests: ${step}\n`);
   await ensureBootKit({ cache: resolvePaths().cache, onProgress: once(onProgress) });
-  await officialRuntime(once(onProgress));
+  await officialRuntime(undefined, once(onProgress));
 }
 
 /** A long step tells each of its lines; once is enough here. */

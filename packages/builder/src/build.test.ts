@@ -26,6 +26,18 @@ while [ "$1" != bookworm ]; do shift; done
 mkdir -p "$2/usr/lib" && echo 'PRETTY_NAME="Small 1"' > "$2/usr/lib/os-release"
 `;
 
+/** The same, and what is laid over it: a path of a tar, in the option that names it. */
+const BOOTSTRAP_OVERLAY = `#!/bin/sh
+echo run >> "$VMLET_TEST_LOG"
+while [ "$1" != bookworm ]; do
+  case $1 in *=tar-in*) tar=\${1#*\\"}; tar=\${tar%%\\"*} ;; esac
+  shift
+done
+mkdir -p "$2/usr/lib" "$2/usr/bin" && ln -s usr/bin "$2/bin" && echo 'PRETTY_NAME="Small 1"' > "$2/usr/lib/os-release"
+tar -xf "$tar" -C "$2" && tar -tvf "$tar" --numeric-owner --utc > "$VMLET_TEST_LOG.tar"
+[ -L "$2/bin" ] && [ "$("$2/usr/bin/hello")" = hello ]
+`;
+
 async function setUp(bootstrap: string) {
   const dir = await mkdtempDisposable(join(tmpdir(), 'vmlet-test-'));
   const recipe = join(dir.path, 'recipe');
@@ -44,6 +56,7 @@ async function setUp(bootstrap: string) {
   const runtimes = join(cache, 'runtimes');
   return {
     recipe,
+    log,
     runtimes,
     ensure: (signal?: AbortSignal) => ensureRuntime(recipe, { cache, signal }),
     builds: async () => (await readFile(log, 'utf8')).split('\n').length - 1,
@@ -108,4 +121,22 @@ test('ensureRuntime: leaves nothing, when a build fails, is aborted, or makes to
     /^Cannot build "small": the image has \d+ bytes, expected at most 1048576/,
   );
   expect(await large.left()).toEqual([]);
+});
+
+test('ensureRuntime: lays files and links over the packages, and builds anew when a file of the recipe changes', async () => {
+  await using it = await setUp(BOOTSTRAP_OVERLAY);
+  await writeFile(join(it.recipe, 'hello.sh'), '#!/bin/sh\necho hello\n');
+  const files = 'files: [{ path: /bin/hello, mode: "0755", source: hello.sh }]\nlinks: { /bin/hi: hello }\n';
+  await writeFile(join(it.recipe, 'recipe.yaml'), RECIPE + files);
+  await it.ensure();
+  await it.ensure();
+  expect(await it.builds()).toBe(1);
+  const packed = (await readFile(`${it.log}.tar`, 'utf8')).trim().split('\n');
+  expect(packed).toEqual([
+    expect.stringMatching(/^-rwxr-xr-x 0\/0 +21 1985-10-26 08:15 bin\/hello$/),
+    expect.stringMatching(/^lrwxrwxrwx 0\/0 +0 1985-10-26 08:15 bin\/hi -> hello$/),
+  ]);
+  await writeFile(join(it.recipe, 'hello.sh'), '#!/bin/sh\necho hello # again\n');
+  await it.ensure();
+  expect(await it.builds()).toBe(2);
 });

@@ -3,11 +3,14 @@ import { createReadStream } from 'node:fs';
 import { chmod, readFile, rename, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
-import { makeWorkFolder, readJsonIfExists, run, writeFileAtomic } from '@vmlet/host';
+import { makeWorkFolder, readJsonIfExists, writeFileAtomic } from '@vmlet/host';
 import { makeErofs } from './filesystems/erofs.ts';
 import { type Manifest, manifestSchema } from './manifest.ts';
 import { type Recipe, RecipeError, readRecipe } from './recipe.ts';
 import { bootstrap } from './stages/bootstrap.ts';
+import { extract } from './stages/extract.ts';
+import { makeOverlay, OVERLAY_UNIX_TIME } from './stages/overlay.ts';
+import { runInside } from './stages/run-inside.ts';
 
 /** Raised when the way an image is made changes: a cached image of an older builder is not reused. */
 const BUILDER_VERSION = 2;
@@ -35,16 +38,14 @@ export interface BuildOptions {
 export async function ensureRuntime(folder: string, options: BuildOptions): Promise<BuiltRuntime> {
   const recipePath = join(folder, 'recipe.yaml');
   const recipe = await readRecipe(recipePath);
-  const inputs = createHash('sha256')
-    .update(JSON.stringify([BUILDER_VERSION, recipe]))
-    .digest('hex');
+  const inputs = await hashOfInputs(recipe, folder);
   const runtimes = join(options.cache, 'runtimes');
   const recordPath = join(runtimes, `${recipe.name}-${inputs.slice(0, 16)}.json`);
   const known = await findBuilt(runtimes, recordPath);
   if (known) return known;
 
   await using work = await makeWorkFolder(runtimes, recipe.name);
-  const built = await build(recipe, work.path, options);
+  const built = await build(recipe, { ...options, work: work.path, recipeFolder: folder });
   await rename(built.imagePath, imagePathOf(runtimes, built.manifest));
   await writeFileAtomic(recordPath, `${JSON.stringify(built.manifest, null, 2)}\n`);
   return { manifest: built.manifest, imagePath: imagePathOf(runtimes, built.manifest) };
@@ -58,21 +59,34 @@ async function findBuilt(runtimes: string, recordPath: string): Promise<BuiltRun
   return found?.size === record.data.sizeBytes ? { manifest: record.data, imagePath } : undefined;
 }
 
-async function build(recipe: Recipe, work: string, options: BuildOptions): Promise<BuiltRuntime> {
+/** Files that the recipe names are inputs too. A recipe without any is hashed as if there were no such thing. */
+async function hashOfInputs(recipe: Recipe, folder: string): Promise<string> {
+  const sources = (recipe.files ?? []).flatMap(({ source }) => (source === undefined ? [] : [source]));
+  const hashes = await Promise.all(sources.map((source) => sha256OfFile(join(folder, source))));
+  const inputs = hashes.length === 0 ? [BUILDER_VERSION, recipe] : [BUILDER_VERSION, recipe, hashes];
+  return createHash('sha256').update(JSON.stringify(inputs)).digest('hex');
+}
+
+interface BuildIn extends BuildOptions {
+  /** A folder to work in. */
+  work: string;
+  recipeFolder: string;
+}
+
+async function build(recipe: Recipe, options: BuildIn): Promise<BuiltRuntime> {
+  const { work } = options;
   const root = join(work, 'root');
   const imagePath = join(work, 'image');
-  options.onProgress?.('Installing Debian packages', `${recipe.suite}, ${recipe.packages.length} wanted`);
-  await bootstrap(recipe, {
-    target: root,
-    onLine: (line) => options.onProgress?.('Installing Debian packages', line),
-    signal: options.signal,
-  });
+  await fill(recipe, root, options);
   const os = await osName(root);
   const interpreters = await interpreterVersions(recipe, root, options.signal);
   options.onProgress?.('Making the erofs image');
   await makeErofs(root, imagePath, {
     compression: recipe.filesystem.compression,
+    clusterKiB: recipe.filesystem.clusterKiB,
     uuid: '00000000-0000-4000-8000-000000000000',
+    // What is only unpacked has no bytecode, the one thing that needs true times, and no owner but root.
+    ...(recipe.variant === 'extract' ? { fixedTime: OVERLAY_UNIX_TIME, allRoot: true } : {}),
     signal: options.signal,
   });
   const { size } = await stat(imagePath);
@@ -99,6 +113,19 @@ async function build(recipe: Recipe, work: string, options: BuildOptions): Promi
   return { manifest, imagePath };
 }
 
+/** Makes the root filesystem's tree. */
+async function fill(recipe: Recipe, target: string, options: BuildIn): Promise<void> {
+  const { work, recipeFolder, signal } = options;
+  const packages = join(options.cache, 'packages');
+  const adding = 'Adding files and packages of npm';
+  const onLine = (step: string) => (line: string) => options.onProgress?.(step, line);
+  const overlay = await makeOverlay(recipe, { recipeFolder, packages, work, onLine: onLine(adding), signal });
+  const installing = 'Installing Debian packages';
+  options.onProgress?.(installing, `${recipe.suite}, ${recipe.packages.length} wanted`);
+  if (recipe.variant === 'extract') await extract(recipe, { target, overlay, work, packages, signal });
+  else await bootstrap(recipe, { target, overlay, work, onLine: onLine(installing), signal });
+}
+
 function imagePathOf(runtimes: string, manifest: Manifest): string {
   return join(runtimes, `${manifest.fileHash}.${manifest.filesystem}`);
 }
@@ -109,11 +136,15 @@ async function osName(root: string): Promise<string> {
 }
 
 async function interpreterVersions(recipe: Recipe, root: string, signal: AbortSignal | undefined) {
+  const versionOf = async (path: string) => {
+    const printed = await runInside(root, [path, '--version'], signal);
+    return { path, version: printed.trim().replace(/^\D+/, '') };
+  };
   const versions: Manifest['interpreters'] = {};
-  for (const [name, path] of Object.entries(recipe.interpreters)) {
-    const command = process.getuid?.() === 0 ? ['chroot', root] : ['unshare', '--map-root-user', 'chroot', root];
-    const printed = await run(command[0] ?? '', [...command.slice(1), path, '--version'], { signal });
-    versions[name] = { path, version: printed.trim().replace(/^\D+/, '') };
+  for (const [name, wanted] of Object.entries(recipe.interpreters)) {
+    const { path, others } = typeof wanted === 'string' ? { path: wanted } : wanted;
+    versions[name] = await versionOf(path);
+    if (others !== undefined) versions[name].others = await Promise.all(others.map(versionOf));
   }
   return versions;
 }

@@ -19,6 +19,12 @@ test('manifestSchema: reads a manifest, and leaves out what a later version may 
   expect(manifestSchema.parse({ ...GOOD, later: 1 })).toEqual(GOOD);
 });
 
+test('manifestSchema: reads further versions of an interpreter, under any name', () => {
+  const node = { path: '/usr/bin/node', version: '24', others: [{ path: '/opt/node', version: '22' }] };
+  expect(manifestSchema.parse({ ...GOOD, interpreters: { node } })).toEqual({ ...GOOD, interpreters: { node } });
+  expect(manifestSchema.parse({ ...GOOD, interpreters: {} })).toEqual({ ...GOOD, interpreters: {} });
+});
+
 test.each([
   [{ format: 2 }],
   [{ kind: 'other' }],
@@ -30,6 +36,8 @@ test.each([
   [{ sizeBytes: 1.5 }],
   [{ fileHash: 'A'.repeat(64) }],
   [{ interpreters: { python: { path: 'python3', version: '3' } } }],
+  [{ interpreters: { node: { path: '/node', version: '24', others: [{ path: 'node', version: '22' }] } } }],
+  [{ interpreters: { node: { path: '/node', version: '24', others: Array(17).fill({ path: '/n', version: '1' }) } } }],
   [{ interpreters: undefined }],
 ])('manifestSchema: refuses %j', (wrong) => {
   expect(manifestSchema.safeParse({ ...GOOD, ...wrong }).success).toBe(false);

@@ -1,5 +1,7 @@
 import { z } from 'zod';
 
+const interpreterSchema = z.object({ path: z.string().startsWith('/').max(4096), version: z.string().max(64) });
+
 /**
  * What a runtime says of itself: in the STORE message that publishes it, and beside the image in the cache.
  * `format` is raised when the meaning of a field changes.
@@ -13,7 +15,7 @@ export const manifestSchema = z.object({
   os: z.string().max(128),
   interpreters: z.record(
     z.string().max(32),
-    z.object({ path: z.string().startsWith('/'), version: z.string().max(64) }),
+    interpreterSchema.extend({ others: z.array(interpreterSchema).max(16).optional() }),
   ),
   filesystem: z.enum(['erofs', 'squashfs', 'ext4']),
   init: z.literal('kit'),

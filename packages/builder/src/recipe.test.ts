@@ -67,6 +67,60 @@ test.each([
   expect(faultOf(text)).toMatch(expected);
 });
 
+const NPM = `npm:
+  - package: tool
+    version: 1.2.3
+    integrity: sha512-${'A'.repeat(86)}==
+    copy:
+      - from: bin/tool
+        to: /opt/tool
+`;
+const EXTRACT = GOOD.replace('minbase', 'extract').replace('remove:\n  - /var/log/*\n', '');
+
+test('parseRecipe: reads packages of npm, files, links, and several versions of an interpreter', () => {
+  const python = '{ path: /usr/bin/python3, others: [/opt/python/bin/python] }';
+  const more = 'files:\n  - { path: /etc/motd, content: hello }\nlinks:\n  /usr/bin/tool: /opt/tool\n';
+  const recipe = parseRecipe(`${GOOD.replace('/usr/bin/python3', python)}${NPM}${more}`, 'r.yaml');
+  expect(recipe).toMatchObject({
+    npm: [{ package: 'tool', copy: [{ from: 'bin/tool', to: '/opt/tool' }] }],
+    files: [{ path: '/etc/motd', content: 'hello' }],
+    links: { '/usr/bin/tool': '/opt/tool' },
+    interpreters: { python: { path: '/usr/bin/python3', others: ['/opt/python/bin/python'] } },
+  });
+  expect(parseRecipe(`${EXTRACT}applets: /bin/busybox\n`, 'r.yaml')).toMatchObject({ applets: '/bin/busybox' });
+});
+
+test('parseRecipe: adds nothing to a recipe that names none of what came later, so that its hash stays', () => {
+  expect(Object.keys(parseRecipe(GOOD, 'r.yaml'))).not.toEqual(
+    expect.arrayContaining([expect.stringMatching(/^(npm|files|links|directories|applets)$/)]),
+  );
+});
+
+test.each([
+  ['a range of versions', NPM.replace('1.2.3', '^1.2.3'), /^r\.yaml:23: "npm\.0\.version": expected one exact version/],
+  ['a weaker hash', NPM.replace('sha512-', 'sha1-'), /^r\.yaml:24: "npm\.0\.integrity": /],
+  ['a name that is an option', NPM.replace('tool', '-rf'), /^r\.yaml:22: "npm\.0\.package": /],
+  ['a package of elsewhere', NPM.replace('tool', '../tool'), /^r\.yaml:22: "npm\.0\.package": /],
+  ['a copy from outside', NPM.replace('bin/tool', 'bin/../../tool'), /^r\.yaml:26: .*must not contain "\.\."/],
+  ['a copy to outside', NPM.replace('/opt/tool', '/opt/../../tool'), /^r\.yaml:27: .*must not contain "\.\."/],
+  [
+    'a file of two kinds',
+    'files:\n  - { path: /a, content: a, source: b }\n',
+    /^r\.yaml:22: "files\.0": expected one of/,
+  ],
+  ['a file of no kind', 'files:\n  - { path: /a }\n', /^r\.yaml:22: "files\.0": expected one of/],
+  ['a mode without its zero', 'files:\n  - { path: /a, content: a, mode: "755" }\n', /^r\.yaml:22: .*"0755"/],
+  ['a link below a link', 'links:\n  /a: /etc\n  /a/b: c\n', /^r\.yaml:23: .*expected no link above it/],
+  ['applets of a whole system', 'applets: /bin/busybox\n', /^r\.yaml:21: .*"extract" only/],
+  ['joined files of a whole system', 'files:\n  - { path: /a, concat: /b* }\n', /^r\.yaml:22: .*"extract" only/],
+])('parseRecipe: names file and line of %s', (_name, addition, expected) => {
+  expect(faultOf(`${GOOD}${addition}`)).toMatch(expected);
+});
+
+test('parseRecipe: refuses removals with variant "extract", which has only what is named', () => {
+  expect(faultOf(GOOD.replace('minbase', 'extract'))).toMatch(/^r\.yaml:13: "remove": /);
+});
+
 test('parseRecipe: names all faults, one a line', () => {
   expect(faultOf(GOOD.replace('amd64', 'arm64').replace('minbase', 'huge'))?.split('\n')).toHaveLength(2);
 });
@@ -86,7 +140,11 @@ test('readRecipe: names the file, when there is none', async () => {
   await expect(readRecipe(path)).rejects.toThrow(`${path}:1: ENOENT`);
 });
 
-test('readRecipe: reads the official recipe', async () => {
-  const recipe = await readRecipe(join(import.meta.dirname, '../../../runtimes/debian-12-python/recipe.yaml'));
-  expect(recipe).toMatchObject({ name: 'debian-12-python', filesystem: { maxSizeMiB: 90 } });
+test.each([
+  ['debian-12-python', 90],
+  ['debian-11-node', 160],
+  ['minimal', 4],
+])('readRecipe: reads the official recipe %s', async (name, maxSizeMiB) => {
+  const recipe = await readRecipe(join(import.meta.dirname, '../../../runtimes', name, 'recipe.yaml'));
+  expect(recipe).toMatchObject({ name, filesystem: { maxSizeMiB } });
 });

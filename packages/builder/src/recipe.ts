@@ -1,33 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { LineCounter, parseDocument } from 'yaml';
-import { z } from 'zod';
+import { type Recipe, recipeSchema } from './schema.ts';
 
-const absolutePattern = z.string().startsWith('/').max(4096);
-
-const recipeSchema = z.strictObject({
-  format: z.literal(1),
-  name: z.string().regex(/^[a-z0-9][a-z0-9.-]{0,62}$/),
-  version: z.string().min(1).max(32),
-  description: z.string().max(256),
-  distribution: z.literal('debian'),
-  suite: z.string().regex(/^[a-z0-9-]+$/),
-  architecture: z.literal('amd64'),
-  variant: z.enum(['essential', 'apt', 'minbase']),
-  packages: z.array(z.string().regex(/^[a-z0-9][a-z0-9+.-]+$/)).max(500),
-  exclude: z.array(absolutePattern).default([]),
-  include: z.array(absolutePattern).default([]),
-  remove: z.array(absolutePattern.refine((path) => !path.includes('..'), 'must not contain ".."')).default([]),
-  interpreters: z.record(z.enum(['python']), z.string().startsWith('/')),
-  init: z.literal('kit'),
-  filesystem: z.strictObject({
-    format: z.literal('erofs'),
-    compression: z.enum(['none', 'lz4', 'lz4hc']),
-    maxSizeMiB: z.int().positive().max(4096),
-  }),
-});
-
-/** A runtime's recipe: what is installed, what is left out, and the filesystem it becomes. */
-export type Recipe = z.infer<typeof recipeSchema>;
+export type { Recipe } from './schema.ts';
 
 /** A recipe that cannot be used; the message names file, line and what was expected. */
 export class RecipeError extends Error {

@@ -2,6 +2,8 @@ import { run } from '@vmlet/host';
 
 export interface ErofsOptions {
   compression: 'none' | 'lz4' | 'lz4hc';
+  /** How much is compressed, and so read, at once; mkfs.erofs's 4 unless told. More is smaller. */
+  clusterKiB?: number | undefined;
   /** A UUID, so that the same folder gives the same bytes. */
   uuid: string;
   /** Every file time, in seconds since the epoch; the folder's own times are kept when absent. */
@@ -20,6 +22,7 @@ export interface ErofsOptions {
 export async function makeErofs(folder: string, image: string, options: ErofsOptions): Promise<void> {
   const args = ['-U', options.uuid];
   if (options.compression !== 'none') args.push(`-z${options.compression}`);
+  if (options.clusterKiB !== undefined) args.push(`-C${options.clusterKiB * 1024}`);
   if (options.fixedTime !== undefined) args.push('-T', String(options.fixedTime));
   if (options.allRoot) args.push('--all-root');
   await run('mkfs.erofs', [...args, image, folder], { signal: options.signal });

@@ -1,0 +1,77 @@
+import { chmod, copyFile, mkdir, readdir, symlink, writeFile } from 'node:fs/promises';
+import { dirname, join, relative } from 'node:path';
+import { run } from '@vmlet/host';
+import type { Recipe } from '../recipe.ts';
+import { fetchNpmPackage, unpackNpmPackage } from './npm.ts';
+
+/** 26 October 1985, as in every package of npm: what is laid over an image has the same time in each build. */
+export const OVERLAY_UNIX_TIME = 499162500;
+
+export interface OverlayOptions {
+  /** Folder of the recipe; `source` is relative to it. */
+  recipeFolder: string;
+  /** Folder that keeps downloaded packages. */
+  packages: string;
+  /** A folder to work in. */
+  work: string;
+  onLine?: (line: string) => void;
+  signal?: AbortSignal | undefined;
+}
+
+/**
+ * Makes a tree of what a recipe adds to its packages of Debian: npm packages, files of its own, links.
+ * @returns the tree's folder, or undefined when there is nothing to add
+ * @throws RecipeError, CommandFailed
+ */
+export async function makeOverlay(recipe: Recipe, options: OverlayOptions): Promise<string | undefined> {
+  const { npm = [], files = [], links = {} } = recipe;
+  if (npm.length + files.length + Object.keys(links).length === 0) return undefined;
+  const { signal, packages } = options;
+  const overlay = join(options.work, 'overlay');
+  await mkdir(overlay);
+  for (const [index, wanted] of npm.entries()) {
+    options.onLine?.(`${wanted.package} ${wanted.version}`);
+    const tarball = await fetchNpmPackage(wanted, { packages, signal });
+    const unpacked = join(options.work, `npm-${index}`);
+    await unpackNpmPackage(tarball, unpacked, signal);
+    for (const { from, to } of wanted.copy) {
+      await mkdir(dirname(join(overlay, to)), { recursive: true });
+      await run('cp', ['-a', join(unpacked, 'package', from), join(overlay, to)], { signal });
+    }
+  }
+  for (const file of files) {
+    const path = join(overlay, file.path);
+    if (file.concat !== undefined) continue;
+    await mkdir(dirname(path), { recursive: true });
+    if (file.source === undefined) await writeFile(path, file.content ?? '');
+    else await copyFile(join(options.recipeFolder, file.source), path);
+    await chmod(path, Number.parseInt(file.mode ?? '0644', 8));
+  }
+  // Last, so that nothing is ever written through one of them.
+  for (const [path, target] of Object.entries(links)) {
+    await mkdir(dirname(join(overlay, path)), { recursive: true });
+    await symlink(target, join(overlay, path));
+  }
+  return overlay;
+}
+
+/**
+ * Packs an overlay for mmdebstrap, which puts it in place with the right owner, whoever builds. Folders are left out:
+ * one named `bin` would take the place of the link that a merged layout has there.
+ * @returns the tar's path
+ */
+export async function packOverlay(overlay: string, signal?: AbortSignal): Promise<string> {
+  const entries = await readdir(overlay, { recursive: true, withFileTypes: true });
+  const names = entries
+    .filter((entry) => !entry.isDirectory())
+    .map((entry) => relative(overlay, join(entry.parentPath, entry.name)))
+    .sort();
+  const list = `${overlay}.list`;
+  await writeFile(list, names.map((name) => `${name}\0`).join(''));
+  const owner = ['--owner=0', '--group=0', '--numeric-owner', `--mtime=@${OVERLAY_UNIX_TIME}`];
+  const tar = `${overlay}.tar`;
+  await run('tar', ['-C', overlay, ...owner, '-cf', tar, '--null', '--no-recursion', `--files-from=${list}`], {
+    signal,
+  });
+  return tar;
+}
