@@ -46,7 +46,7 @@ test('node: a fetch handler answers, streams, and keeps its state while hot', as
 
 test('node: a request handler of CommonJS answers', async () => {
   const program = await deploy(
-    { 'server.js': 'module.exports = (req, res) => res.end(`handled ${req.method} ${req.url}`);' },
+    { 'server.js': 'module.exports = (req, res) => res.end("handled " + req.method + " " + req.url);' },
     'server.js',
   );
   expect(await (await node.ask(program, '/x?y=1')).text()).toBe('handled GET /x?y=1');
