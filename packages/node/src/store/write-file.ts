@@ -1,6 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { type FileHandle, link, mkdir, open, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { syncDirectory } from '@vmlet/host';
 import type { FileHash } from '@vmlet/messages';
 import { orAborted } from '../deadline.ts';
 import { VmletError } from '../errors.ts';
@@ -73,16 +74,6 @@ export async function writeFileAtomic(
   })();
   await using staged = await stageFile(source, { temporaryDir: dirname(target), name, mode: options.mode });
   return await staged.commit(target, { exclusive: options.exclusive ?? false });
-}
-
-/** Makes a change of names in `dir` survive a power cut. */
-export async function syncDirectory(dir: string): Promise<void> {
-  const handle = await open(dir, 'r');
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
 }
 
 interface Written {
