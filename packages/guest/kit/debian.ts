@@ -1,6 +1,6 @@
-import { mkdir, mkdtemp, readdir, rename, rm } from 'node:fs/promises';
+import { mkdir, readdir, rename } from 'node:fs/promises';
 import { join } from 'node:path';
-import { run, TEMPORARY_PREFIX } from '@vmlet/host';
+import { makeWorkFolder, run } from '@vmlet/host';
 
 export interface FetchOptions {
   /** Folder that keeps downloaded .deb files. */
@@ -23,26 +23,21 @@ export async function cloudKernelPackage(signal?: AbortSignal): Promise<string> 
  * @returns the path of each package's .deb, in the order given
  */
 export async function downloadPackages(names: readonly string[], options: FetchOptions): Promise<string[]> {
-  await mkdir(options.packages, { recursive: true });
-  const work = await mkdtemp(join(options.packages, TEMPORARY_PREFIX));
-  try {
-    // apt drops to a user of its own when it is root, who may not write here; it only writes files it has checked.
-    await run('apt-get', ['download', '-q', '-o', 'APT::Sandbox::User=root', ...names], {
-      cwd: work,
-      signal: options.signal,
-    });
-    const files = await readdir(work);
-    return await Promise.all(
-      names.map(async (name) => {
-        const file = files.find((candidate) => candidate.startsWith(`${name}_`));
-        if (!file) throw new Error(`Cannot download "${name}": apt left no file of it, expected a .deb`);
-        await rename(join(work, file), join(options.packages, file));
-        return join(options.packages, file);
-      }),
-    );
-  } finally {
-    await rm(work, { recursive: true, force: true });
-  }
+  await using work = await makeWorkFolder(options.packages, 'debian');
+  // apt drops to a user of its own when it is root, who may not write here; it only writes files it has checked.
+  await run('apt-get', ['download', '-q', '-o', 'APT::Sandbox::User=root', ...names], {
+    cwd: work.path,
+    signal: options.signal,
+  });
+  const files = await readdir(work.path);
+  return await Promise.all(
+    names.map(async (name) => {
+      const file = files.find((candidate) => candidate.startsWith(`${name}_`));
+      if (!file) throw new Error(`Cannot download "${name}": apt left no file of it, expected a .deb`);
+      await rename(join(work.path, file), join(options.packages, file));
+      return join(options.packages, file);
+    }),
+  );
 }
 
 /** Unpacks a .deb's files into a folder; runs none of its scripts. */

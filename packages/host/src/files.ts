@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { open, readFile, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 
-/** Prefix of unfinished files; whoever owns a folder may remove what bears it when no writer is alive. */
+/** Prefix of what is unfinished; the process id of its writer follows, and `sweepAbandoned` goes by it. */
 export const TEMPORARY_PREFIX = '.tmp-';
 
 /**
@@ -16,7 +16,7 @@ export async function writeFileAtomic(
 ): Promise<void> {
   const temporary = join(
     dirname(path),
-    `${TEMPORARY_PREFIX}${basename(path)}.${process.pid}.${randomBytes(4).toString('hex')}`,
+    `${TEMPORARY_PREFIX}${process.pid}-${basename(path)}-${randomBytes(4).toString('hex')}`,
   );
   try {
     const file = await open(temporary, 'wx', options.mode ?? 0o644);

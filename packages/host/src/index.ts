@@ -1,5 +1,5 @@
 /** What every part that touches the host needs: native commands, whole-file writes, folders. */
-export { readJsonIfExists, syncDirectory, TEMPORARY_PREFIX, writeFileAtomic } from './files.ts';
+export { readJsonIfExists, syncDirectory, writeFileAtomic } from './files.ts';
 export { type Paths, resolvePaths } from './paths.ts';
 export { CommandFailed, killProcessGroup, run } from './process.ts';
-export { makeWorkFolder } from './work-folder.ts';
+export { makeWorkFolder, sweepAbandoned } from './work-folder.ts';

@@ -2,8 +2,8 @@ import { mkdir, mkdtemp, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { TEMPORARY_PREFIX } from './files.ts';
 
-/** `.tmp-<process id>-<name>-<random>` */
-const WORK_FOLDER = new RegExp(`^\\${TEMPORARY_PREFIX}(\\d+)-`);
+/** `.tmp-<process id>-<name>-<random>`, a file or a folder */
+const UNFINISHED = new RegExp(`^\\${TEMPORARY_PREFIX}(\\d+)-`);
 
 /** A folder to build in. Disposing of it removes it with all that is in it. */
 export interface WorkFolder extends AsyncDisposable {
@@ -17,12 +17,26 @@ export interface WorkFolder extends AsyncDisposable {
  */
 export async function makeWorkFolder(parent: string, name: string): Promise<WorkFolder> {
   await mkdir(parent, { recursive: true });
-  for (const entry of await readdir(parent)) {
-    const pid = WORK_FOLDER.exec(entry)?.[1];
-    if (pid !== undefined && !isAlive(Number(pid))) await rm(join(parent, entry), { recursive: true, force: true });
-  }
+  await sweepAbandoned(parent);
   const path = await mkdtemp(join(parent, `${TEMPORARY_PREFIX}${process.pid}-${name}-`));
   return { path, [Symbol.asyncDispose]: () => rm(path, { recursive: true, force: true }) };
+}
+
+/** Removes what processes that were killed have left unfinished in a folder; one that is not there holds nothing. */
+export async function sweepAbandoned(folder: string): Promise<void> {
+  for (const entry of await entriesOf(folder)) {
+    const pid = UNFINISHED.exec(entry)?.[1];
+    if (pid !== undefined && !isAlive(Number(pid))) await rm(join(folder, entry), { recursive: true, force: true });
+  }
+}
+
+async function entriesOf(folder: string): Promise<string[]> {
+  try {
+    return await readdir(folder);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+    throw error;
+  }
 }
 
 /** A process of somebody else is alive too: only "no such process" says otherwise. */

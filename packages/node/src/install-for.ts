@@ -4,7 +4,7 @@ import { installRequirements } from './executions/index.ts';
 import type { Ledger } from './ledger/index.ts';
 import type { Backend } from './machines/index.ts';
 import type { OwnerComponents } from './owner/index.ts';
-import { manifestOf } from './runtimes/index.ts';
+import { launcherArgv, manifestOf } from './runtimes/index.ts';
 
 /** How long pip may take, in milliseconds: it may have to fetch and unpack a lot, under emulation. */
 const INSTALL_DEADLINE_MS = 15 * 60_000;
@@ -29,7 +29,7 @@ export function installFor({
     if (!store) throw new VmletError('RUNTIME_NOT_FOUND', { operands: { ref: runtime } });
     return installRequirements({
       runtimeImage: await content.verifiedPath(store.fileHash, { signal }),
-      python: manifestOf(store)?.interpreters.python?.path ?? '/usr/bin/python3',
+      launcherArgv: launcherArgv('python', manifestOf(store)),
       variables: pipVariables(process.env),
       archive,
       backend,

@@ -3,7 +3,7 @@ import type { Pool } from 'undici';
 import { type Deadline, deadline } from '../deadline.ts';
 import { type Backend, bootMachine, type LogLine, loadProgram } from '../machines/index.ts';
 import { explain } from './explain.ts';
-import { connectTo, GUEST_HTTP_PORT, launcherEnvironment, PYTHON_LAUNCHER } from './launcher.ts';
+import { connectTo, GUEST_HTTP_PORT, launcherEnvironment } from './launcher.ts';
 
 /** The kit's own program: takes a zip with a requirements.txt, answers with a zip of what pip made of it. */
 const INSTALLER_ENTRYPOINT = 'vmlet_install:app';
@@ -15,8 +15,8 @@ const MAX_OUTPUT_BYTES = 1024 * 1024;
 
 export interface InstallRequest {
   runtimeImage: string;
-  /** Absolute path of the interpreter inside the runtime. */
-  python: string;
+  /** The command of the runtime's Python launcher. */
+  launcherArgv: string[];
   /** Settings for pip, such as PIP_INDEX_URL. */
   variables: Record<string, string>;
   /** A zip of the folder with requirements.txt. */
@@ -45,7 +45,7 @@ export async function installRequirements(request: InstallRequest): Promise<Inst
     memoryMiB: MEMORY_MIB,
     internet: true,
     hostname: 'install',
-    launcher: { argv: [request.python, '-u', PYTHON_LAUNCHER], env: launcherEnvironment },
+    launcher: { argv: request.launcherArgv, env: launcherEnvironment },
   };
   const machine = await bootMachine(backend, spec, {
     deadlineMs: bootDeadlineMs,

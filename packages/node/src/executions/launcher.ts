@@ -3,9 +3,6 @@ import { GUEST_HTTP_PORT } from '../machines/index.ts';
 
 export { GUEST_HTTP_PORT };
 
-/** Where the boot kit has the launcher, inside the guest. */
-export const PYTHON_LAUNCHER = '/run/vmlet/kit/init1/python/init1.py';
-
 /** What a program finds beside its own variables; the `ALEPH_*` names are those of the reference system. */
 export const launcherEnvironment = {
   VMLET: '1',

@@ -149,7 +149,7 @@ describe('installRequirements', () => {
     await using _machine = await standIn(HALTS, answer);
     return await installRequirements({
       runtimeImage: '/runtime',
-      python: '/usr/bin/python3',
+      launcherArgv: ['/usr/bin/python3'],
       variables: { PIP_INDEX_URL: 'x' },
       archive: Readable.from([Buffer.from('zip')]),
       backend,

@@ -2,7 +2,7 @@ import type { ServerResponse } from 'node:http';
 import { toProblem, type VmletError } from '../errors.ts';
 
 /** When a client may try again after a 503, in seconds. */
-const RETRY_AFTER_SECONDS = 2;
+export const RETRY_AFTER_SECONDS = 2;
 
 /**
  * Answers with the platform's own error (RFC 9457). Where an answer has begun, it is cut instead: half an answer must

@@ -6,6 +6,7 @@ import { deadline } from '../deadline.ts';
 import { toProblem, type VmletError } from '../errors.ts';
 import type { Lease } from '../executions/index.ts';
 import { requestHeaders } from './headers.ts';
+import { RETRY_AFTER_SECONDS } from './problem.ts';
 
 export interface Upgrade {
   request: IncomingMessage;
@@ -59,6 +60,7 @@ export function refuseUpgrade(socket: Duplex, error: VmletError, requestId: stri
       'content-type: application/problem+json',
       `content-length: ${Buffer.byteLength(body)}`,
       `x-request-id: ${requestId}`,
+      ...(status === 503 ? [`retry-after: ${RETRY_AFTER_SECONDS}`] : []),
       'connection: close',
       '',
       body,

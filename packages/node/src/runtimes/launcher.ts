@@ -35,19 +35,26 @@ const NODE_FILE = /\.([cm]?[jt]s)$/;
  */
 export function launchOf(code: Code, manifest: Manifest | undefined): Launch {
   const kind = kindOf(code);
-  const interpreter = (name: 'python' | 'node') => manifest?.interpreters[name]?.path ?? INTERPRETERS[name];
-  const argv = {
-    python: () => [interpreter('python'), '-u', `${KIT}/python/init1.py`],
-    node: () => [interpreter('node'), `${KIT}/node/init1.js`],
-    exec: () => [`${KIT}/exec/init1-exec`],
-  };
   return {
     kind,
-    argv: argv[kind](),
+    argv: launcherArgv(kind, manifest),
     entrypoint: entrypointOf(code, kind),
     interface: code.interface === 'asgi' ? 'asgi' : null,
     args: code.args ?? [],
   };
+}
+
+/** The command of a launcher: the runtime's interpreter, and the kit's own file. */
+export function launcherArgv(kind: LauncherKind, manifest: Manifest | undefined): string[] {
+  const interpreter = (name: 'python' | 'node') => manifest?.interpreters[name]?.path ?? INTERPRETERS[name];
+  switch (kind) {
+    case 'python':
+      return [interpreter('python'), '-u', `${KIT}/python/init1.py`];
+    case 'node':
+      return [interpreter('node'), `${KIT}/node/init1.js`];
+    case 'exec':
+      return [`${KIT}/exec/init1-exec`];
+  }
 }
 
 function kindOf({ interface: declared, encoding, entrypoint }: Code): LauncherKind {

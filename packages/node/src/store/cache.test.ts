@@ -1,4 +1,6 @@
-import { mkdtempDisposable, readFile, writeFile } from 'node:fs/promises';
+import { spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { mkdir, mkdtempDisposable, readFile, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
@@ -17,6 +19,17 @@ test('openCache: is opened by many at once, when absent', async () => {
     probe: join(path, 'probe'),
   });
   expect(JSON.parse(await readFile(join(path, 'cache.json'), 'utf8'))).toEqual({ format: 1 });
+});
+
+test('openCache: removes what killed writers left, and leaves alone what is being written', async () => {
+  await using dir = await makeDir();
+  const dead = spawnSync('true').pid;
+  const left = [`kits/.tmp-${dead}-kit-abc`, `packages/.tmp-${dead}-debian-abc`, `probe/.tmp-${dead}-x.json-abc`];
+  const kept = [`kits/.tmp-${process.pid}-kit-abc`, 'runtimes/.tmp-notes', 'probe/x.json'];
+  for (const path of [...left, ...kept]) await mkdir(join(dir.path, path), { recursive: true });
+  await openCache(dir.path);
+  const there = [...left, ...kept].filter((path) => existsSync(join(dir.path, path)));
+  expect(there).toEqual(kept);
 });
 
 test('openCache: refuses a newer format', async () => {

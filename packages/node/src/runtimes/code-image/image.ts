@@ -1,7 +1,7 @@
 import { chmod, mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { Readable } from 'node:stream';
-import { CommandFailed, run, syncDirectory, TEMPORARY_PREFIX } from '@vmlet/host';
+import { CommandFailed, run, syncDirectory } from '@vmlet/host';
 import type { FileHash } from '@vmlet/messages';
 import { type Pack, pack } from 'tar-stream';
 import { asVmletError, VmletError } from '../../errors.ts';
@@ -11,6 +11,8 @@ import { isCut, zipToTar } from './zip-to-tar.ts';
 
 export type CodeEncoding = 'zip' | 'plain' | 'squashfs';
 
+/** Begins the names of unfinished images. The folder is the node's own, so all that bear it at a start are left over. */
+const TEMPORARY_PREFIX = '.tmp-';
 /** Raised when images are made differently: those of an older version are then made anew. */
 const IMAGE_VERSION = 2;
 /** The one file that `plain` code becomes: a module whose entrypoint names only the object in it, or an executable. */
