@@ -35,6 +35,14 @@ describe('help', () => {
   });
 });
 
+test.each(['add', 'init-files'])('vmlet runtime %s --help: shows examples and the exit status', async (verb) => {
+  const { exitCode, stdout, stderr } = await runCli(['runtime', verb, '--help']);
+  expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: '' });
+  expect(stdout).toContain(`Usage: vmlet runtime ${verb}`);
+  expect(stdout).toMatch(/Examples:\n {2}\$ /);
+  expect(stdout).toContain(exitCodeHelp());
+});
+
 describe('command line', () => {
   test.each([
     [['deplyo'], 'Cannot run "deplyo": no such command', 'Did you mean: vmlet deploy'],

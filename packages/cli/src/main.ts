@@ -10,6 +10,7 @@ import { registerInvoke } from './commands/invoke.ts';
 import { registerLogs } from './commands/logs.ts';
 import { registerLs } from './commands/ls.ts';
 import { registerRm } from './commands/rm.ts';
+import { registerRuntime } from './commands/runtime.ts';
 import { registerUp } from './commands/up.ts';
 import type { Context } from './context.ts';
 import { CliError } from './errors.ts';
@@ -80,6 +81,7 @@ const COMMANDS = [
   registerLs,
   registerLogs,
   registerRm,
+  registerRuntime,
   registerDoctor,
   registerDemo,
 ];

@@ -34,4 +34,6 @@ export const FIELD_LIMITS = {
   variableValueChars: 131_072,
   /** `halt.graceMs`: ten minutes. */
   graceMsMost: 600_000,
+  /** `hello.protocol`: versions that a host can tell from its own. */
+  protocolMost: 65_535,
 } as const;

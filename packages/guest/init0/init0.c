@@ -15,7 +15,6 @@
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
-#include <sys/mount.h>
 #include <sys/reboot.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
@@ -26,10 +25,11 @@
 #include <time.h>
 
 #include "frames.h"
+#include "mounts.h"
+#include "stage.h"
 
 #define VERSION "0.1.0"
 #define PORT_NAME "vmlet.control"
-#define KIT "/run/vmlet/kit"
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
 enum { TEXT_BYTES = 1024, LOG_BYTES = 16384, ENTROPY_BYTES = 512, MAX_ARGV = 64, MAX_ENV = 1024, MAX_DNS = 3 };
@@ -42,6 +42,7 @@ static const char *const phases[] = {"boot",  "configure", "ready", "load", "loa
 static enum state state = BOOTING;
 static int64_t deadline_ms; /* by CLOCK_MONOTONIC; counts from STOPPING on */
 static bool host_test;      /* --host-test: no mounts, modules, network, clock, reboot */
+static bool first_stage, second_stage; /* see stage.h; a machine with the kit's drive has no stages */
 
 /* What is read. `ready` says that a read may find something: edges set it, EAGAIN and the end clear it. */
 struct source {
@@ -146,52 +147,6 @@ static void send_failed(void) {
 
 /* ---- the root ---- */
 
-/*
- * A row mounts `source` on `target`, which is made if it is missing. Type "drive" stands for whatever of the three
- * filesystems is on the device, "link" for a symbolic link, "folder" for nothing to mount, "" for what is mounted.
- */
-struct mount_row {
-  const char *source, *target, *type;
-  unsigned long flags;
-  const char *options;
-};
-static const struct mount_row early_rows[] = {
-    {"proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL},
-    {"sysfs", "/sys", "sysfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL},
-    {"devtmpfs", "/dev", "devtmpfs", MS_NOSUID, "mode=0755"},
-};
-static const struct mount_row root_rows[] = {
-    {"/dev/vda", "/rom-lower", "drive", MS_RDONLY, NULL},
-    {"tmpfs", "/rw", "tmpfs", 0, "mode=0755"},
-    {"", "/rw/upper", "folder", 0, NULL},
-    {"", "/rw/work", "folder", 0, NULL},
-    {"overlay", "/root", "overlay", 0, "lowerdir=/rom-lower,upperdir=/rw/upper,workdir=/rw/work"},
-    {"/proc", "/root/proc", "", MS_MOVE, NULL},
-    {"/sys", "/root/sys", "", MS_MOVE, NULL},
-    {"/dev", "/root/dev", "", MS_MOVE, NULL},
-    {"/rom-lower", "/root/rom", "", MS_MOVE, NULL},
-};
-static const struct mount_row inner_rows[] = {
-    {"tmpfs", "/run", "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755"},
-    {"/dev/vdb", KIT, "drive", MS_RDONLY | MS_NOSUID | MS_NODEV, NULL},
-    {"tmpfs", "/tmp", "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777"},
-    {"devpts", "/dev/pts", "devpts", MS_NOSUID | MS_NOEXEC, "gid=5,mode=620,ptmxmode=666"},
-    {"tmpfs", "/dev/shm", "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777"},
-    {"/proc/self/fd", "/dev/fd", "link", 0, NULL},
-    {"/proc/self/fd/0", "/dev/stdin", "link", 0, NULL},
-    {"/proc/self/fd/1", "/dev/stdout", "link", 0, NULL},
-    {"/proc/self/fd/2", "/dev/stderr", "link", 0, NULL},
-};
-static const struct {
-  const char *type, *magic;
-  size_t offset, length;
-  const char *options;
-} filesystems[] = {
-    {"erofs", "\xE2\xE1\xF5\xE0", 1024, 4, NULL},
-    {"squashfs", "hsqs", 0, 4, NULL},
-    {"ext4", "\x53\xEF", 1080, 2, "noload"}, /* noload: the journal of a read-only image cannot be replayed */
-};
-
 static ssize_t read_file(const char *path, void *buffer, size_t room) {
   int fd = open(path, O_RDONLY | O_CLOEXEC);
   ssize_t n = fd < 0 ? -1 : read(fd, buffer, room);
@@ -281,6 +236,7 @@ static int find_port(void) {
 static bool open_machine(void) {
   struct sockaddr_nl kernel_events = {.nl_family = AF_NETLINK, .nl_groups = 1};
   char event[4096];
+  if (second_stage) return (port.fd = find_port()) >= 0 || fail(errno, "PORT_FAILED", "Cannot find \"" PORT_NAME "\"");
   if (!mount_rows(early_rows, COUNT(early_rows))) return false;
   int events = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_KOBJECT_UEVENT);
   if (events < 0 || bind(events, (struct sockaddr *)&kernel_events, sizeof kernel_events) != 0)
@@ -304,6 +260,10 @@ static bool mount_root(void) {
     return fail(errno, "MOUNT_FAILED", "Cannot move \"/root\" to \"/\"");
   /* From here on the symbolic links of the image lead into the image. */
   if (!mount_rows(inner_rows, COUNT(inner_rows))) return false;
+  if (first_stage)
+    return fail(become_image_init(), "INIT_FAILED", "Cannot start \"" IMAGE_INIT "\" of the image, expected the one that "
+                "\"vmlet runtime init-files\" writes");
+  if (!mount_row(kit_row)) return false;
   return access(source, F_OK) != 0 || mount_row((struct mount_row){source, target, "", MS_BIND, NULL});
 }
 
@@ -680,11 +640,13 @@ int main(int argc, char **argv) {
   reader.count = COUNT(fields);
   host_test = argc == 3 && strcmp(argv[1], "--host-test") == 0;
   if (host_test) port.fd = atoi(argv[2]);
+  first_stage = !host_test && is_first_stage();
+  second_stage = is_second_stage(argc, argv);
   if ((!host_test && !open_machine()) || !start_loop()) {
     send_failed(); /* to the console: there is no port */
     power_off();
   }
-  if (host_test || mount_root()) {
+  if (host_test || second_stage || mount_root()) {
     state = WAITING;
     uname(&kernel);
     put_frame(&to_host, "{'type':'hello','protocol':%d,'version':%s,'kernel':%s,'uptimeUs':%d}", INT64_C(1), VERSION,

@@ -75,7 +75,11 @@ async function officialRuntimes(): Promise<string[]> {
   return entries.filter((entry) => entry.isDirectory()).map((entry) => entry.name);
 }
 
-async function publishRuntime({ manifest, imagePath }: BuiltRuntime, publisher: Publisher): Promise<ResolvedRuntime> {
+/** Publishes an image with its manifest; the bytes are sent only if the node lacks them. */
+export async function publishRuntime(
+  { manifest, imagePath }: BuiltRuntime,
+  publisher: Publisher,
+): Promise<ResolvedRuntime> {
   publisher.output.step('Publishing the runtime', `${manifest.name}, ${formatBytes(manifest.sizeBytes)}`);
   const file = {
     fileHash: manifest.fileHash,

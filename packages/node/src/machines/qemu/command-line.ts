@@ -3,6 +3,9 @@ import { userNetworkArguments } from '../network/user.ts';
 /** How the guest's instructions are run: by the processor (kvm) or translated by QEMU (tcg). */
 export type Accelerator = 'kvm' | 'tcg';
 
+/** `kit`: the boot kit's drive has the launchers; `image`: the runtime has them, and an init0 of its own. */
+export type InitSource = 'kit' | 'image';
+
 /** The file descriptors that QEMU inherits: no socket file, so nothing to find, to fill up or to leave behind. */
 export const QMP_FD = 3;
 export const CONTROL_FD = 4;
@@ -20,6 +23,8 @@ export interface QemuMachine {
   tscKhz: number;
   vcpus: number;
   memoryMiB: number;
+  /** Where init0 and the launchers come from: the boot kit unless told. */
+  init?: InitSource | undefined;
   /** Paths of read-only raw images, in the order of vda, vdb, ... */
   drives: readonly string[];
   internet: boolean;
@@ -44,7 +49,7 @@ export function qemuArguments(machine: QemuMachine): string[] {
     ['-nodefaults', '-no-user-config', '-nographic', '-no-reboot'],
     ['-kernel', machine.kernel],
     ['-initrd', machine.initramfs],
-    ['-append', kernelCommandLine(machine.tscKhz)],
+    ['-append', kernelCommandLine(machine)],
     ...machine.drives.map(driveArguments),
     userNetworkArguments({ internet: machine.internet }),
     ['-device', 'virtio-serial-device'],
@@ -59,11 +64,13 @@ export function qemuArguments(machine: QemuMachine): string[] {
   ].flat();
 }
 
-function kernelCommandLine(tscKhz: number): string {
+function kernelCommandLine({ tscKhz, init }: QemuMachine): string {
   // reboot=t and panic=-1 turn a panic into a triple fault, which -no-reboot turns into the end of QEMU.
   // Without tsc_early_khz, calibration sometimes hangs under emulation. The self tests of the kernel's ciphers
   // cost 0.1 s of each boot and test nothing that a machine of an hour needs.
-  return `console=ttyS0 quiet reboot=t panic=-1 tsc=reliable tsc_early_khz=${tscKhz} cryptomgr.notests`;
+  const words = `console=ttyS0 quiet reboot=t panic=-1 tsc=reliable tsc_early_khz=${tscKhz} cryptomgr.notests`;
+  // The kernel knows no such word, and so makes a variable of it for init0.
+  return init === 'image' ? `${words} vmlet_init=image` : words;
 }
 
 function driveArguments(path: string, index: number): string[] {

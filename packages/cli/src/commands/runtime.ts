@@ -1,0 +1,12 @@
+import type { Cli } from '../cli.ts';
+import { registerRuntimeAdd } from './runtime-add.ts';
+import { registerRuntimeInitFiles } from './runtime-init-files.ts';
+
+/** `vmlet runtime ...`: the group, and its commands. */
+export function registerRuntime({ program, run }: Cli): void {
+  const group = program
+    .command('runtime')
+    .summary('make and publish root filesystems')
+    .description('Makes and publishes runtimes: the root filesystems that programs run in.');
+  for (const register of [registerRuntimeAdd, registerRuntimeInitFiles]) register({ program: group, run });
+}
