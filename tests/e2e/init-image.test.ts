@@ -1,8 +1,10 @@
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { ensureRuntime } from '@vmlet/builder';
 import { resolvePaths, run } from '@vmlet/host';
 import { itemHashSchema } from '@vmlet/messages/schema';
+import { initFiles } from '@vmlet/node';
 import { expect, onTestFinished, test } from 'vitest';
 import { startTestNode, type TestNode } from '../framework/node.ts';
 import { publishPath } from '../framework/publish.ts';
@@ -59,6 +61,22 @@ test('init-image: the guide makes a runtime that starts without the drive of the
   expect(await node.logOf(executable)).toContain('PID 1 is /sbin/init --root-is-made');
   const listed = await node.owner<{ runtimes: { itemHash: string; manifest: object }[] }>('/runtimes');
   expect(listed.runtimes.find(({ itemHash }) => itemHash === runtime)?.manifest).toMatchObject({ init: 'image' });
+}, 600_000);
+
+test('init-image: a recipe that says so has init0 and the launcher that it needs, with the shell of busybox', async () => {
+  await using node = await startTestNode();
+  const folder = await mkdtemp(join(tmpdir(), 'vmlet-test-'));
+  onTestFinished(() => rm(folder, { recursive: true, force: true }));
+  const recipe = await readFile(join(REPOSITORY, 'runtimes/minimal/recipe.yaml'), 'utf8');
+  const changed = recipe.replace('init: kit', 'init: image').replace('name: minimal', 'name: minimal-init');
+  await writeFile(join(folder, 'recipe.yaml'), changed);
+  const { cache } = resolvePaths();
+  const built = await ensureRuntime(folder, { cache, initFiles: () => initFiles({ cache }) });
+  expect(built.manifest).toMatchObject({ init: 'image', interpreters: {} });
+  const runtime = await publishPath(node, built.imagePath, built.manifest);
+  const script = '#!/bin/sh\ncd /tmp; ls /root/vmlet /root/vmlet/init1 > index.html; exec httpd -f -p "$PORT"\n';
+  const program = await node.deploy({ 'run.sh': script }, { runtime, entrypoint: 'run.sh', memoryMiB: 128 });
+  expect(await (await node.ask(program)).text()).toBe('/root/vmlet:\nREADME\ninit1\n\n/root/vmlet/init1:\nexec\n');
 }, 600_000);
 
 test('init-image: an image without an init says what to do', async () => {

@@ -50,6 +50,11 @@ test.each([
   ['a bad list entry', GOOD.replace('python3-flask', '-rm'), /^r\.yaml:11: "packages\.1": /],
   ['a bad value deep inside', GOOD.replace('lz4hc', 'zstd'), /^r\.yaml:19: "filesystem\.compression": /],
   ['a number that is none', GOOD.replace('90', 'many'), /^r\.yaml:20: "filesystem\.maxSizeMiB": /],
+  [
+    'something where init0 goes',
+    `${GOOD.replace('init: kit', 'init: image')}files: [{ path: /sbin/init, content: x }]\n`,
+    /^r\.yaml:16: "init": expected nothing at "\/sbin\/init"/,
+  ],
   ['a missing key', GOOD.replace('suite: bookworm\n', ''), /^r\.yaml:1: "suite": /],
   ['a missing key deep inside', GOOD.replace('  compression: lz4hc\n', ''), /^r\.yaml:18: "filesystem\.compression": /],
   ['a key that nobody knows', `${GOOD}pakages: []\n`, /^r\.yaml:21: .*pakages/],

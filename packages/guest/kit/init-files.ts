@@ -3,6 +3,21 @@ import { join } from 'node:path';
 import { makeWorkFolder, run } from '@vmlet/host';
 import type { BootKit } from './boot-kit.ts';
 
+/** Languages whose programs need an interpreter; executables need none. */
+export type Language = 'python' | 'node';
+
+export interface InitFilesOptions {
+  /** Whose launchers are written, beside the one of executables: all unless told. */
+  languages?: readonly Language[] | undefined;
+  signal?: AbortSignal | undefined;
+}
+
+/** What is of use to programs of one language only. */
+const ONLY_FOR: Record<Language, readonly string[]> = {
+  python: ['init1/python', 'python', 'pip'],
+  node: ['init1/node'],
+};
+
 /** Where an image has what a machine else finds on the boot kit's drive. */
 const LAUNCHERS = 'root/vmlet';
 const INIT = 'sbin/init';
@@ -27,14 +42,14 @@ and the files are then written anew. Nothing in here is changed by hand.
 export async function writeInitFiles(
   kit: Pick<BootKit, 'image' | 'init0'>,
   folder: string,
-  options: { signal?: AbortSignal | undefined } = {},
+  { languages, signal }: InitFilesOptions = {},
 ): Promise<string[]> {
   await mkdir(join(folder, 'sbin'), { recursive: true });
   await mkdir(join(folder, 'root'), { recursive: true });
   await using work = await makeWorkFolder(folder, 'init-files');
   const tree = join(work.path, 'tree');
-  await run('fsck.erofs', [`--extract=${tree}`, kit.image], { signal: options.signal });
-  await rm(join(tree, 'modules'), { recursive: true });
+  await run('fsck.erofs', [`--extract=${tree}`, kit.image], { signal });
+  for (const name of ['modules', ...unused(languages)]) await rm(join(tree, name), { recursive: true });
   await writeFile(join(tree, 'README'), README);
   await copyFile(kit.init0, join(work.path, 'init'));
   await rm(join(folder, LAUNCHERS), { recursive: true, force: true });
@@ -42,4 +57,9 @@ export async function writeInitFiles(
   await rename(join(work.path, 'init'), join(folder, INIT));
   const written = (await readdir(join(folder, LAUNCHERS))).toSorted();
   return [INIT, ...written.map((name) => join(LAUNCHERS, name))];
+}
+
+function unused(languages: readonly Language[] | undefined): string[] {
+  const left = Object.entries(ONLY_FOR).filter(([name]) => languages?.every((language) => language !== name));
+  return left.flatMap(([, paths]) => paths);
 }

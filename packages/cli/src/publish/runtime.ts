@@ -58,7 +58,10 @@ export async function resolveRuntime(
   if (RUNTIME_NAME.test(wanted) && official.includes(wanted)) {
     const { output, signal } = publisher;
     const onProgress = (step: string, detail?: string) => output.step(`Building the runtime: ${step}`, detail);
-    const built = await ensureRuntime(join(RECIPES, wanted), { cache, onProgress, signal });
+    const built = await ensureRuntime(join(RECIPES, wanted), {
+      ...{ cache, onProgress, signal },
+      initFiles: async () => (await import('@vmlet/node')).initFiles({ cache, onProgress, signal }),
+    });
     const published = own.find((runtime) => runtime.fileHash === built.manifest.fileHash);
     return published ? resolved(published) : await publishRuntime(built, publisher);
   }

@@ -1,8 +1,11 @@
 import type { Pool } from 'undici';
-import { type Backend, bootMachine, codeDevice, type LogLine, loadProgram, type Machine } from '../machines/index.ts';
+import { type Backend, bootMachine, type LogLine, loadProgram, type Machine } from '../machines/index.ts';
 import { programLabel } from '../program-label.ts';
 import type { RunnableProgram } from '../runtimes/index.ts';
 import { connectTo, GUEST_HTTP_PORT, launcherEnvironment } from './launcher.ts';
+
+/** The last drive: vda is the runtime, and vdb the boot kit where there is one. */
+const CODE_DEVICES = { kit: '/dev/vdc', image: '/dev/vdb' };
 
 /** Interfaces of programs that bring their own HTTP server, with habits of its own. */
 const OWN_SERVERS = new Set(['listen', 'executable']);
@@ -46,7 +49,7 @@ export async function wake(prepare: () => Promise<RunnableProgram>, options: Wak
   });
   const booted = performance.now();
   const load = {
-    code: { device: codeDevice(program.launch.init) },
+    code: { device: CODE_DEVICES[program.launch.init] },
     entrypoint: program.launch.entrypoint,
     interface: program.launch.interface,
     ...(program.launch.args.length > 0 ? { args: program.launch.args } : {}),

@@ -24,7 +24,7 @@ export interface Backend {
 export interface MachineSpec {
   /** Read-only root filesystem image. */
   runtimeImage: string;
-  /** Read-only code image, the last drive: `codeDevice` names it. */
+  /** Read-only code image, the last drive. */
   codeImage?: string;
   /** Where init0 and the launchers come from: the boot kit unless told. Without the kit its drive is not there. */
   init?: InitSource | undefined;
@@ -98,11 +98,6 @@ function argumentsOf(backend: Backend, spec: MachineSpec, name: string): string[
 
 function drivesOf({ runtimeImage, codeImage, init }: MachineSpec, kit: BootKit): string[] {
   return [runtimeImage, ...(init === 'image' ? [] : [kit.image]), ...(codeImage ? [codeImage] : [])];
-}
-
-/** What the guest calls the drive of the code: vda is the runtime, and vdb the boot kit where there is one. */
-export function codeDevice(init: InitSource | undefined): string {
-  return init === 'image' ? '/dev/vdb' : '/dev/vdc';
 }
 
 /** The host's clock, as `configure` carries it. Not `performance.timeOrigin`: that misses steps of the clock and sleep. */
