@@ -5,7 +5,9 @@ import { ensureRuntime } from '@vmlet/builder';
 import { resolvePaths, run } from '@vmlet/host';
 import { itemHashSchema } from '@vmlet/messages/schema';
 import { initFiles } from '@vmlet/node';
+import { zipSync } from 'fflate';
 import { expect, onTestFinished, test } from 'vitest';
+import { install } from '../framework/install.ts';
 import { startTestNode, type TestNode } from '../framework/node.ts';
 import { publishPath } from '../framework/publish.ts';
 import { officialRuntime, REPOSITORY } from '../framework/runtime.ts';
@@ -59,6 +61,11 @@ test('init-image: the guide makes a runtime that starts without the drive of the
   const executable = await node.deploy({ 'run.sh': SCRIPT }, { runtime, entrypoint: 'run.sh' });
   expect(await (await node.ask(executable)).text()).toBe('from an executable');
   expect(await node.logOf(executable)).toContain('PID 1 is /sbin/init --root-is-made');
+  // Its pip is the image's own, too.
+  const requirements = new TextEncoder().encode('./absent-1.0-py3-none-any.whl\n');
+  const installed = await install(node, zipSync({ 'requirements.txt': requirements }), { runtime });
+  expect(installed.status).toBe(422);
+  expect(installed.body.toString()).toContain('absent-1.0');
   const listed = await node.owner<{ runtimes: { itemHash: string; manifest: object }[] }>('/runtimes');
   expect(listed.runtimes.find(({ itemHash }) => itemHash === runtime)?.manifest).toMatchObject({ init: 'image' });
 }, 600_000);

@@ -91,6 +91,8 @@ test('nvm: takes the range from .nvmrc, else engines.node, first here, then of t
   const manifest = { name: 'node', engines: { npm: '>=8', node: '>=22 <24' }, scripts: { node: 'x' } };
   await writeFile(join(it.code, 'package.json'), JSON.stringify(manifest, null, 2));
   expect(await it.which()).toBe('22.23.3');
+  await writeFile(join(it.code, '.node-version'), '24.3.1\n');
+  expect(await it.which()).toBe('24.3.1');
   await writeFile(join(it.code, '.nvmrc'), '# pinned\r\n  v22.9.0 # old\n');
   expect(await it.which()).toBe('22.9.0');
   await writeFile(join(it.here, 'package.json'), '{"engines":{"node":"24.3"}}');

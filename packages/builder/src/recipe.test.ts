@@ -1,7 +1,8 @@
-import { mkdtempDisposable } from 'node:fs/promises';
+import { mkdtempDisposable, readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { parse, stringify } from 'yaml';
 import { parseRecipe, RecipeError, readRecipe } from './recipe.ts';
 
 const GOOD = `format: 1
@@ -152,4 +153,16 @@ test.each([
 ])('readRecipe: reads the official recipe %s', async (name, maxSizeMiB) => {
   const recipe = await readRecipe(join(import.meta.dirname, '../../../runtimes', name, 'recipe.yaml'));
   expect(recipe).toMatchObject({ name, filesystem: { maxSizeMiB } });
+});
+
+test('the guide: shows one more version of Node.js as debian-11-node takes it', async () => {
+  const root = join(import.meta.dirname, '../../..');
+  const guide = await readFile(join(root, 'docs/guides/write-a-recipe.md'), 'utf8');
+  const shown = parse(/^```yaml\n(npm:\n.*?)^```$/ms.exec(guide)?.[1] ?? '');
+  const recipe = parse(await readFile(join(root, 'runtimes/debian-11-node/recipe.yaml'), 'utf8'));
+  const { others } = shown.interpreters.node;
+  expect(others).toContain(recipe.interpreters.node.others[0]);
+  expect(others).toContain(shown.npm[0].copy[0].to);
+  const more = { ...recipe, npm: [...recipe.npm, ...shown.npm], interpreters: shown.interpreters };
+  expect(parseRecipe(stringify(more), 'r.yaml').npm).toHaveLength(recipe.npm.length + 1);
 });
