@@ -1,7 +1,8 @@
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { randomUUID } from 'node:crypto';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { ensureRuntime } from '@vmlet/builder';
+import { ensureRuntime, makeErofs } from '@vmlet/builder';
 import { resolvePaths, run } from '@vmlet/host';
 import { itemHashSchema } from '@vmlet/messages/schema';
 import { initFiles } from '@vmlet/node';
@@ -97,6 +98,18 @@ test('init-image: an image without an init says what to do', async () => {
   expect(await node.logOf(program)).toContain(
     'INIT_FAILED in phase "boot": Cannot start "/sbin/init" of the image, expected the one that "vmlet runtime init-files" writes: No such file',
   );
+
+  // The same for one that is there and cannot be executed: an image with nothing else in it.
+  const folder = await mkdtemp(join(tmpdir(), 'vmlet-test-'));
+  onTestFinished(() => rm(folder, { recursive: true, force: true }));
+  await mkdir(join(folder, 'root/sbin'), { recursive: true });
+  await writeFile(join(folder, 'root/sbin/init'), 'no program', { mode: 0o644 });
+  const image = join(folder, 'image');
+  await makeErofs(join(folder, 'root'), image, { compression: 'none', uuid: randomUUID() });
+  const other = await publishPath(node, image, { ...manifest, init: 'image' });
+  const refused = await node.deploy({ 'main.py': 'app = None # again' }, { runtime: other });
+  expect(await (await node.ask(refused)).json()).toMatchObject({ code: 'MACHINE_BOOT_FAILED' });
+  expect(await node.logOf(refused)).toContain('"vmlet runtime init-files" writes: Permission denied');
 }, 600_000);
 
 test('init-image: a runtime with the init of a distribution is refused in words', async () => {
