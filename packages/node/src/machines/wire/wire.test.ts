@@ -257,7 +257,9 @@ describe('Wire', () => {
             streams.push(reads ? stream.resume() : stream);
             if (random(2) === 0) stream.write(Buffer.alloc(random(3 * windowBytes)));
           },
-          () => {},
+          () => {
+            // Refused, or broken off with its wire: what is looked at here is the wire.
+          },
         );
         last += 2;
         if (random(5) > 0) await it.say({ type: OPENED, stream: last });
