@@ -24,13 +24,14 @@
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
 enum { EX_PROTOCOL = 76, OUT_BYTES = 2 * WIRE_FRAME_BYTES, LEAST_READ_BYTES = 4096 };
-enum { READS = 8 }; /* of the port in one round: Linux gives a page at a time */
+enum { PAGE_BYTES = 4096, READS = 8 }; /* what Linux gives of a port at once; how often it is asked in one round */
 
 /* What the host has opened. Frames that are owed are sent as soon as there is room: one at a time of each kind. */
 struct stream {
   uint32_t id; /* 0: free */
   int fd;
-  bool connecting, readable, writable; /* readable, writable: edges; cleared by EAGAIN */
+  bool connecting, readable, writable; /* readable, writable: edges */
+  bool hung;                           /* its end is to be read */
   bool host_ended, shut;               /* END has come; it was passed on */
   bool guest_ended;                    /* END was sent */
   bool deaf;                           /* the program takes no bytes any more: what comes is dropped */
@@ -48,9 +49,10 @@ static size_t high; /* streams in use are all below */
 static uint32_t last_id;
 
 static int port_fd, epoll_fd;
-static bool port_readable = true, port_writable = true;
+static bool port_readable, port_writable = true;
 static unsigned char in[2 * WIRE_FRAME_BYTES], out[OUT_BYTES];
 static size_t in_have, out_start, out_end;
+static bool has_host = true;
 static volatile sig_atomic_t draining;
 
 static void drain(int number) { draining = number; }
@@ -72,11 +74,26 @@ static bool put(enum wire_type type, int argument, const struct stream *stream) 
   return true;
 }
 
+/*
+ * A port without a host is readable all the time, so that is an edge; with one it is a level, which spares a read that
+ * finds nothing for each request. Whether it takes more is asked only when it did not.
+ */
+static void watch_port(bool writable) {
+  static uint32_t now;
+  struct epoll_event event = {.events = EPOLLIN, .data.ptr = NULL};
+  port_writable = writable;
+  if (!has_host) event.events |= EPOLLET;
+  if (!writable) event.events |= EPOLLOUT;
+  if (event.events == now) return;
+  if (epoll_ctl(epoll_fd, now ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, port_fd, &event) != 0) give_up(strerror(errno));
+  now = event.events;
+}
+
 static void flush(void) {
   while (out_start < out_end && port_writable) {
     ssize_t n = write(port_fd, out + out_start, out_end - out_start);
     if (n < 0 && errno == EINTR) continue;
-    if (n < 0) port_writable = false;
+    if (n < 0) watch_port(false);
     else out_start += (size_t)n;
   }
   if (out_start == out_end) out_start = out_end = 0;
@@ -231,7 +248,9 @@ static bool from_program(struct stream *stream) {
     wire_put_head(out + out_end, WIRE_DATA, 0, stream->id, (size_t)n);
     out_end += WIRE_HEADER_BYTES + (size_t)n;
     stream->credit -= (uint32_t)n;
-    return true;
+    /* It has been read empty; what comes now, comes with an edge. */
+    if ((size_t)n < most && !stream->hung) stream->readable = false;
+    return stream->readable;
   }
   if (n < 0 && errno == EINTR) return true;
   stream->readable = false;
@@ -289,12 +308,9 @@ static void read_port(void) {
   struct wire_frame frame;
   size_t at = 0, length;
   ssize_t n = read(port_fd, in + in_have, sizeof in - in_have);
-  if (n <= 0) {
-    if (n < 0 && errno == EINTR) return;
-    port_readable = false;
-    if (n == 0) start_anew();
-    return;
-  }
+  port_readable = n >= PAGE_BYTES || (n < 0 && errno == EINTR);
+  if (n == 0) start_anew();
+  if (n <= 0) return;
   in_have += (size_t)n;
   while ((length = wire_read(in + at, in_have - at, &frame, &breach)) > 0) {
     take_frame(&frame);
@@ -329,10 +345,12 @@ static void mark(const struct epoll_event *event) {
   if (stream) {
     stream->readable |= in_edge;
     stream->writable |= out_edge;
-  } else {
-    port_readable |= in_edge;
-    port_writable |= out_edge;
+    stream->hung |= (event->events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0;
+    return;
   }
+  has_host = (event->events & EPOLLHUP) == 0;
+  port_readable |= in_edge;
+  watch_port(port_writable || out_edge);
 }
 
 /* The machine is of no use without this process: it is the last that a machine without memory gives up. */
@@ -353,16 +371,15 @@ static void prepare(void) {
 }
 
 _Noreturn void wire_serve(int port) {
-  struct epoll_event event = {.events = EPOLLIN | EPOLLOUT | EPOLLET, .data.ptr = NULL}, events[32];
+  struct epoll_event events[32];
   sigset_t while_waiting;
   prepare();
   sigprocmask(SIG_BLOCK, NULL, &while_waiting);
   sigdelset(&while_waiting, SIGTERM);
   port_fd = port;
   epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-  if (epoll_fd < 0 || fcntl(port, F_SETFL, fcntl(port, F_GETFL) | O_NONBLOCK) != 0 ||
-      epoll_ctl(epoll_fd, EPOLL_CTL_ADD, port, &event) != 0)
-    give_up(strerror(errno));
+  if (epoll_fd < 0 || fcntl(port, F_SETFL, fcntl(port, F_GETFL) | O_NONBLOCK) != 0) give_up(strerror(errno));
+  watch_port(true);
   for (bool more = true; !draining || high > 0 || out_end > 0; more = step()) {
     int n = epoll_pwait(epoll_fd, events, COUNT(events), more ? 0 : -1, &while_waiting);
     for (int i = 0; i < n; i++) mark(&events[i]);
