@@ -1,5 +1,8 @@
 import type { ItemHash } from '@vmlet/messages';
-import type { SqliteDatabase } from '../store/index.ts';
+import type { openDatabase } from '../store/index.ts';
+
+/** The database that names live in: node.db, migrated. */
+export type DeploymentsDatabase = ReturnType<typeof openDatabase>;
 
 /** A program that a name has led to. */
 export interface NamedVersion {
@@ -40,7 +43,7 @@ interface VersionColumns {
 export class NameTables {
   readonly #statements: ReturnType<typeof prepare>;
 
-  constructor(database: SqliteDatabase) {
+  constructor(database: DeploymentsDatabase) {
     this.#statements = prepare(database);
   }
 
@@ -93,7 +96,7 @@ function namedVersion({ version, item_hash: itemHash, previous, named_ms: namedM
   return { version, itemHash, previous: previous ?? undefined, namedMs };
 }
 
-function prepare(database: SqliteDatabase) {
+function prepare(database: DeploymentsDatabase) {
   return {
     names: database.prepare<[], NameColumns>('SELECT name, address, item_hash FROM names'),
     name: database.prepare<[string], NameColumns>('SELECT name, address, item_hash FROM names WHERE name = ?'),

@@ -1,9 +1,9 @@
 import type { ItemHash } from '@vmlet/messages';
 import { sameAddress } from '@vmlet/messages/schema';
 import { VmletError } from '../errors.ts';
-import { type SqliteDatabase, transact } from '../store/index.ts';
+import { transact } from '../store/index.ts';
 import { nameFault } from './name-rules.ts';
-import { type NamedVersion, type NameRecord, NameTables } from './name-tables.ts';
+import { type DeploymentsDatabase, type NamedVersion, type NameRecord, NameTables } from './name-tables.ts';
 
 /** Versions of a name that can be gone back to. */
 const VERSIONS_KEPT = 10;
@@ -13,11 +13,11 @@ const VERSIONS_KEPT = 10;
  * from one to the next in one transaction. All names are held in memory, for each request asks for one.
  */
 export class Names {
-  readonly #database: SqliteDatabase;
+  readonly #database: DeploymentsDatabase;
   readonly #tables: NameTables;
   readonly #records = new Map<string, NameRecord>();
 
-  constructor(database: SqliteDatabase) {
+  constructor(database: DeploymentsDatabase) {
     this.#database = database;
     this.#tables = new NameTables(database);
     for (const record of this.#tables.all()) this.#records.set(record.name, record);

@@ -1,13 +1,14 @@
 import type { ItemHash } from '@vmlet/messages';
 import { VmletError } from '../errors.ts';
-import { type SqliteDatabase, transact } from '../store/index.ts';
+import { transact } from '../store/index.ts';
+import type { DeploymentsDatabase } from './name-tables.ts';
 
 /** The programs that their owners have stopped: they get no machine until they are started again. Survives the node. */
 export class Stops {
-  readonly #database: SqliteDatabase;
+  readonly #database: DeploymentsDatabase;
   readonly #stopped: Set<string>;
 
-  constructor(database: SqliteDatabase) {
+  constructor(database: DeploymentsDatabase) {
     this.#database = database;
     const rows = database.prepare<[], { item_hash: string }>('SELECT item_hash FROM stopped_programs').all();
     this.#stopped = new Set(rows.map((row) => row.item_hash));

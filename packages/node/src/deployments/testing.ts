@@ -1,8 +1,8 @@
 import type { ItemHash } from '@vmlet/messages';
-import type { SqliteDatabase } from '../store/index.ts';
+import type { DeploymentsDatabase } from './name-tables.ts';
 
 /** Puts a program in force, as far as the tables of names are concerned. */
-export function insertProgram(database: SqliteDatabase, itemHash: ItemHash, address: string): void {
+export function insertProgram(database: DeploymentsDatabase, itemHash: ItemHash, address: string): void {
   database
     .prepare(
       `INSERT INTO messages (item_hash, status, type, chain, sender, time, item_type, signature, received_ms)
