@@ -13,6 +13,7 @@ import { registerName } from './commands/name.ts';
 import { registerRestart } from './commands/restart.ts';
 import { registerRm } from './commands/rm.ts';
 import { registerRollback } from './commands/rollback.ts';
+import { registerRuntime } from './commands/runtime.ts';
 import { registerStart } from './commands/start.ts';
 import { registerStop } from './commands/stop.ts';
 import { registerUp } from './commands/up.ts';
@@ -90,6 +91,7 @@ const COMMANDS = [
   registerRollback,
   registerName,
   registerRm,
+  registerRuntime,
   registerDoctor,
   registerDemo,
 ];
@@ -108,7 +110,12 @@ function createProgram({ stdout }: Io): Command {
     .exitOverride()
     .configureHelp({ showGlobalOptions: true, sortSubcommands: false })
     // Errors are told in one voice, by `main`.
-    .configureOutput({ writeOut: (text) => void stdout.write(text), writeErr: () => {}, outputError: () => {} });
+    .configureOutput({
+      writeOut: (text) => void stdout.write(text),
+      // A group of commands without one of them shows its help.
+      writeErr: (text) => void stdout.write(text),
+      outputError: () => {},
+    });
   return addExamples(program, [
     ['vmlet demo', 'see it work: builds what is missing, deploys an example, calls it'],
     ['vmlet up', 'run a node; the following are for another terminal'],
