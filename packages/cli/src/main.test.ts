@@ -65,7 +65,7 @@ describe('command line', () => {
   });
 
   test('vmlet: cannot do owner commands, when only the URL of a node is known', async () => {
-    for (const args of [['ls'], ['logs', 'hello'], ['invoke', 'hello']]) {
+    for (const args of [['ls'], ['logs', 'hello'], ['stop', 'hello'], ['invoke', 'hello@2']]) {
       const { exitCode, stderr } = await runCli(args, { env: { VMLET_NODE: 'http://127.0.0.1:1' } });
       expect(exitCode).toBe(8);
       expect(stderr).toContain('only its URL is known, expected its owner socket');

@@ -3,6 +3,7 @@ import type { Readable } from 'node:stream';
 import { resolvePaths } from '@vmlet/host';
 import { Command, CommanderError } from 'commander';
 import { addExamples, type Cli } from './cli.ts';
+import { registerConfig } from './commands/config.ts';
 import { registerDemo } from './commands/demo.ts';
 import { registerDeploy } from './commands/deploy.ts';
 import { registerDoctor } from './commands/doctor.ts';
@@ -22,6 +23,7 @@ import { CliError } from './errors.ts';
 import { EXIT_CODES, type ExitCode } from './exit-codes.ts';
 import { failureOf } from './failure.ts';
 import { Output, OutputClosed, type OutputStream } from './output.ts';
+import { applySettings, readSettings } from './settings.ts';
 import { isShown, usageError } from './usage.ts';
 import { VERSION } from './version.ts';
 
@@ -63,6 +65,16 @@ export async function main(args: readonly string[], io: Io): Promise<ExitCode> {
     },
   };
   for (const register of COMMANDS) register(cli);
+  program.hook('preAction', async (_program, command) => {
+    // What is wrong in the file is mended with `vmlet config`, which must work then.
+    if (command.parent?.name() === 'config') return;
+    const { config } = resolvePaths(io.env);
+    const settings = await readSettings(config);
+    applySettings(command, { settings, env: io.env, config });
+    if (settings.node !== undefined && !io.env.VMLET_NODE && program.getOptionValue('node') === undefined) {
+      program.setOptionValueWithSource('node', settings.node, 'config');
+    }
+  });
   try {
     if (args.length === 0) program.outputHelp();
     else await program.parseAsync(args, { from: 'user' });
@@ -92,6 +104,7 @@ const COMMANDS = [
   registerName,
   registerRm,
   registerRuntime,
+  registerConfig,
   registerDoctor,
   registerDemo,
 ];
@@ -104,7 +117,7 @@ function createProgram({ stdout }: Io): Command {
     .helpCommand('help [command]', 'show help of a command')
     .option('--json', 'machine-readable: JSON on stdout, errors as JSON on stderr')
     .option('--no-color', 'no colours; NO_COLOR does the same')
-    .option('--node <url>', 'node to talk to (default: VMLET_NODE, else the one of the home)')
+    .option('--node <url>', 'node to talk to (default: VMLET_NODE, else `config get node`, else the one of the home)')
     .option('--home <folder>', 'home of the node (default: VMLET_HOME, else ~/.local/state/vmlet)')
     .showSuggestionAfterError(true)
     .exitOverride()
