@@ -43,7 +43,7 @@ describe('command line', () => {
     [['deploy', 'a', 'b'], 'too many arguments for "deploy"', 'See: vmlet deploy --help'],
     [['logs'], 'missing required argument "program"', 'See: vmlet logs --help'],
     [['up', '--log-level', 'loud'], 'Allowed choices are trace', 'See: vmlet up --help'],
-    [['ls', '--node', 'ftp://x'], 'its scheme is "ftp:"', 'Correct --node or VMLET_NODE'],
+    [['ls', '--node', 'ftp://x'], 'its scheme is "ftp:"', 'Correct --node, VMLET_NODE, or the setting'],
   ])('vmlet %j: ends with status 2 in one voice, when it is not understood', async (args, cause, next) => {
     const { exitCode, stdout, stderr } = await runCli(args);
     expect({ exitCode, stdout }).toEqual({ exitCode: 2, stdout: '' });

@@ -7,6 +7,7 @@ import { registerConfig } from './commands/config.ts';
 import { registerDemo } from './commands/demo.ts';
 import { registerDeploy } from './commands/deploy.ts';
 import { registerDoctor } from './commands/doctor.ts';
+import { registerInstallService } from './commands/install-service.ts';
 import { registerInvoke } from './commands/invoke.ts';
 import { registerLogs } from './commands/logs.ts';
 import { registerLs } from './commands/ls.ts';
@@ -17,6 +18,7 @@ import { registerRollback } from './commands/rollback.ts';
 import { registerRuntime } from './commands/runtime.ts';
 import { registerStart } from './commands/start.ts';
 import { registerStop } from './commands/stop.ts';
+import { registerTop } from './commands/top.ts';
 import { registerUp } from './commands/up.ts';
 import type { Context } from './context.ts';
 import { CliError } from './errors.ts';
@@ -97,6 +99,7 @@ const COMMANDS = [
   registerInvoke,
   registerLs,
   registerLogs,
+  registerTop,
   registerStop,
   registerStart,
   registerRestart,
@@ -105,6 +108,7 @@ const COMMANDS = [
   registerRm,
   registerRuntime,
   registerConfig,
+  registerInstallService,
   registerDoctor,
   registerDemo,
 ];

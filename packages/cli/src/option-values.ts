@@ -6,6 +6,9 @@ const VARIABLE = /^([A-Za-z_][A-Za-z0-9_]*)=([\s\S]*)$/;
 const DURATION = /^(\d+(?:\.\d+)?)(ms|s|m|h)$/;
 const UNIT_MS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
 const LISTEN = /^(?:\[([0-9a-fA-F:.]+)\]|([^:[\]]+)):(\d{1,5})$/;
+const HOST = /^(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
+/** Of a name in DNS. */
+const MAX_HOST_CHARS = 253;
 const ADDRESS = /^[\x21-\x2b\x2d-\x7e]{1,128}$/;
 
 /** A reader of whole numbers within bounds. */
@@ -57,6 +60,13 @@ export function isProgramName(text: string): boolean {
 export function programName(text: string): string {
   if (isProgramName(text)) return text;
   throw malformed('--name', text, 'at most 63 of a-z, 0-9 and "-", with no "-" at an end');
+}
+
+/** Collects host names, given any number of times. */
+export function apiHost(text: string, before: readonly string[] = []): string[] {
+  const name = text.toLowerCase();
+  if (HOST.test(name) && name.length <= MAX_HOST_CHARS) return [...before, name];
+  throw malformed('--api-host', text, 'a host name without scheme and port');
 }
 
 /** `own`, `any`, or addresses with commas between them. */

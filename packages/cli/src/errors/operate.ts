@@ -1,7 +1,7 @@
 import { EXIT_CODES } from '../exit-codes.ts';
 import type { CliErrorEntry } from './entry.ts';
 
-const { badInput, notFound, programFailed, usage } = EXIT_CODES;
+const { badInput, cannot, notFound, programFailed, usage } = EXIT_CODES;
 
 /** Errors of names and of what is done to deployed programs. */
 export const operateErrors = {
@@ -35,5 +35,11 @@ export const operateErrors = {
       'Cannot use the setting "{key}" of {where}: its option does not take it ({found}), expected a value of it',
     hint: 'See what there is with: vmlet config ls',
     exitCode: usage,
+  },
+  SERVICE_NOT_WRITTEN: {
+    phase: 'host',
+    template: 'Cannot write the unit "{path}": {found}, expected a folder of systemd that this user may write to',
+    hint: 'Run it as root for --system, or print it with --dry-run and put it where it belongs',
+    exitCode: cannot,
   },
 } as const satisfies Record<string, CliErrorEntry>;
