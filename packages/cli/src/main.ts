@@ -3,6 +3,7 @@ import type { Readable } from 'node:stream';
 import { resolvePaths } from '@vmlet/host';
 import { Command, CommanderError } from 'commander';
 import { addExamples, type Cli } from './cli.ts';
+import { COMPLETE, registerComplete, registerCompletion } from './commands/completion.ts';
 import { registerConfig } from './commands/config.ts';
 import { registerDemo } from './commands/demo.ts';
 import { registerDeploy } from './commands/deploy.ts';
@@ -69,7 +70,7 @@ export async function main(args: readonly string[], io: Io): Promise<ExitCode> {
   for (const register of COMMANDS) register(cli);
   program.hook('preAction', async (_program, command) => {
     // What is wrong in the file is mended with `vmlet config`, which must work then.
-    if (command.parent?.name() === 'config') return;
+    if (command.parent?.name() === 'config' || command.name() === COMPLETE) return;
     const { config } = resolvePaths(io.env);
     const settings = await readSettings(config);
     applySettings(command, { settings, env: io.env, config });
@@ -109,6 +110,8 @@ const COMMANDS = [
   registerRuntime,
   registerConfig,
   registerInstallService,
+  registerCompletion,
+  registerComplete,
   registerDoctor,
   registerDemo,
 ];

@@ -162,6 +162,24 @@ describe('names', () => {
     expect(await pidOf()).not.toBe(before);
   });
 
+  test('vmlet top: shows what machines use, as a table and as JSON', async () => {
+    expect(await byPath()).toBe('two');
+    const { exitCode, stdout } = await vmlet('top', '--once');
+    expect(exitCode).toBe(0);
+    expect(stdout).toMatch(/^NAME +HASH +STATE +CPU +MEMORY +IN FLIGHT +SERVED +UP\n/);
+    expect(stdout).toMatch(/^shop +[0-9a-f]{12} +running +[\d.]+ % +\d+ MiB +0 +\d+ +\d+s$/m);
+    const { machines } = JSON.parse((await vmlet('top', '--once', '--json')).stdout);
+    const shop = machines.find(({ name }: { name: string }) => name === 'shop');
+    expect(shop).toMatchObject({ state: 'running', pid: expect.any(Number), cpuPercent: expect.any(Number) });
+    // QEMU itself is larger than that, whatever its guest has touched.
+    expect(shop.memoryMiB).toBeGreaterThan(40);
+  });
+
+  test('vmlet completion: knows the names of programs, when a node runs', async () => {
+    expect((await vmlet('__complete', '--', 'logs', 'sh')).stdout).toBe('shop\trunning\n:none\n');
+    expect((await vmlet('__complete', '--', 'rollback', '')).stdout).toBe('shop\trunning\n:none\n');
+  });
+
   test('vmlet stop: refuses requests until it is started, after the node was killed too', async () => {
     expect((await vmlet('stop', 'shop')).stderr).toContain('it answers again after: vmlet start shop');
     const refused = async () => (await fetch(`${node.url}/vm/shop/`)).json();

@@ -5,6 +5,8 @@ import { CliError } from './errors.ts';
 const VARIABLE = /^([A-Za-z_][A-Za-z0-9_]*)=([\s\S]*)$/;
 const DURATION = /^(\d+(?:\.\d+)?)(ms|s|m|h)$/;
 const UNIT_MS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
+/** Timers count in 31 bits of milliseconds. */
+const MAX_DURATION_MS = 2_147_483_647;
 const LISTEN = /^(?:\[([0-9a-fA-F:.]+)\]|([^:[\]]+)):(\d{1,5})$/;
 const HOST = /^(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
 /** Of a name in DNS. */
@@ -34,14 +36,18 @@ export function header(text: string, before: readonly (readonly [string, string]
   return [...before.map(([one, other]): [string, string] => [one, other]), [name, value]];
 }
 
-/** Milliseconds, from `500ms`, `30s`, `5m` or `1h`. */
-export function durationMs(text: string): number {
-  const [, amount, unit] = DURATION.exec(text) ?? [];
-  const ms = Number(amount) * (UNIT_MS[unit ?? ''] ?? Number.NaN);
-  // Timers count in 31 bits of milliseconds.
-  if (ms >= 1 && ms < 2 ** 31) return Math.round(ms);
-  throw malformed('--idle', text, 'a duration such as 30s, 5m or 1h');
+/** A reader of milliseconds, from `500ms`, `30s`, `5m` or `1h`. */
+export function duration(option: string, { minMs = 1, maxMs = MAX_DURATION_MS } = {}): (text: string) => number {
+  return (text) => {
+    const [, amount, unit] = DURATION.exec(text) ?? [];
+    const ms = Number(amount) * (UNIT_MS[unit ?? ''] ?? Number.NaN);
+    if (ms >= minMs && ms <= maxMs) return Math.round(ms);
+    throw malformed(option, text, 'a duration such as 30s, 5m or 1h');
+  };
 }
+
+/** Milliseconds of --idle. */
+export const durationMs = duration('--idle');
 
 /** `HOST:PORT`; an IPv6 host stands in brackets. */
 export function listenAddress(text: string): { host: string; port: number } {

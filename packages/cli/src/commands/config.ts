@@ -44,7 +44,7 @@ function registerLs({ program, run }: Cli): void {
   command.action(async (_options: unknown, self: Command) => {
     await run(self, async ({ output, paths, env }) => {
       const settings = await readSettings(paths.config);
-      const rows = SETTINGS.map((one) => ({ key: one.key, ...valueOf(one, { settings, env }), what: one.what }));
+      const rows = SETTINGS.map((one) => ({ key: one.key, ...settingValue(one, { settings, env }), what: one.what }));
       if (output.isJson) {
         output.json({ settings: rows });
         return undefined;
@@ -70,7 +70,7 @@ function registerGet({ program, run }: Cli): void {
 }
 
 async function get(setting: Setting, { output, paths, env }: Context): Promise<ExitCode> {
-  const { value, source } = valueOf(setting, { settings: await readSettings(paths.config), env });
+  const { value, source } = settingValue(setting, { settings: await readSettings(paths.config), env });
   if (output.isJson) output.json({ key: setting.key, value, source });
   else if (value !== null) output.line(value);
   return value === null ? EXIT_CODES.notFound : EXIT_CODES.ok;
@@ -148,7 +148,7 @@ function registerPath({ program, run }: Cli): void {
   });
 }
 
-function valueOf(
+function settingValue(
   { key, variable }: Setting,
   { settings, env }: { settings: SettingValues; env: NodeJS.ProcessEnv },
 ): { value: string | null; source: string | null } {

@@ -1,13 +1,12 @@
 import type { Command } from 'commander';
 import { addExamples, type Cli } from '../cli.ts';
 import { locateNode, ownerOf } from '../client/locate.ts';
-import type { OwnerClient } from '../client/owner.ts';
 import type { ListedProgram, Usage } from '../client/owner-schema.ts';
 import { shownName } from '../client/pick-program.ts';
 import type { Context } from '../context.ts';
 import { CliError } from '../errors.ts';
 import { EXIT_CODES, type ExitCode } from '../exit-codes.ts';
-import { durationMs } from '../option-values.ts';
+import { duration } from '../option-values.ts';
 import type { Colors } from '../output.ts';
 import { cleanLine, formatAge, formatTable } from '../terminal-text.ts';
 
@@ -29,7 +28,12 @@ export function registerTop({ program, run }: Cli): void {
       'Shows the machines that run: share of a processor, memory of all their processes on this host, requests under way ' +
         'and served. A terminal is drawn anew, anything else gets a table after the other, --json a document each time.',
     )
-    .option('--every <time>', 'time between two looks, as 500ms or 5s', durationMs, DEFAULT_EVERY_MS)
+    .option(
+      '--every <time>',
+      'time between two looks, as 500ms or 5s',
+      duration('--every', { minMs: 100, maxMs: 3_600_000 }),
+      DEFAULT_EVERY_MS,
+    )
     .option('--once', 'look once and end');
   addExamples(command, [
     ['vmlet top', 'until Ctrl-C'],

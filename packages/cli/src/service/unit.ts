@@ -34,7 +34,7 @@ export function unitFile(request: UnitRequest): string {
     Service: [
       ...lifeLines(request),
       ...(scope === 'system' ? [...folderLines(request), ...rootLines(request), ...hostLines(request)] : []),
-      ...commonLines(scope),
+      ...commonLines(),
     ],
     Install: [`WantedBy=${scope === 'system' ? 'multi-user.target' : 'default.target'}`],
   };
@@ -126,8 +126,7 @@ function hostLines({ command }: UnitRequest): Line[] {
   ];
 }
 
-function commonLines(scope: UnitRequest['scope']): Line[] {
-  const [own, mounts] = ['@system-service', '@mount sethostname seccomp'];
+function commonLines(): Line[] {
   return [
     'NoNewPrivileges=yes',
     'LockPersonality=yes',
@@ -139,7 +138,7 @@ function commonLines(scope: UnitRequest['scope']): Line[] {
     'RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6 AF_NETLINK',
     'SystemCallArchitectures=native',
     '# What services use, and what makes the namespaces of machines.',
-    `SystemCallFilter=${own} ${mounts}`,
+    'SystemCallFilter=@system-service @mount sethostname seccomp',
     'SystemCallErrorNumber=EPERM',
     '# Not MemoryDenyWriteExecute: V8 and QEMU make machine code while they run.',
   ];
