@@ -73,23 +73,3 @@ export const logEntrySchema = z.object({
 
 /** One line of a program's log. */
 export type LogEntry = z.output<typeof logEntrySchema>;
-
-export const usageSchema = z.object({
-  timeMs: z.number(),
-  machines: z.array(
-    z.object({
-      itemHash: itemHashSchema,
-      state: z.string(),
-      inFlight: z.number(),
-      served: z.number(),
-      startedMs: z.number(),
-      pid: z.number().nullable(),
-      /** Of one processor; null before a machine was looked at twice. */
-      cpuPercent: z.number().nullable(),
-      memoryMiB: z.number().nullable(),
-    }),
-  ),
-});
-
-/** One look at all machines. */
-export type Usage = z.output<typeof usageSchema>;

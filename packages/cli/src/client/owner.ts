@@ -13,9 +13,8 @@ import {
   programsSchema,
   runtimesSchema,
   statusSchema,
-  type Usage,
-  usageSchema,
 } from './owner-schema.ts';
+import { type Usage, usageSchema } from './owner-usage.ts';
 
 /** What the packages of one program may come to, in bytes. */
 const MAX_PACKAGES_BYTES = 512 * 1024 * 1024;

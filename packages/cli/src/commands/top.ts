@@ -1,7 +1,8 @@
 import type { Command } from 'commander';
 import { addExamples, type Cli } from '../cli.ts';
 import { locateNode, ownerOf } from '../client/locate.ts';
-import type { ListedProgram, Usage } from '../client/owner-schema.ts';
+import type { ListedProgram } from '../client/owner-schema.ts';
+import type { Usage } from '../client/owner-usage.ts';
 import { shownName } from '../client/pick-program.ts';
 import type { Context } from '../context.ts';
 import { CliError } from '../errors.ts';

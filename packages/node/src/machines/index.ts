@@ -6,4 +6,3 @@ export { loadProgram } from './load.ts';
 export type { LogLine, Machine } from './machine.ts';
 export { GUEST_HTTP_PORT } from './network/user.ts';
 export { sweepMachines } from './sweep.ts';
-export { usageOf } from './usage.ts';

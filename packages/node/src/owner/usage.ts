@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify';
 import * as z from 'zod';
 import { idleTimer } from '../deadline.ts';
-import { usageOf } from '../machines/index.ts';
+import { usageOf } from '../telemetry/index.ts';
 import type { OwnerComponents } from './components.ts';
 
 const MIN_EVERY_MS = 100;
