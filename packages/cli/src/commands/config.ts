@@ -26,6 +26,10 @@ export function registerConfig({ program, run }: Cli): void {
       'Keeps defaults of options in config.json, in the folder of the keys. A variable of the environment comes before ' +
         'the file (VMLET_RUNTIME before "runtime"), and an option on the command line before both.',
     );
+  addExamples(group, [
+    ['vmlet config ls', 'all settings, and where their values come from'],
+    ['vmlet config set runtime debian-11-node', 'deploy on Node.js unless told otherwise'],
+  ]);
   const cli = { program: group, run };
   registerLs(cli);
   registerGet(cli);
