@@ -28,7 +28,6 @@ export function unitFile(request: UnitRequest): string {
   const sections: Record<string, Line[]> = {
     Unit: [
       'Description=vmlet node',
-      'Documentation=man:systemd.exec(5)',
       ...(scope === 'system' ? ['Wants=network-online.target', 'After=network-online.target'] : []),
     ],
     Service: [
