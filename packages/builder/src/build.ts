@@ -31,6 +31,21 @@ export interface BuildOptions {
   signal?: AbortSignal | undefined;
 }
 
+/** What says which image a recipe is. */
+export type FindOptions = Pick<BuildOptions, 'cache' | 'initFiles'>;
+
+/**
+ * The runtime of a recipe, if it was built before and is in the cache as it was built.
+ * @param folder holds `recipe.yaml`
+ * @throws RecipeError
+ */
+export async function findRuntime(folder: string, options: FindOptions): Promise<BuiltRuntime | undefined> {
+  const recipe = await readRecipe(join(folder, 'recipe.yaml'));
+  const initFiles = await initFilesOf(recipe, options);
+  const runtimes = join(options.cache, 'runtimes');
+  return await findBuilt(runtimes, await recordPathOf(recipe, { folder, runtimes, initFiles }));
+}
+
 /**
  * The runtime of a recipe: from the cache when its recipe was built before, else built now (about a minute).
  * The image appears in the cache whole or not at all.
@@ -41,9 +56,8 @@ export async function ensureRuntime(folder: string, options: BuildOptions): Prom
   const recipePath = join(folder, 'recipe.yaml');
   const recipe = await readRecipe(recipePath);
   const initFiles = await initFilesOf(recipe, options);
-  const inputs = await hashOfInputs(recipe, folder, initFiles);
   const runtimes = join(options.cache, 'runtimes');
-  const recordPath = join(runtimes, `${recipe.name}-${inputs.slice(0, 16)}.json`);
+  const recordPath = await recordPathOf(recipe, { folder, runtimes, initFiles });
   const known = await findBuilt(runtimes, recordPath);
   if (known) return known;
 
@@ -62,10 +76,22 @@ async function findBuilt(runtimes: string, recordPath: string): Promise<BuiltRun
   return found?.size === record.data.sizeBytes ? { manifest: record.data, imagePath } : undefined;
 }
 
-async function initFilesOf(recipe: Recipe, { initFiles }: BuildOptions): Promise<InitFiles | undefined> {
+async function initFilesOf(recipe: Recipe, { initFiles }: FindOptions): Promise<InitFiles | undefined> {
   if (recipe.init !== 'image') return undefined;
   if (initFiles !== undefined) return initFiles();
   throw new RecipeError(`Cannot build "${recipe.name}": "init: image" and no files of an init, expected both or none`);
+}
+
+interface RecordOptions {
+  folder: string;
+  runtimes: string;
+  initFiles: InitFiles | undefined;
+}
+
+/** Named by what the image is made of, so that a recipe that has changed has no record. */
+async function recordPathOf(recipe: Recipe, { folder, runtimes, initFiles }: RecordOptions): Promise<string> {
+  const inputs = await hashOfInputs(recipe, folder, initFiles);
+  return join(runtimes, `${recipe.name}-${inputs.slice(0, 16)}.json`);
 }
 
 /** Files that the recipe names are inputs too. A recipe without any is hashed as if there were no such thing. */

@@ -1,7 +1,7 @@
 /*
  * A machine whose image brings its own init is started in two stages, both of them init0. The one of the boot kit makes
  * the root, up to where the kit's drive would be mounted, and becomes /sbin/init of the image, which goes on with hello.
- * No descriptor is handed on: the port is found again by its name, as an init0 of any other version would.
+ * No descriptor is handed on: the ports are found again by name, as an init0 of any other version would.
  */
 #ifndef STAGE_H
 #define STAGE_H

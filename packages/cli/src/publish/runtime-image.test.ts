@@ -3,7 +3,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { CliError } from '../errors.ts';
-import { runCli, temporaryFolder } from '../testing.ts';
+import { temporaryFolder } from '../testing.ts';
 import { describeImage } from './runtime-image.ts';
 
 const { signal } = new AbortController();
@@ -55,13 +55,4 @@ test('describeImage: names a file that is not there', async () => {
     code: 'RUNTIME_UNREADABLE',
     message: expect.stringMatching(/^Cannot use "\/nonexistent\/manifest" for a runtime: ENOENT/),
   });
-});
-
-test('vmlet runtime: names its commands, and refuses others', async () => {
-  const group = await runCli(['runtime']);
-  expect(group.exitCode).toBe(0);
-  expect(group.stdout).toMatch(/^ {2}add\b.*\n {2}init-files\b/m);
-  const unknown = await runCli(['runtime', 'nothing']);
-  expect(unknown.exitCode).toBe(2);
-  expect(unknown.stderr).toContain('Cannot run "runtime nothing": no such command, expected one of add, init-files');
 });

@@ -10,9 +10,11 @@ export type InitSource = 'kit' | 'image';
 export const QMP_FD = 3;
 export const CONTROL_FD = 4;
 export const CONSOLE_FD = 5;
+export const WIRE_FD = 6;
 
-/** The name of the virtio-serial port that init0 looks for. */
+/** The names of the virtio-serial ports that init0 looks for. */
 const CONTROL_PORT = 'vmlet.control';
+const WIRE_PORT = 'vmlet.wire';
 
 export interface QemuMachine {
   /** Appears in the process list; a sweep finds left-over machines by it. */
@@ -27,6 +29,7 @@ export interface QemuMachine {
   init?: InitSource | undefined;
   /** Paths of read-only raw images, in the order of vda, vdb, ... */
   drives: readonly string[];
+  /** Without it the guest has no network card. */
   internet: boolean;
 }
 
@@ -51,26 +54,27 @@ export function qemuArguments(machine: QemuMachine): string[] {
     ['-initrd', machine.initramfs],
     ['-append', kernelCommandLine(machine)],
     ...machine.drives.map(driveArguments),
-    userNetworkArguments({ internet: machine.internet }),
+    ...(machine.internet ? [userNetworkArguments()] : []),
     ['-device', 'virtio-serial-device'],
-    [
-      '-chardev',
-      `socket,id=control,fd=${CONTROL_FD}`,
-      '-device',
-      `virtserialport,chardev=control,name=${CONTROL_PORT}`,
-    ],
+    portArguments({ id: 'control', fd: CONTROL_FD, name: CONTROL_PORT }),
+    portArguments({ id: 'wire', fd: WIRE_FD, name: WIRE_PORT }),
     ['-chardev', `socket,id=console,fd=${CONSOLE_FD}`, '-serial', 'chardev:console'],
     ['-chardev', `socket,id=qmp,fd=${QMP_FD}`, '-mon', 'chardev=qmp,mode=control'],
   ].flat();
 }
 
-function kernelCommandLine({ tscKhz, init }: QemuMachine): string {
+function portArguments({ id, fd, name }: { id: string; fd: number; name: string }): string[] {
+  return ['-chardev', `socket,id=${id},fd=${fd}`, '-device', `virtserialport,chardev=${id},name=${name}`];
+}
+
+function kernelCommandLine({ tscKhz, internet, init }: QemuMachine): string {
   // reboot=t and panic=-1 turn a panic into a triple fault, which -no-reboot turns into the end of QEMU.
   // Without tsc_early_khz, calibration sometimes hangs under emulation. The self tests of the kernel's ciphers
   // cost 0.1 s of each boot and test nothing that a machine of an hour needs.
   const words = `console=ttyS0 quiet reboot=t panic=-1 tsc=reliable tsc_early_khz=${tscKhz} cryptomgr.notests`;
-  // The kernel knows no such word, and so makes a variable of it for init0.
-  return init === 'image' ? `${words} vmlet_init=image` : words;
+  // What the kernel does not know is for init0, a word as an argument and one with "=" as a variable: whether there is a
+  // card, for it leaves its drivers out without one, and whether the image brings an init0 of its own.
+  return [words, internet && 'network', init === 'image' && 'vmlet_init=image'].filter((word) => word).join(' ');
 }
 
 function driveArguments(path: string, index: number): string[] {
