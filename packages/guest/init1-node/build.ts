@@ -1,4 +1,4 @@
-/** Makes the launcher's one file of its sources: `node build.ts FOLDER`. */
+/** Makes the launcher's one file, and the installer's, of their sources: `node build.ts FOLDER`. */
 
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
@@ -7,11 +7,15 @@ import { makeWorkFolder, run } from '@vmlet/host';
 
 const FOLDER = import.meta.dirname;
 
+/** What installs packages is a program of its own: no other program's machine loads it. */
+const INSTALLER = /^install\b/;
+
 /**
- * Compiles the launcher for Node 14 and later, into `init1.js` in `outDir`, which is made if it is missing. The same
- * sources give the same bytes. Types are not checked: `npm run check` does that.
+ * Compiles the launcher for Node 14 and later, into `init1.js` in `outDir`, which is made if it is missing, and beside it
+ * the program that installs packages, `vmlet-install.js`. The same sources give the same bytes. Types are not checked:
+ * `npm run check` does that.
  *
- * One file, because each file that a machine loads costs it more than what is in it.
+ * One file each, because each file that a machine loads costs it more than what is in it.
  * @throws CommandFailed of `tsc`
  */
 export async function buildNodeLauncher(
@@ -23,8 +27,15 @@ export async function buildNodeLauncher(
   const config = join(FOLDER, 'tsconfig.json');
   await run(process.execPath, [tsc, '-p', config, '--noCheck', '--outDir', work.path], { signal: options.signal });
   const names = (await readdir(work.path)).filter((name) => name.endsWith('.js')).toSorted();
-  const modules = await Promise.all(names.map(async (name) => asFunction(name, await readFile(join(work.path, name)))));
-  await writeFile(join(outDir, 'init1.js'), `${HEAD}${modules.join('')}${TAIL}`);
+  const launcher = names.filter((name) => !INSTALLER.test(name));
+  const installer = names.filter((name) => INSTALLER.test(name));
+  await writeFile(join(outDir, 'init1.js'), await joined(work.path, launcher, TAIL));
+  await writeFile(join(outDir, 'vmlet-install.js'), await joined(work.path, installer, INSTALLER_TAIL));
+}
+
+async function joined(folder: string, names: readonly string[], tail: string): Promise<string> {
+  const modules = await Promise.all(names.map(async (name) => asFunction(name, await readFile(join(folder, name)))));
+  return `${HEAD}${modules.join('')}${tail}`;
 }
 
 function asFunction(name: string, compiled: Buffer): string {
@@ -44,6 +55,9 @@ load.cache = require.cache;
 
 const TAIL = `if (require.main === module) load('./main.js').main();
 else module.exports = load('./frames.js');
+`;
+
+const INSTALLER_TAIL = `module.exports = load('./install.js').handler;
 `;
 
 const outDir = process.argv[2];

@@ -101,6 +101,12 @@ function tooLarge(path: string, { limits, largest }: { limits: PackLimits; large
   });
 }
 
+/** The same member, compressed, where it came as it is. */
+export function compressed(entry: ZipEntry): ZipEntry {
+  if (entry.method !== STORED) return entry;
+  return compress(entry.packed, entry);
+}
+
 /** A member of a zip that is made here. */
 export function fileEntry(path: string, bytes: Buffer<ArrayBuffer>): ZipEntry {
   return compress(bytes, { path, mode: REGULAR });
@@ -112,7 +118,7 @@ async function pack(file: SourceFile): Promise<ZipEntry> {
   return compress(await read(file), { path, mode: isExecutable ? EXECUTABLE : REGULAR });
 }
 
-function compress(bytes: Buffer<ArrayBuffer>, { path, mode }: { path: string; mode: number }): ZipEntry {
+function compress(bytes: Uint8Array<ArrayBuffer>, { path, mode }: { path: string; mode: number }): ZipEntry {
   const deflated = deflateSync(bytes, { level: 6 });
   const [method, packed] = deflated.length < bytes.length ? [DEFLATED, deflated] : [STORED, bytes];
   return { path, mode, crc: crc32(bytes), sizeBytes: bytes.length, method, packed };

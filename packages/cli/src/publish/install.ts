@@ -6,12 +6,16 @@ import type { Installer, OwnerClient } from '../client/owner.ts';
 import { ProblemError } from '../client/problem.ts';
 import { CliError } from '../errors.ts';
 import type { Output } from '../output.ts';
+import { PACK_LIMITS } from '../pack/limits.ts';
 import { readZipEntries } from '../pack/read-zip.ts';
-import { type ZipEntry, zipEntries } from '../pack/zip.ts';
+import { compressed, type ZipEntry, zipEntries } from '../pack/zip.ts';
 import type { ResolvedRuntime } from './runtime.ts';
 
 /** Raised when packages are installed differently: cached ones of an older version are not used. */
 const INSTALL_VERSION = 2;
+
+/** What is too large to be uploaded is told when the whole code is packed. */
+const KEPT_LIMITS = { ...PACK_LIMITS, maxPackedBytes: PACK_LIMITS.maxUnpackedBytes };
 
 /** What is to be installed, and by what. */
 export interface InstallRequest {
@@ -51,14 +55,18 @@ export async function installInside(request: InstallRequest, options: InstallOpt
     )
     .digest('hex');
   const cachePath = join(cache, 'installs', `${key}.zip`);
-  let packages: Buffer<ArrayBuffer> | undefined = await readFile(cachePath).catch(() => undefined);
-  if (packages === undefined) {
-    output.step(`Installing ${request.file}`, `inside ${runtime.name}`);
-    packages = await install(await bytesOf(archive.open()), request, options);
-    await mkdir(dirname(cachePath), { recursive: true });
-    await writeFileAtomic(cachePath, packages);
-  }
-  return readZipEntries(packages, { cachePath });
+  const kept: Buffer<ArrayBuffer> | undefined = await readFile(cachePath).catch(() => undefined);
+  if (kept !== undefined) return readZipEntries(kept, { cachePath });
+  output.step(`Installing ${request.file}`, `inside ${runtime.name}`);
+  const made = readZipEntries(await install(await bytesOf(archive.open()), request, options), { cachePath });
+  // A machine sends some as they are: compressing costs it more than it costs here.
+  const entries = made.map(compressed);
+  await mkdir(dirname(cachePath), { recursive: true });
+  await writeFileAtomic(
+    cachePath,
+    await bytesOf(zipEntries(entries, 'installed.zip', { folder: path, limits: KEPT_LIMITS }).open()),
+  );
+  return entries;
 }
 
 async function install(

@@ -50,6 +50,14 @@ class Install(unittest.TestCase):
         self.assertEqual(launcher.load("vmlet_install:app", variables=variables)["type"], "loaded", launcher.stderr())
         return launcher
 
+    def test_authorities_of_the_host_are_trusted(self):
+        launcher = self.start()
+        self.assertEqual(launcher.get("/", "PUT", b"no certificate").status, 204)
+        # pip refuses to go on with such a file, which shows that it is the one it trusts.
+        answer = self.install(launcher, {"requirements.txt": "tiny @ https://127.0.0.1:9/tiny-1.0-py3-none-any.whl\n"})
+        self.assertEqual(answer.status, 422)
+        self.assertIn(b"vmlet-authorities.pem", answer.body)
+
     def install(self, launcher, files):
         return launcher.get("/", "POST", zip_of(files))
 

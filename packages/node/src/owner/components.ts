@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream';
 import type { Manifest } from '@vmlet/builder';
 import type { ItemHash } from '@vmlet/messages';
-import type { Executions, Installed, ProgramLogs } from '../executions/index.ts';
+import type { Executions, Installed, Installer, ProgramLogs } from '../executions/index.ts';
 import type { Ledger } from '../ledger/index.ts';
 import type { Check } from '../telemetry/index.ts';
 
@@ -25,6 +25,14 @@ export interface PublishedRuntime {
   manifest: Manifest;
 }
 
+/** A request to install packages inside a runtime. */
+export interface InstallCall {
+  runtime: string;
+  installer: Installer;
+  archive: Readable;
+  signal: AbortSignal;
+}
+
 /** What the owner's routes use. */
 export interface OwnerComponents {
   ledger: Pick<Ledger, 'programs' | 'program' | 'store'>;
@@ -34,5 +42,5 @@ export interface OwnerComponents {
   runtimes: () => PublishedRuntime[];
   urlsOf: (itemHash: ItemHash) => { url: string; hostUrl: string };
   doctor: () => Promise<Check[]>;
-  install: (request: { runtime: string; archive: Readable; signal: AbortSignal }) => Promise<Installed>;
+  install: (request: InstallCall) => Promise<Installed>;
 }
