@@ -58,8 +58,8 @@ describe('vmlet', () => {
     expect(deployed.exitCode).toBe(0);
     const [url = '', hostUrl = '', itemHash = ''] = deployed.stdout.trimEnd().split('\n');
     expect(itemHash).toMatch(/^[0-9a-f]{64}$/);
-    expect(url).toBe(`${node.url}/vm/${itemHash}/`);
-    expect(hostUrl).toMatch(/^http:\/\/[a-z2-7]{52}\.vm\.localhost:\d+\/$/);
+    expect(url).toBe(`${node.url}/vm/python-hello/`);
+    expect(hostUrl).toMatch(/^http:\/\/python-hello\.vm\.localhost:\d+\/$/);
     expect(deployed.stderr).toContain('Guessed the entrypoint main:app');
 
     const again = await vmlet(['deploy', join(EXAMPLES, 'python-hello'), '--name', 'again', '--json']);

@@ -1,15 +1,9 @@
-import { deployErrors } from './errors-deploy.ts';
-import { EXIT_CODES, type ExitCode } from './exit-codes.ts';
+import { deployErrors } from './errors/deploy.ts';
+import type { CliErrorEntry } from './errors/entry.ts';
+import { operateErrors } from './errors/operate.ts';
+import { EXIT_CODES } from './exit-codes.ts';
 
-/** One kind of error of the command line. */
-export interface CliErrorEntry {
-  readonly phase: 'usage' | 'pack' | 'detect' | 'runtime' | 'install' | 'publish' | 'connect' | 'invoke' | 'host';
-  /** `Cannot <verb> <operand>: <state found>, expected <state wanted>`, with `{operand}` places. */
-  readonly template: string;
-  /** The next step, with `{operand}` places. */
-  readonly hint: string;
-  readonly exitCode: ExitCode;
-}
+export type { CliErrorEntry } from './errors/entry.ts';
 
 const { usage, notFound, refused, programFailed, unreachable, badInput, cannot, interrupted } = EXIT_CODES;
 
@@ -164,8 +158,9 @@ export const CLI_ERRORS = {
   ...deployErrors,
   ...nodeErrors,
   ...programErrors,
+  ...operateErrors,
   ...hostErrors,
-} satisfies Record<string, CliErrorEntry>;
+};
 
 export type CliErrorCode = keyof typeof CLI_ERRORS;
 

@@ -51,7 +51,8 @@ export function failureOf(error: unknown): Failure {
 export function exitCodeOf({ code, phase, status }: { code: string; phase: string; status: number }): ExitCode {
   if (code.startsWith('KEY_')) return EXIT_CODES.badInput;
   if (status === 404 || status === 410) return EXIT_CODES.notFound;
-  if (status === 401 || status === 403) return EXIT_CODES.refused;
+  // A name that is taken is somebody's.
+  if (status === 401 || status === 403 || status === 409) return EXIT_CODES.refused;
   if (status === 501 || status === 507) return EXIT_CODES.cannot;
   if (phase === 'load' || phase === 'serve') return EXIT_CODES.programFailed;
   if (phase === 'code' || status < 500) return EXIT_CODES.badInput;

@@ -9,7 +9,12 @@ import { registerDoctor } from './commands/doctor.ts';
 import { registerInvoke } from './commands/invoke.ts';
 import { registerLogs } from './commands/logs.ts';
 import { registerLs } from './commands/ls.ts';
+import { registerName } from './commands/name.ts';
+import { registerRestart } from './commands/restart.ts';
 import { registerRm } from './commands/rm.ts';
+import { registerRollback } from './commands/rollback.ts';
+import { registerStart } from './commands/start.ts';
+import { registerStop } from './commands/stop.ts';
 import { registerUp } from './commands/up.ts';
 import type { Context } from './context.ts';
 import { CliError } from './errors.ts';
@@ -79,6 +84,11 @@ const COMMANDS = [
   registerInvoke,
   registerLs,
   registerLogs,
+  registerStop,
+  registerStart,
+  registerRestart,
+  registerRollback,
+  registerName,
   registerRm,
   registerDoctor,
   registerDemo,

@@ -48,6 +48,17 @@ export function listenAddress(text: string): { host: string; port: number } {
   throw malformed('--listen', text, 'HOST:PORT such as 127.0.0.1:4020 or [::1]:0');
 }
 
+/** Whether a text has the form of a program's name. */
+export function isProgramName(text: string): boolean {
+  return /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/.test(text);
+}
+
+/** The name of a program: a DNS label. Which ones are free or reserved is for the node to say. */
+export function programName(text: string): string {
+  if (isProgramName(text)) return text;
+  throw malformed('--name', text, 'at most 63 of a-z, 0-9 and "-", with no "-" at an end');
+}
+
 /** `own`, `any`, or addresses with commas between them. */
 export function allowList(text: string): 'own' | 'any' | string[] {
   if (text === 'own' || text === 'any') return text;

@@ -79,6 +79,19 @@ export class OwnerClient {
     return await readBytes(answer, { origin: this.#origin, signal, maxBytes: MAX_PACKAGES_BYTES });
   }
 
+  /** Asks anything that is answered in JSON; a body is sent as JSON. */
+  async ask<T>(
+    method: string,
+    path: string,
+    { schema, body, signal }: { schema: z.ZodType<T>; body?: object; signal: AbortSignal },
+  ): Promise<T> {
+    const sent =
+      body === undefined ? {} : { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } };
+    const answer = await this.#ask({ method, path, ...sent, signal });
+    const text = await readText(answer, { origin: this.#origin, signal });
+    return this.#parse(text, { schema, request: `${method} ${path}` });
+  }
+
   async #json<T>(path: string, schema: z.ZodType<T>, signal: AbortSignal): Promise<T> {
     const answer = await this.#ask({ path, signal });
     const text = await readText(answer, { origin: this.#origin, signal });

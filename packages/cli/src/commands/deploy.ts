@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import { addExamples, type Cli } from '../cli.ts';
 import { locateNode } from '../client/locate.ts';
 import type { Context } from '../context.ts';
-import { variable, wholeNumber } from '../option-values.ts';
+import { programName, variable, wholeNumber } from '../option-values.ts';
 import type { Output } from '../output.ts';
 import { type Deployment, type DeployRequest, type DeployTarget, deployFolder } from '../publish/deploy.ts';
 import { loadSigner } from '../publish/owner-key.ts';
@@ -20,6 +20,7 @@ interface DeployOptions {
   entrypoint?: string;
   command?: string;
   name?: string;
+  wait?: boolean;
   memory: number;
   vcpus: number;
   seconds: number;
@@ -39,14 +40,22 @@ export function registerDeploy({ program, run }: Cli): void {
     .summary('publish a folder or file as a program and print its URL')
     .description(
       'Finds out what program a folder holds (Python, Node.js or an executable), packs it with what it depends on, ' +
-        'uploads what the node lacks, and publishes a signed PROGRAM message. Prints the URL, the URL on a host name of ' +
-        'its own, and the item_hash, a line each. What it guesses it says, with the reason.',
+        'uploads what the node lacks, and publishes a signed PROGRAM message. What it guesses it says, with the reason. ' +
+        'Its name then leads to it: the URL stays from one version to the next, and a version that does not start never ' +
+        'takes the place of one that serves. Prints the URL, the URL on a host name of its own, and the item_hash, a ' +
+        'line each.',
     )
     .argument('[path]', 'folder with the program, or one file', '.')
     .option('-r, --runtime <name|hash>', 'official runtime, or item_hash of one (default: by the kind of program)')
     .option('-e, --entrypoint <name>', 'main:app, server.js or bin/server (default: guessed)')
     .option('-c, --command <line>', 'command that serves on $PORT, in place of an entrypoint')
-    .option('--name <name>', 'name in `vmlet ls` (default: the name of the folder)')
+    .option(
+      '--name <name>',
+      'its name, and the first label of its host name (default: that of the folder)',
+      programName,
+    )
+    .option('--wait', 'move the name when the program has started (default: where another version serves)')
+    .option('--no-wait', 'move the name at once')
     .option('--memory <MiB>', 'memory of its machine', wholeNumber('--memory', { min: 64, max: 1_048_576 }), memory)
     .option('--vcpus <n>', 'processors of its machine', wholeNumber('--vcpus', { min: 1, max: 256 }), vcpus)
     .option(
@@ -65,6 +74,7 @@ export function registerDeploy({ program, run }: Cli): void {
     .option('-w, --watch', 'deploy again when something changes, until Ctrl-C');
   addExamples(command, [
     ['vmlet deploy', 'the program in this folder'],
+    ['vmlet deploy ./app --name shop', 'the next version of "shop", without a request lost'],
     ['vmlet deploy ./app --entrypoint api:app --memory 512', 'told which application, and with more memory'],
     ['vmlet deploy ./server --command "./server --port 8080"', 'one executable, with arguments'],
     ['vmlet deploy ./app --list', 'what would be packed, and what is large in it'],

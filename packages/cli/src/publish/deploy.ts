@@ -9,6 +9,7 @@ import type { Output } from '../output.ts';
 import { packFiles, type ZipEntry, zipEntries } from '../pack/zip.ts';
 import { cleanLine, formatBytes } from '../terminal-text.ts';
 import type { InstallOptions, InstallRequest } from './install.ts';
+import { moveName, planName } from './name.ts';
 import { type Prepared, type PrepareRequest, prepare } from './prepare.ts';
 import { type ProgramSpec, type Publisher, publishProgram, storeFile } from './publisher.ts';
 import { installRequirements, SITE_PACKAGES } from './requirements.ts';
@@ -22,6 +23,8 @@ export interface DeployRequest
   runtime?: string | undefined;
   /** The folder's or file's where absent. */
   name?: string | undefined;
+  /** Whether the name moves only when the program has started; where absent, if another version serves. */
+  wait?: boolean | undefined;
   channel?: string | undefined;
 }
 
@@ -40,9 +43,15 @@ export interface DeployTarget {
 export interface Deployment {
   itemHash: string;
   name: string;
+  /** Of the name; null where only the URL of the node is known. */
+  version: number | null;
+  /** By name, so that it stays with the next version; by item_hash where only the URL of the node is known. */
   url: string;
-  /** The program's own host name; null where only the URL of the node is known. */
+  /** The same on a host name of its own; null where only the URL of the node is known. */
   hostUrl: string | null;
+  /** Of this version, for ever. */
+  versionUrl: string;
+  versionHostUrl: string | null;
   kind: 'python' | 'node' | 'executable';
   entrypoint: string;
   args: readonly string[];
@@ -51,26 +60,44 @@ export interface Deployment {
   ignored: readonly string[];
 }
 
-/** Packs a folder or file, installs what it depends on, uploads what the node lacks and publishes the program. */
+/**
+ * Packs a folder or file, installs what it depends on, uploads what the node lacks, publishes the program and leads its
+ * name to it.
+ */
 export async function deployFolder(request: DeployRequest, target: DeployTarget): Promise<Deployment> {
-  return await deployPrepared(await prepare(request, target), request, target);
+  return await publishPacked(await pack(request, target), request, target);
 }
 
-/** The same of a program that is prepared already. */
-export async function deployPrepared(
-  prepared: Prepared,
+/** A program whose files are read: the folder may change from now on. */
+export interface Packed {
+  prepared: Prepared;
+  files: readonly ZipEntry[];
+}
+
+/** Finds out what a folder's program is and reads all that belongs to it; nothing is sent or built. */
+export async function pack(request: PrepareRequest, target: Pick<DeployTarget, 'output' | 'signal'>): Promise<Packed> {
+  const prepared = await prepare(request, target);
+  const { output, signal } = target;
+  output.step('Packing', `${prepared.files.length} files`);
+  const files = await packFiles(prepared.files, { folder: prepared.path, signal });
+  return { prepared, files: [...files, ...prepared.made] };
+}
+
+/** Publishes what is packed, with what it depends on, and leads the name to it. */
+export async function publishPacked(
+  { prepared, files }: Packed,
   request: DeployRequest,
   target: DeployTarget,
 ): Promise<Deployment> {
   const { output, signal, node, paths } = target;
   const { plan, path, folder } = prepared;
-  const name = request.name ?? prepared.name;
-  output.step('Packing', `${prepared.files.length} files`);
-  const files = [...(await packFiles(prepared.files, { folder: path, signal })), ...prepared.made];
-
   const signer = await target.signer();
   const publisher: Publisher = { signer, api: new PublicApi(node.url), output, channel: request.channel, signal };
   const owner = node.ownerSocket === undefined ? undefined : new OwnerClient(node.ownerSocket);
+  const tools = { owner, output, signal };
+  const naming = { told: request.name, folder: prepared.name, address: signer.address };
+  const namePlan = await planName(naming, tools);
+  const { name } = namePlan;
   const wanted = request.runtime ?? plan.runtime;
   if (request.runtime === undefined && plan.runtimeReason !== undefined) {
     output.note(`Chose the runtime ${wanted}: ${cleanLine(plan.runtimeReason)} (other: --runtime NAME)`);
@@ -90,10 +117,12 @@ export async function deployPrepared(
     runtimeRef: runtime.itemHash,
     runtimeName: runtime.name,
   });
+  const named = await moveName(namePlan, { itemHash, wait: request.wait }, tools);
   output.settle();
+  const { url, hostUrl } = await urlsOf(itemHash, { node, owner, signal });
   return {
-    ...{ itemHash, name, kind, entrypoint, args },
-    ...(await urlsOf(itemHash, { node, owner, signal })),
+    ...{ itemHash, name, version: named.version, kind, entrypoint, args },
+    ...{ url: named.url ?? url, hostUrl: named.hostUrl ?? hostUrl, versionUrl: url, versionHostUrl: hostUrl },
     runtime: shown(runtime),
     code: { ...code, sizeBytes: zip.sizeBytes, files: files.length + installed.entries.length },
     ignored: folder.ignored,

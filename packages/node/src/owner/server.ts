@@ -4,6 +4,8 @@ import fastify, { type FastifyInstance } from 'fastify';
 import * as z from 'zod';
 import { asVmletError, toProblem, VmletError } from '../errors.ts';
 import type { OwnerComponents } from './components.ts';
+import { goneSignal, registerLifecycle } from './lifecycle.ts';
+import { registerNames } from './names.ts';
 import { registerPrograms } from './programs.ts';
 
 /** What names the packages of one program, and archives of packages that come with it. */
@@ -21,7 +23,7 @@ const installSchema = z.object({ runtime: z.string(), with: z.enum(['pip', 'npm'
 export async function serveOwner(path: string, components: OwnerComponents): Promise<AsyncDisposable> {
   const app = fastify({ bodyLimit: MAX_ARCHIVE_BYTES, forceCloseConnections: true });
   app.setErrorHandler((error, _request, reply) => {
-    const known = error instanceof z.ZodError ? malformed(error) : asVmletError(error);
+    const known = error instanceof z.ZodError ? malformed(error) : (unreadable(error) ?? asVmletError(error));
     void reply
       .code(known.entry.status)
       .type('application/problem+json')
@@ -31,6 +33,8 @@ export async function serveOwner(path: string, components: OwnerComponents): Pro
   app.get('/runtimes', async () => ({ runtimes: components.runtimes() }));
   app.get('/doctor', async () => ({ checks: await components.doctor() }));
   registerPrograms(app, components);
+  registerLifecycle(app, components);
+  registerNames(app, components);
   registerInstall(app, components);
   // The home is locked by this process: a socket found here belongs to a node that was killed.
   await rm(path, { force: true });
@@ -59,13 +63,18 @@ function registerInstall(app: FastifyInstance, components: OwnerComponents): voi
   app.addContentTypeParser('application/zip', (_request, payload, done) => done(null, payload));
   app.post('/install', async (request, reply) => {
     const { runtime, with: installer } = installSchema.parse(request.query);
-    const gone = new AbortController();
-    reply.raw.once('close', () => gone.abort(new Error('Cannot go on installing: the client is gone')));
     const archive = request.body as Readable;
-    const installed = await components.install({ runtime, installer, archive, signal: gone.signal });
+    const installed = await components.install({ runtime, installer, archive, signal: goneSignal(reply) });
     if (!installed.ok) throw new VmletError('INSTALL_FAILED', { operands: { installer }, detail: installed.output });
     return reply.type('application/zip').send(installed.archive);
   });
+}
+
+/** What fastify itself refuses, such as a body that is no JSON. */
+function unreadable(error: unknown): VmletError | undefined {
+  if (!(error instanceof Error) || !('statusCode' in error) || !('code' in error)) return undefined;
+  if (Number(error.statusCode) >= 500 || !/^FST_/.test(String(error.code))) return undefined;
+  return new VmletError('OWNER_REQUEST_MALFORMED', { operands: { found: error.message }, cause: error });
 }
 
 function malformed(error: z.ZodError): VmletError {

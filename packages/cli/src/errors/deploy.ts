@@ -1,4 +1,5 @@
-import { EXIT_CODES } from './exit-codes.ts';
+import { EXIT_CODES } from '../exit-codes.ts';
+import type { CliErrorEntry } from './entry.ts';
 
 const { badInput, cannot } = EXIT_CODES;
 
@@ -100,4 +101,4 @@ export const deployErrors = {
     hint: 'Delete "{path}" if it exists, then deploy again',
     exitCode: badInput,
   },
-} as const;
+} as const satisfies Record<string, CliErrorEntry>;
