@@ -4,7 +4,7 @@ import { fileEntry, type ZipEntry } from './pack/zip.ts';
 
 /** One file made of a program and its packages. */
 export interface Bundle {
-  /** The bundle and its source map. */
+  /** The bundle, its source map, and the module that loads both. */
   readonly entries: readonly ZipEntry[];
   /** Paths of what is in it, below the folder. */
   readonly inputs: ReadonlySet<string>;
@@ -19,8 +19,6 @@ interface Failure {
 
 /** The oldest Node.js of the official runtime. */
 const TARGET = 'node22';
-/** Stack traces name the lines of the sources. */
-const MAPS = 'process.setSourceMapsEnabled(true);';
 /** Modules of CommonJS in an ES module ask for what Node.js brings by `require`. */
 const REQUIRE =
   "import { createRequire as vmletRequire } from 'node:module'; const require = vmletRequire(import.meta.url);";
@@ -36,12 +34,14 @@ export async function bundleProgram(folder: string, entrypoint: string, signal: 
   // Loaded late: few deployments bundle.
   const { build, stop } = await import('esbuild');
   const [path, name] = splitExport(entrypoint);
-  const outfile = posix.join(posix.dirname(path), `${posix.basename(path).replace(/\.[^.]+$/, '')}.bundle.mjs`);
+  const base = posix.join(posix.dirname(path), posix.basename(path).replace(/\.[^.]+$/, ''));
+  const outfile = `${base}.bundled.mjs`;
+  const starter = `${base}.bundle.mjs`;
   try {
     const result = await build({
       ...{ absWorkingDir: folder, entryPoints: [path], outfile, write: false, bundle: true, metafile: true },
       ...{ platform: 'node', format: 'esm', target: TARGET, sourcemap: 'linked', charset: 'utf8' },
-      ...{ logLevel: 'silent', banner: { js: `${MAPS} ${REQUIRE}` }, plugins: [] },
+      ...{ logLevel: 'silent', banner: { js: REQUIRE }, plugins: [] },
     });
     const entries = result.outputFiles.map((file) => {
       const bytes = Buffer.from(file.contents);
@@ -49,12 +49,29 @@ export async function bundleProgram(folder: string, entrypoint: string, signal: 
     });
     const inputs = new Set(Object.keys(result.metafile.inputs).map((input) => posix.normalize(input)));
     const sizeBytes = entries.find((entry) => entry.path === outfile)?.sizeBytes ?? 0;
-    return { entries, inputs, entrypoint: `${outfile}${name}`, sizeBytes };
+    const exports = result.metafile.outputs[outfile]?.exports ?? [];
+    const start = fileEntry(starter, Buffer.from(starterOf(posix.basename(outfile), exports)));
+    return { entries: [start, ...entries], inputs, entrypoint: `${starter}${name}`, sizeBytes };
   } catch (error) {
     throw isFailure(error) ? bundleFailure(entrypoint, error) : error;
   } finally {
     await stop();
   }
+}
+
+/**
+ * The module that the launcher loads: Node.js reads the source map of a module as it compiles it, so that maps must be
+ * wanted before. To the program it is as if it had been loaded itself.
+ */
+function starterOf(name: string, exports: readonly string[]): string {
+  const bindings = exports.map((each, index) => `${JSON.stringify(each)}: e${index}`);
+  const exported = exports.map((each, index) => `e${index} as ${each}`);
+  return `process.setSourceMapsEnabled(true);
+const url = new URL(${JSON.stringify(`./${name}`)}, import.meta.url);
+process.argv[1] = process.getBuiltinModule('node:url').fileURLToPath(url);
+const { ${bindings.join(', ')} } = await import(url.href);
+export { ${exported.join(', ')} };
+`;
 }
 
 function splitExport(entrypoint: string): [path: string, name: string] {

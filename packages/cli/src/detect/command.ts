@@ -26,7 +26,7 @@ export function parseCommand(line: string): Command {
 
 function splitWords(text: string): string[] | undefined {
   const words: string[] = [];
-  const token = /\s*((?:"[^"$`\\]*"|'[^']*'|[^\s"'])+)/y;
+  const token = /[ \t]*((?:"[^"$`\\]*"|'[^']*'|[^\s"'])+)/y;
   let at = 0;
   for (let found = token.exec(text); found !== null; found = token.exec(text)) {
     const raw = found[1] ?? '';
