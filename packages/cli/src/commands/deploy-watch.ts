@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { basename, dirname } from 'node:path';
+import { deadline, orAborted } from '@vmlet/node/deadline';
 import { failureOf } from '../failure.ts';
 import { Changes } from '../pack/changes.ts';
 import { kindOfPath } from '../pack/walk.ts';
@@ -13,13 +14,18 @@ import {
 } from '../publish/deploy.ts';
 import { cleanLine, formatMs } from '../terminal-text.ts';
 
+/** A burst of changes is over when there was none for so long. */
+const QUIET_MS = 50;
+/** The longest time that a burst is waited for. */
+const LONGEST_BURST_MS = 2000;
+
 /**
  * `vmlet deploy --watch`: deploys, and again whenever something of the folder changes, until it is interrupted. The name
  * stays, and so does the URL; a version that does not start never takes the place of the one before. Errors are told
  * and waited out: the next change may mend them.
  *
- * Nothing here waits for a clock. What changes while files are still being read makes the reading begin anew, so that a
- * burst of changes becomes one deployment; what changes later is the next one.
+ * A burst of changes becomes one deployment, and what changes while files are still being read makes the reading begin
+ * anew; what changes later is the next deployment.
  * @throws CliError `WATCH_FAILED`
  */
 export async function watchAndDeploy(request: DeployRequest, target: DeployTarget): Promise<void> {
@@ -30,20 +36,29 @@ export async function watchAndDeploy(request: DeployRequest, target: DeployTarge
   while (!signal.aborted) {
     await changes.watch();
     await watch.deploy(changes);
-    watch.heed(await orAborted(changes.changed, signal));
+    watch.heed(await firstChange(changes, signal));
+    await settled(changes, signal);
   }
 }
 
 /** Undefined when the signal aborts first. */
-async function orAborted<T>(waiting: Promise<T>, signal: AbortSignal): Promise<T | undefined> {
-  const aborted = Promise.withResolvers<undefined>();
-  const onAbort = () => aborted.resolve(undefined);
-  signal.addEventListener('abort', onAbort);
-  if (signal.aborted) onAbort();
-  try {
-    return await Promise.race([waiting, aborted.promise]);
-  } finally {
-    signal.removeEventListener('abort', onAbort);
+async function firstChange({ changed }: Changes, signal: AbortSignal): Promise<string | undefined> {
+  const unlessAborted = (error: unknown) => {
+    if (!signal.aborted) throw error;
+    return undefined;
+  };
+  return await orAborted(changed, signal).catch(unlessAborted);
+}
+
+/** Waits for the end of a burst of changes: editors write a file in several steps, tools write many. */
+async function settled(changes: Changes, signal: AbortSignal): Promise<void> {
+  const startedMs = performance.now();
+  let path: string | undefined = '';
+  // Something that never stops writing does not keep anything from being deployed.
+  while (path !== undefined && performance.now() - startedMs < LONGEST_BURST_MS) {
+    changes.renew();
+    using quiet = deadline(QUIET_MS, signal);
+    path = await firstChange(changes, quiet.signal);
   }
 }
 

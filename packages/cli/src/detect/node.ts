@@ -5,8 +5,9 @@ import { namedModule, type PackageJson } from './package-json.ts';
 import { modulePlan, type ProgramPlan } from './plan.ts';
 import type { Sources } from './sources.ts';
 
-const EXTENSIONS = ['.js', '.mjs', '.cjs', '.ts', '.mts', '.cts'];
-const NODE_FILE = /\.[cm]?[jt]s$/;
+/** Those of JSX are for `--bundle` only. */
+const EXTENSIONS = ['.js', '.mjs', '.cjs', '.ts', '.mts', '.cts', '.tsx', '.jsx'];
+const NODE_FILE = /\.(?:[cm]?[jt]s|[jt]sx)$/;
 const TYPESCRIPT = /\.[cm]?ts$/;
 /** Where a program is looked for when package.json does not say, the likeliest first. */
 const MODULES = ['index', 'main', 'server', 'app', 'worker'];

@@ -89,6 +89,12 @@ export const deployErrors = {
     hint: 'Leave --bundle away, or name the module with --entrypoint server.js',
     exitCode: badInput,
   },
+  BUNDLE_NEEDED: {
+    phase: 'detect',
+    template: 'Cannot load "{entrypoint}": Node.js reads no JSX, expected JavaScript or TypeScript',
+    hint: 'Compile it before, or let vmlet do it: --bundle',
+    exitCode: badInput,
+  },
   WATCH_FAILED: {
     phase: 'host',
     template: 'Cannot watch "{path}": {found}, expected the system to tell of changes',

@@ -25,9 +25,16 @@ export class Changes implements Disposable {
     this.#file = file;
   }
 
-  /** Resolves with a path at the first change since the last `watch`; rejects if the system stops telling. */
+  /** Resolves with a path at the first change since the last `watch` or `renew`; rejects if the system stops telling. */
   get changed(): Promise<string> {
     return this.#changed.promise;
+  }
+
+  /** Forgets the changes so far. */
+  renew(): void {
+    this.#changed = Promise.withResolvers();
+    // Nobody may be waiting for it when it fails.
+    this.#changed.promise.catch(() => {});
   }
 
   /**
@@ -36,9 +43,7 @@ export class Changes implements Disposable {
    * @throws CliError `WATCH_FAILED`
    */
   async watch(): Promise<void> {
-    this.#changed = Promise.withResolvers();
-    // Nobody may be waiting for it when it fails.
-    this.#changed.promise.catch(() => {});
+    this.renew();
     this.#rules = await readIgnoreRules(this.#folder);
     const folders = this.#file === undefined ? await this.#list('') : [''];
     for (const [path, watcher] of this.#watchers) {

@@ -63,6 +63,9 @@ export async function prepare(
   const manifest = folder.files.some((file) => file.path === 'package.json');
   const rest = { path, name, plan, folder };
   if (bundle) return { ...rest, ...(await bundled(rest, { output, signal })) };
+  if (plan.kind === 'node' && JSX.test(plan.entrypoint)) {
+    throw new CliError('BUNDLE_NEEDED', { operands: { entrypoint: plan.entrypoint } });
+  }
   let modules: ModulesChoice = { from: 'nowhere' };
   if (plan.language === 'node' && manifest) {
     const text = await new Sources(folder).text('package.json');
@@ -100,6 +103,7 @@ async function bundled(
   return { modules: { from: 'nowhere' }, files, made: entries, plan: { ...plan, entrypoint } };
 }
 
+const JSX = /\.[jt]sx(?::|$)/;
 const FORMS = { python: 'MODULE:NAME', node: 'FILE', executable: 'FILE, or --command "..."' };
 
 /** What was guessed, why, and how to say otherwise. */

@@ -19,6 +19,11 @@ const TAIL_BYTES = 65_536;
 const LOCKS = ['npm-shrinkwrap.json', 'package-lock.json'];
 const QUIET = ['--no-audit', '--no-fund', '--no-update-notifier', '--no-progress', '--loglevel=warn'];
 
+interface Manifest extends Record<string, unknown> {
+  scripts?: unknown;
+  devDependencies?: unknown;
+}
+
 /** A request that cannot be met; status and text are the answer. */
 class Refusal extends Error {
   readonly status: number;
@@ -82,24 +87,30 @@ async function unpack(body: Buffer, folder: string): Promise<void> {
   const manifest = join(folder, 'package.json');
   if (!existsSync(manifest))
     throw new Refusal(400, 'Cannot install: no "package.json" in the zip, expected one at its top');
-  await dropScripts(manifest);
+  await reduce(manifest, isLocked(folder));
 }
 
-/** The project's own scripts want its sources and what it is developed with; neither is here. */
-async function dropScripts(path: string): Promise<void> {
+/**
+ * The project's own scripts want its sources and what it is developed with; neither is here. npm asks for what is for
+ * development even if it does not install it; only what is locked has to stay as the lock file has it.
+ */
+async function reduce(path: string, locked: boolean): Promise<void> {
   try {
-    const { scripts: _, ...rest } = Object(JSON.parse(await files.readFile(path, 'utf8'))) as Record<string, unknown>;
-    await files.writeFile(path, JSON.stringify(rest));
+    const { scripts: _, devDependencies, ...rest } = Object(JSON.parse(await files.readFile(path, 'utf8'))) as Manifest;
+    await files.writeFile(path, JSON.stringify(locked ? { ...rest, devDependencies } : rest));
   } catch (error) {
     throw new Refusal(422, `Cannot read package.json: ${messageOf(error)}, expected JSON`);
   }
 }
 
 async function install(folder: string): Promise<void> {
-  const isLocked = LOCKS.some((name) => existsSync(join(folder, name)));
-  const command = isLocked ? ['ci'] : ['install', '--no-package-lock'];
+  const command = isLocked(folder) ? ['ci'] : ['install', '--no-package-lock'];
   const { status, output } = await run('npm', [...command, '--omit=dev', ...QUIET], folder);
   if (status !== 0) throw new Refusal(422, output);
+}
+
+function isLocked(folder: string): boolean {
+  return LOCKS.some((name) => existsSync(join(folder, name)));
 }
 
 /** Runs a command. Gives its status and the end of what it said, which also goes to stderr. */
