@@ -153,7 +153,8 @@ async def app(scope, receive, send):
 
   test('vmlet deploy: is refused with status 4, when the key is not allowed', async () => {
     await using other = await temporaryFolder();
-    const { exitCode, stderr } = await vmlet(['deploy', join(EXAMPLES, 'python-hello')], { VMLET_CONFIG: other.path });
+    const args = ['deploy', join(EXAMPLES, 'python-hello'), '--name', 'theirs'];
+    const { exitCode, stderr } = await vmlet(args, { VMLET_CONFIG: other.path });
     expect(exitCode).toBe(4);
     expect(stderr).toContain('Made your key: ');
     expect(stderr).toContain('error: Cannot publish for ');

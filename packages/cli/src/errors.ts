@@ -50,7 +50,7 @@ const nodeErrors = {
   NODE_URL_MALFORMED: {
     phase: 'connect',
     template: 'Cannot use the node "{node}": {found}, expected a URL such as "http://127.0.0.1:4020"',
-    hint: 'Correct --node or VMLET_NODE',
+    hint: 'Correct --node, VMLET_NODE, or the setting: vmlet config get node',
     exitCode: usage,
   },
   OWNER_SOCKET_NEEDED: {

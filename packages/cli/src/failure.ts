@@ -42,7 +42,11 @@ export function failureOf(error: unknown): Failure {
   }
   if (error instanceof Error && error.name === 'RecipeError') {
     const next = 'Correct the recipe of the runtime';
-    return { code: 'RECIPE_REFUSED', phase: 'runtime', cause: error.message, next, exitCode: EXIT_CODES.badInput };
+    const faults = error.message.split('\n');
+    const many = `Cannot use the recipe: ${faults.length} faults in it, expected none`;
+    const cause = faults.length === 1 ? error.message : many;
+    const shown = { code: 'RECIPE_REFUSED', phase: 'runtime', cause, next, exitCode: EXIT_CODES.badInput };
+    return withDetail(shown, faults.length === 1 ? undefined : error.message);
   }
   return unexpected(error);
 }

@@ -37,11 +37,13 @@ afterAll(async () => {
   await home[Symbol.asyncDispose]();
 });
 
-async function vmlet(...args: string[]): Promise<CliResult> {
+async function vmletIn(more: Record<string, string>, ...args: string[]): Promise<CliResult> {
   const config = join(dirname(home.home), 'config');
   const env = { VMLET_HOME: home.home, VMLET_CONFIG: config, VMLET_CACHE: resolvePaths().cache };
-  return await runCli(args, { env });
+  return await runCli(args, { env: { ...env, ...more } });
 }
+
+const vmlet = (...args: string[]) => vmletIn({}, ...args);
 
 /** Deploys the folder "shop" with another word; its item_hash. */
 async function deploy(word: string, ...args: string[]): Promise<string> {
@@ -138,6 +140,7 @@ describe('names', () => {
     const ls = await vmlet('ls');
     expect(ls.stdout).toMatch(/^NAME .*\nshop {2}[^\n]*\n$/);
     expect(ls.stderr).toContain('2 older or failed versions');
+    expect((await vmlet('ls', '--all')).stdout).toMatch(/^NAME .*\n\(shop\) [^\n]*\nshop [^\n]*\nshop@1 [^\n]*\n$/);
   });
 
   test('vmlet rollback: goes back to what served, after the node was killed too', async () => {
@@ -162,10 +165,30 @@ describe('names', () => {
     expect(await pidOf()).not.toBe(before);
   });
 
+  test('vmlet top: shows what machines use, as a table and as JSON', async () => {
+    expect(await byPath()).toBe('two');
+    const { exitCode, stdout } = await vmlet('top', '--once');
+    expect(exitCode).toBe(0);
+    expect(stdout).toMatch(/^NAME +HASH +STATE +CPU +MEMORY +IN FLIGHT +SERVED +UP\n/);
+    expect(stdout).toMatch(/^shop +[0-9a-f]{12} +running +[\d.]+ % +\d+ MiB +0 +\d+ +\d+s$/m);
+    const { machines } = JSON.parse((await vmlet('top', '--once', '--json')).stdout);
+    const shop = machines.find(({ name }: { name: string }) => name === 'shop');
+    expect(shop).toMatchObject({ state: 'running', pid: expect.any(Number), cpuPercent: expect.any(Number) });
+    // QEMU itself is larger than that, whatever its guest has touched.
+    expect(shop.memoryMiB).toBeGreaterThan(40);
+  });
+
+  test('vmlet completion: knows the names of programs, when a node runs', async () => {
+    expect((await vmlet('__complete', '--', 'logs', 'sh')).stdout).toBe('shop\trunning\n:none\n');
+    expect((await vmlet('__complete', '--', 'rollback', '')).stdout).toBe('shop\trunning\n:none\n');
+  });
+
   test('vmlet stop: refuses requests until it is started, after the node was killed too', async () => {
     expect((await vmlet('stop', 'shop')).stderr).toContain('it answers again after: vmlet start shop');
     const refused = async () => (await fetch(`${node.url}/vm/shop/`)).json();
     expect(await refused()).toMatchObject({ status: 503, code: 'PROGRAM_STOPPED' });
+    const invoked = await vmlet('invoke', 'shop');
+    expect(invoked).toMatchObject({ exitCode: 8, stderr: expect.stringContaining('next: If the program is yours') });
     await killNode();
     expect(await refused()).toMatchObject({ status: 503, code: 'PROGRAM_STOPPED' });
     expect((await vmlet('ls')).stdout).toMatch(/\nshop +[0-9a-f]{12} +stopped /);
@@ -197,6 +220,16 @@ describe('names', () => {
     expect((await fetch(`${node.url}/vm/store/`)).status).toBe(404);
     expect((await vmlet('rollback', 'store')).exitCode).toBe(0);
     expect(await byPath('store')).toBe('two');
+  });
+
+  test('vmlet deploy: has the URL of the version, when only that of the node is known', async () => {
+    await writeFile(join(folder.path, 'shop/main.py'), program('far'));
+    const away = { VMLET_HOME: join(folder.path, 'nowhere'), VMLET_NODE: node.url };
+    const deployed = await vmletIn(away, 'deploy', join(folder.path, 'shop'));
+    const [url, itemHash, ...more] = deployed.stdout.trimEnd().split('\n');
+    expect({ url, more }).toEqual({ url: `${node.url}/vm/${itemHash}/`, more: [] });
+    expect(deployed.stderr).toContain('The name shop leads nowhere: names are set on the machine of the node');
+    expect(await vmletIn(away, 'invoke', 'store')).toMatchObject({ exitCode: 0, stdout: 'two' });
   });
 
   test('vmlet rm: removes a name with all its versions', async () => {

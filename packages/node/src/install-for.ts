@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import type { ContentStore } from './content/index.ts';
 import { VmletError } from './errors.ts';
-import { type Installer, installPackages } from './executions/index.ts';
+import { installPackages } from './executions/index.ts';
 import type { Ledger } from './ledger/index.ts';
 import type { Backend } from './machines/index.ts';
 import type { OwnerComponents } from './owner/index.ts';
@@ -9,6 +9,8 @@ import { launcherArgv, manifestOf } from './runtimes/index.ts';
 
 /** How long pip or npm may take, in milliseconds: it may have to fetch and unpack a lot, under emulation. */
 const INSTALL_DEADLINE_MS = 15 * 60_000;
+
+type Installer = Parameters<OwnerComponents['install']>[0]['installer'];
 
 interface Settings {
   launcher: 'python' | 'node';

@@ -39,8 +39,9 @@ async function ls(all: boolean, context: Context): Promise<undefined> {
   if (output.isJson) output.json({ programs });
   else if (programs.length === 0) output.note('No programs yet. Deploy one with: vmlet deploy FOLDER');
   else {
-    const shown = all ? programs : programs.filter((program) => !isOlder(program, programs));
-    for (const line of programTable(shown, { nowMs: Date.now(), colors: output.colors })) output.line(line);
+    const older = programs.filter((program) => isOlder(program, programs));
+    const shown = all ? programs : programs.filter((program) => !older.includes(program));
+    for (const line of programTable(shown, { older, nowMs: Date.now(), colors: output.colors })) output.line(line);
     const hidden = programs.length - shown.length;
     if (hidden > 0) output.note(`${hidden} older or failed ${hidden === 1 ? 'version' : 'versions'}: vmlet ls --all`);
   }
@@ -59,10 +60,11 @@ function isOlder({ names, name, address }: ListedProgram, programs: readonly Lis
 /** The lines of the table, the head first. */
 export function programTable(
   programs: readonly ListedProgram[],
-  { nowMs, colors }: { nowMs: number; colors: Colors },
+  { older, nowMs, colors }: { older: readonly ListedProgram[]; nowMs: number; colors: Colors },
 ): string[] {
   const rows = programs.map((program) => [
-    cleanLine(shownName(program)),
+    // In brackets what was deployed under a name and never had it.
+    cleanLine(older.includes(program) && program.names.length === 0 ? `(${shownName(program)})` : shownName(program)),
     program.itemHash.slice(0, SHORT_HASH),
     cleanLine(program.state),
     `${program.memoryMiB} MiB`,

@@ -27,12 +27,11 @@ export function registerName({ program, run }: Cli): void {
   command.action(async (wanted: string, to: string, _options: unknown, self: Command) => {
     await run(self, (context) => rename({ wanted, to }, context));
   });
-  registerNameLs(command, run);
-  registerNameRm(command, run);
+  for (const register of [registerNameLs, registerNameRm]) register({ program: command, run });
 }
 
-function registerNameLs(group: Command, run: Cli['run']): void {
-  const command = group
+function registerNameLs({ program, run }: Cli): void {
+  const command = program
     .command('ls')
     .alias('list')
     .summary('list names and their versions')
@@ -50,8 +49,8 @@ function registerNameLs(group: Command, run: Cli['run']): void {
   });
 }
 
-function registerNameRm(group: Command, run: Cli['run']): void {
-  const command = group
+function registerNameRm({ program, run }: Cli): void {
+  const command = program
     .command('rm')
     .summary('free a name; its programs stay')
     .description('Frees a name. The programs that it has led to stay, under their item_hashes.')

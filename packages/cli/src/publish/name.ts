@@ -12,6 +12,9 @@ const MAX_NAME_CHARS = 63;
 /** For a folder whose own name leaves nothing to make a label of. */
 const FALLBACK_NAME = 'program';
 
+/** Where a start fails that fails for what was deployed. */
+const PROGRAM_PHASES: ReadonlySet<string> = new Set(['load', 'serve', 'code', 'runtime']);
+
 /** What names a deployment. */
 export interface NamePlan {
   readonly name: string;
@@ -103,7 +106,12 @@ async function startFirst(
     if (phases) output.step('Starting the new version', formatMs(phases.prepareMs + phases.bootMs + phases.loadMs));
   } catch (error) {
     if (!(error instanceof ProblemError)) throw error;
-    const { cause, detail } = error.problem;
+    const { cause, detail, phase } = error.problem;
+    if (!PROGRAM_PHASES.has(phase)) {
+      // Not the program's doing: whoever deploys is told what is in the way, and where that leaves the name.
+      output.note(`${name} was not moved to the new version ${itemHash.slice(0, 12)}: the one before it serves on`);
+      throw error;
+    }
     const operands = { name, itemHash: itemHash.slice(0, 12), found: 'it does not start' };
     throw new CliError('VERSION_FAILED', {
       operands,

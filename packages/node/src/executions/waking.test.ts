@@ -19,7 +19,7 @@ const [A, B] = ['a'.repeat(64), 'b'.repeat(64)] as [ItemHash, ItemHash];
 /** Ends as a guest does when it is told to. */
 const HALTS = `${LOADED} await next('halt'); send({ type: 'halted' }); control.end(() => exit(0));`;
 
-/** A real server where QEMU forwards to, and QEMU itself a script. */
+/** A real server where the wire leads to, and QEMU itself a script. */
 async function standIn(scenario: Scenario, answer: RequestListener) {
   const server = createServer(answer).listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -135,6 +135,28 @@ describe('executions with machines', () => {
     using hot = await it.acquire(A);
     expect(hot.phases).toBeUndefined();
     expect(it.executions.list()).toMatchObject([{ pid }]);
+  });
+
+  test('executions: leave nothing of a fresh machine, when nobody waits for it any more', async () => {
+    await using it = await startExecutions(HALTS);
+    (await it.acquire(A, 40))[Symbol.dispose]();
+    const [{ pid } = {}] = it.executions.list();
+    const client = new AbortController();
+    const reached = Promise.withResolvers<void>();
+    const given = Promise.withResolvers<never>();
+    const prepare = (signal: AbortSignal) => {
+      reached.resolve();
+      signal.addEventListener('abort', () => given.reject(signal.reason), { once: true });
+      return given.promise;
+    };
+    const restarted = it.executions.restart({ ...it.runnable(A, 40), prepare }, client.signal);
+    await reached.promise;
+    client.abort(new Error('left'));
+    await expect(restarted).rejects.toThrow('left');
+    await expect(given.promise).rejects.toThrow();
+    expect(it.executions.list()).toMatchObject([{ pid, state: 'running' }]);
+    // Its room is free again, and another restart may begin.
+    expect((await it.restart(A))?.bootMs).toBeGreaterThan(0);
   });
 
   test('executions: restart once at a time, start what sleeps, and give up when all is stopped', async () => {

@@ -2,7 +2,7 @@ import type { Readable } from 'node:stream';
 import type { Manifest } from '@vmlet/builder';
 import type { ItemHash } from '@vmlet/messages';
 import type { Names, Stops } from '../deployments/index.ts';
-import type { Executions, Installed, Installer, ProgramLogs, Runnable } from '../executions/index.ts';
+import type { Executions, Installed, ProgramLogs, Runnable } from '../executions/index.ts';
 import type { Ledger } from '../ledger/index.ts';
 import type { Check } from '../telemetry/index.ts';
 
@@ -29,7 +29,8 @@ export interface PublishedRuntime {
 /** A request to install packages inside a runtime. */
 export interface InstallCall {
   runtime: string;
-  installer: Installer;
+  /** Which of them knows what is to be installed. */
+  installer: 'pip' | 'npm';
   archive: Readable;
   signal: AbortSignal;
 }

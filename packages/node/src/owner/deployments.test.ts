@@ -3,6 +3,7 @@ import { mkdtempDisposable } from 'node:fs/promises';
 import { request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { text } from 'node:stream/consumers';
 import type { ItemHash } from '@vmlet/messages';
 import { describe, expect, test } from 'vitest';
@@ -27,7 +28,12 @@ function recordOf(itemHash: ItemHash): ProgramRecord {
 }
 
 /** The owner's socket with two programs, names in a database, and executions that tell what they are asked. */
-async function serve({ acquire }: { acquire?: OwnerComponents['executions']['acquire'] } = {}) {
+interface Serving {
+  acquire?: OwnerComponents['executions']['acquire'];
+  machines?: number;
+}
+
+async function serve({ acquire, machines = 0 }: Serving = {}) {
   const dir = await mkdtempDisposable(join(tmpdir(), 'vmlet-test-'));
   const socketPath = join(dir.path, 'owner.sock');
   const database = openDatabase(join(dir.path, 'node.db'));
@@ -35,6 +41,9 @@ async function serve({ acquire }: { acquire?: OwnerComponents['executions']['acq
   for (const itemHash of records.keys()) insertProgram(database, itemHash, OWNER);
   const stops = new Stops(database);
   const asked: string[] = [];
+  // This process stands for a machine.
+  const machine = { itemHash: ONE, state: 'running' as const, inFlight: 0, served: 1, startedMs: 1 };
+  const running = [{ ...machine, pid: process.pid, port: 1 }].slice(0, machines);
   const given = async () => ({ phases: PHASES, [Symbol.dispose]: () => void asked.push('given back') });
   const server = await serveOwner(socketPath, {
     ledger: {
@@ -43,7 +52,7 @@ async function serve({ acquire }: { acquire?: OwnerComponents['executions']['acq
       store: () => undefined,
     },
     executions: {
-      list: () => [],
+      list: () => running,
       acquire: acquire ?? (given as unknown as OwnerComponents['executions']['acquire']),
       restart: async ({ itemHash }) => {
         asked.push(`restart ${Number(itemHash)}`);
@@ -71,6 +80,7 @@ async function serve({ acquire }: { acquire?: OwnerComponents['executions']['acq
   });
   return {
     asked,
+    socketPath,
     async ask(method: string, path: string, body?: object | string) {
       const headers = body === undefined ? {} : { 'content-type': 'application/json' };
       const outgoing = request({ socketPath, method, path, headers, agent: false });
@@ -169,5 +179,26 @@ describe('lifecycle', () => {
     await using it = await serve({ acquire });
     const { status, body } = await it.ask('POST', `/programs/${ONE}/start`);
     expect({ status, body }).toMatchObject({ status: 502, body: { code: 'PROGRAM_LOAD_FAILED', detail: 'Traceback' } });
+  });
+});
+
+describe('usage', () => {
+  test('usage: tells at once and again, with a share of a processor from the second time on', async () => {
+    await using it = await serve({ machines: 1 });
+    const asked = request({ socketPath: it.socketPath, path: '/usage?everyMs=100', agent: false }).end();
+    const [answer] = await once(asked, 'response');
+    const looks = [];
+    for await (const line of createInterface({ input: answer })) {
+      looks.push(JSON.parse(line).machines);
+      if (looks.length === 2) break;
+    }
+    answer.destroy();
+    expect(looks[0]).toMatchObject([{ itemHash: ONE, state: 'running', pid: process.pid, cpuPercent: null }]);
+    expect(looks[1]).toMatchObject([{ cpuPercent: expect.any(Number), memoryMiB: expect.any(Number) }]);
+  });
+
+  test('usage: is not told more often than ten times a second', async () => {
+    await using it = await serve();
+    expect((await it.ask('GET', '/usage?everyMs=1')).body).toMatchObject({ code: 'OWNER_REQUEST_MALFORMED' });
   });
 });

@@ -7,6 +7,7 @@ import type { OwnerComponents } from './components.ts';
 import { goneSignal, registerLifecycle } from './lifecycle.ts';
 import { registerNames } from './names.ts';
 import { registerPrograms } from './programs.ts';
+import { registerUsage } from './usage.ts';
 
 /** What names the packages of one program, and archives of packages that come with it. */
 const MAX_ARCHIVE_BYTES = 256 * 1024 * 1024;
@@ -35,6 +36,7 @@ export async function serveOwner(path: string, components: OwnerComponents): Pro
   registerPrograms(app, components);
   registerLifecycle(app, components);
   registerNames(app, components);
+  registerUsage(app, components);
   registerInstall(app, components);
   // The home is locked by this process: a socket found here belongs to a node that was killed.
   await rm(path, { force: true });
