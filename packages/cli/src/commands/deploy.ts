@@ -1,5 +1,5 @@
 import { resolve } from 'node:path';
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import { addExamples, type Cli } from '../cli.ts';
 import { locateNode } from '../client/locate.ts';
 import type { Context } from '../context.ts';
@@ -48,7 +48,11 @@ export function registerDeploy({ program, run }: Cli): void {
     .argument('[path]', 'folder with the program, or one file', '.')
     .option('-r, --runtime <name|hash>', 'official runtime, or item_hash of one (default: by the kind of program)')
     .option('-e, --entrypoint <name>', 'main:app, server.js or bin/server (default: guessed)')
-    .option('-c, --command <line>', 'command that serves on $PORT, in place of an entrypoint')
+    .addOption(
+      new Option('-c, --command <line>', 'command that serves on $PORT, in place of an entrypoint').conflicts(
+        'entrypoint',
+      ),
+    )
     .option(
       '--name <name>',
       'its name, and the first label of its host name (default: that of the folder)',

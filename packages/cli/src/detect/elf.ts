@@ -69,3 +69,9 @@ function interpreterOf(head: Buffer): string | undefined {
   }
   return undefined;
 }
+
+/** The newest version of a symbol that a binary asks for, such as 34 for `GLIBC_2.34`; 0 for none. */
+export function newestSymbol(bytes: Buffer, pattern: RegExp): number {
+  const versions = bytes.toString('latin1').matchAll(pattern);
+  return [...versions].reduce((most, [, minor]) => Math.max(most, Number(minor)), 0);
+}

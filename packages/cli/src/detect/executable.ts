@@ -1,6 +1,6 @@
 import { CliError } from '../errors.ts';
 import type { SourceFile } from '../pack/walk.ts';
-import { type ProgramFile, readProgram } from './elf.ts';
+import { newestSymbol, type ProgramFile, readProgram } from './elf.ts';
 import { type ProgramPlan, RUNTIMES } from './plan.ts';
 import type { Sources } from './sources.ts';
 
@@ -19,8 +19,10 @@ const INTERPRETERS: Readonly<Record<string, 'python' | 'node' | 'static' | 'debi
   python3: 'python',
   node: 'node',
 };
-/** How a static executable's loader is not called. */
+/** A loader of another C library than Debian's. */
 const MUSL = /ld-musl/;
+/** The minor version of Debian 12's C library. */
+const DEBIAN_GLIBC = 36;
 
 /** What was looked for, for the error that says that nothing was found. */
 export const EXECUTABLE_EXPECTED = `an executable called ${NAMES.slice(0, 5).join(', ')}`;
@@ -55,11 +57,12 @@ export async function planExecutable(
 ): Promise<ProgramPlan> {
   const head = await sources.head(path);
   const program = readProgram(head);
-  const need = program ? binaryNeeds(path, program) : await scriptNeeds(path, sources);
+  const need = program ? await binaryNeeds(path, program, sources) : await scriptNeeds(path, sources);
   return { kind: 'executable', entrypoint: path, args, reason, variables, ...need };
 }
 
-function binaryNeeds(path: string, { format, fits, built, interpreter }: ProgramFile): Need {
+async function binaryNeeds(path: string, program: ProgramFile, sources: Sources): Promise<Need> {
+  const { format, fits, built, interpreter } = program;
   if (!fits) {
     const next =
       format === 'elf'
@@ -72,9 +75,15 @@ function binaryNeeds(path: string, { format, fits, built, interpreter }: Program
   }
   const notes = MUSL.test(interpreter)
     ? [`${path} wants "${interpreter}", which no official runtime has: link it statically, or build a runtime with it`]
-    : [];
+    : glibcNotes(path, newestSymbol(await sources.bytes(path), /GLIBC_2\.(\d+)/g));
   const runtimeReason = `${path} is linked to shared libraries, which Debian has`;
   return { language: undefined, runtime: RUNTIMES.python, runtimeReason, notes };
+}
+
+function glibcNotes(path: string, glibc: number): string[] {
+  if (glibc <= DEBIAN_GLIBC) return [];
+  const found = `${path} is built with glibc 2.${glibc}, and Debian 12 has 2.${DEBIAN_GLIBC}`;
+  return [`${found}: link it statically, or build it on an older system`];
 }
 
 /** By the first line of a script, and where that is a plain shell, by what the script calls. */

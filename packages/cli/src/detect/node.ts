@@ -18,7 +18,7 @@ const IDLE_OPTIONS =
   /^--(?:watch(?:-path=.*)?|inspect(?:-brk)?(?:=.*)?|enable-source-maps|experimental-strip-types|no-warnings|no-deprecation|trace-[\w-]+)$/;
 
 /** What was looked for, for the error that says that nothing was found. */
-export const NODE_EXPECTED = `"main" or "scripts.start" in package.json, ${MODULES.map((name) => `${name}.js`).join(', ')} (or .mjs, .cjs, .ts, .mts)`;
+export const NODE_EXPECTED = `"main" or "scripts.start" in package.json, or ${MODULES.map((name) => `${name}.js`).join(', ')}`;
 
 /** Whether an entrypoint has the form of a module for Node.js: `server.js`, `src/app.ts:handler`. */
 export function isNodeEntrypoint(entrypoint: string): boolean {

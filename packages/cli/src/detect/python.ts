@@ -11,7 +11,7 @@ const FRAMEWORKS =
 const NAME = /^[A-Za-z_]\w*$/;
 
 /** What was looked for, for the error that says that nothing was found. */
-export const PYTHON_EXPECTED = `"app", "application", "${FACTORIES.join('", "')}" or an application of FastAPI, Flask or others in ${MODULES.map((name) => `${name}.py`).join(', ')}`;
+export const PYTHON_EXPECTED = `"app" or another application in ${MODULES.map((name) => `${name}.py`).join(', ')}`;
 
 /** A Python program that is found by a look at its sources; undefined if there is none. Nothing of it is run. */
 export async function findPython(sources: Sources): Promise<ProgramPlan | undefined> {

@@ -3,6 +3,8 @@ import type { SourceFile, SourceFolder } from '../pack/walk.ts';
 
 /** A source file longer than this is not looked into. */
 const MAX_SOURCE_BYTES = 1024 * 1024;
+/** A program longer than this is judged by its headers alone. */
+const MAX_PROGRAM_BYTES = 64 * 1024 * 1024;
 /** Enough for the headers of an executable, and for the first line of a script. */
 const HEAD_BYTES = 64 * 1024;
 
@@ -39,6 +41,13 @@ export class Sources {
     const file = this.get(path);
     if (file === undefined || file.sizeBytes > MAX_SOURCE_BYTES) return '';
     return (await readFile(file.absolutePath, 'utf8')).replaceAll('\r\n', '\n');
+  }
+
+  /** All of a program; empty for what is not there or longer than programs are looked into. */
+  async bytes(path: string): Promise<Buffer> {
+    const file = this.get(path);
+    const isLong = file === undefined || file.sizeBytes > MAX_PROGRAM_BYTES;
+    return isLong ? Buffer.alloc(0) : await readFile(file.absolutePath);
   }
 
   /** The first bytes of a file; none for what is not there. */

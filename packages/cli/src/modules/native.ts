@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import { readProgram } from '../detect/elf.ts';
+import { newestSymbol, readProgram } from '../detect/elf.ts';
 import type { SourceFile } from '../pack/walk.ts';
 
 /** What the official runtime for Node.js has (Debian 11, Node.js 24): libraries, and the version of its binary interface. */
@@ -35,18 +35,13 @@ async function faultOf({ absolutePath, sizeBytes }: SourceFile): Promise<string 
   const bytes = await readFile(absolutePath);
   const program = readProgram(bytes);
   if (program?.fits !== true) return `is built for ${program?.built ?? 'something unknown'}`;
-  const text = bytes.toString('latin1');
-  const glibc = newest(text, /GLIBC_2\.(\d+)/g);
+  const glibc = newestSymbol(bytes, /GLIBC_2\.(\d+)/g);
   if (glibc > RUNTIME.glibc) return `is built with glibc 2.${glibc}, and the runtime has 2.${RUNTIME.glibc}`;
-  if (newest(text, /GLIBCXX_3\.4\.(\d+)/g) > RUNTIME.libstdcxx)
+  if (newestSymbol(bytes, /GLIBCXX_3\.4\.(\d+)/g) > RUNTIME.libstdcxx)
     return 'is built with a newer C++ library than the runtime has';
-  if (text.includes('libc.musl')) return 'is built for musl';
-  const abi = newest(text, /node_register_module_v(\d+)/g);
+  if (bytes.includes('libc.musl')) return 'is built for musl';
+  const abi = newestSymbol(bytes, /node_register_module_v(\d+)/g);
   return abi !== 0 && abi !== RUNTIME.abi ? 'is built for another version of Node.js' : undefined;
-}
-
-function newest(text: string, pattern: RegExp): number {
-  return [...text.matchAll(pattern)].reduce((most, [, minor]) => Math.max(most, Number(minor)), 0);
 }
 
 function packageOf(path: string): string {
