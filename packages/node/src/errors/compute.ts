@@ -251,9 +251,9 @@ export const computeErrors = {
   INSTALL_FAILED: entry({
     phase: 'code',
     status: 422,
-    title: 'The requirements cannot be installed',
-    template: 'Cannot install the requirements: pip failed inside the runtime, expected it to succeed',
-    hint: 'Read what pip says; mend requirements.txt and deploy again',
+    title: 'The packages cannot be installed',
+    template: 'Cannot install the packages: {installer} failed inside the runtime, expected it to succeed',
+    hint: 'Read what it says; mend requirements.txt or package.json and deploy again',
     fault: 'user',
     retryable: false,
   }),
