@@ -32,7 +32,6 @@ export function registerPrograms(app: FastifyInstance, components: OwnerComponen
         served: execution?.served ?? 0,
         startedMs: execution?.startedMs ?? null,
         pid: execution?.pid ?? null,
-        port: execution?.port ?? null,
       };
     });
     return { programs };
