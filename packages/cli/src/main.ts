@@ -3,6 +3,7 @@ import type { Readable } from 'node:stream';
 import { resolvePaths } from '@vmlet/host';
 import { Command, CommanderError } from 'commander';
 import { addExamples, type Cli } from './cli.ts';
+import { registerBlock } from './commands/block.ts';
 import { registerDemo } from './commands/demo.ts';
 import { registerDeploy } from './commands/deploy.ts';
 import { registerDoctor } from './commands/doctor.ts';
@@ -80,6 +81,7 @@ const COMMANDS = [
   registerLs,
   registerLogs,
   registerRm,
+  registerBlock,
   registerDoctor,
   registerDemo,
 ];

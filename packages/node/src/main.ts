@@ -1,6 +1,6 @@
 import { rm } from 'node:fs/promises';
 import { ensureBootKit } from '@vmlet/guest';
-import { createAdmission } from './admission/index.ts';
+import { BlockList, createAdmission, OwnerUsage } from './admission/index.ts';
 import { type Api, createApi } from './api/index.ts';
 import { openFileStore } from './content/index.ts';
 import { diagnose } from './diagnose.ts';
@@ -10,9 +10,10 @@ import { installFor } from './install-for.ts';
 import { loadOrCreateKey } from './keys/index.ts';
 import { openLedger } from './ledger/index.ts';
 import { type Backend, probeAccelerator, sweepMachines } from './machines/index.ts';
-import { executionsConfig, type NodeOptions } from './node-options.ts';
+import { capsFor, executionsConfig, type NodeOptions } from './node-options.ts';
 import { type NodeStatus, serveOwner } from './owner/index.ts';
 import { createPrograms } from './programs.ts';
+import { createPublishPolicy } from './publish-policy.ts';
 import { CodeImages } from './runtimes/index.ts';
 import { openCache, openDatabase, openHome, writeFileAtomic } from './store/index.ts';
 import { createLogger, type Logger } from './telemetry/index.ts';
@@ -81,12 +82,15 @@ async function openNetwork(options: NodeOptions, { stack, log }: Making) {
   const ledger = stack.use(await openLedger({ database, content, onListenerError }));
   const operator = (await loadOrCreateKey(options.config)).signer.address;
   const admission = createAdmission({ operatorAddress: operator, allow: options.allow });
-  return { home, content, ledger, operator, admission };
+  const blocks = await BlockList.open({ path: options.blockList ?? home.paths.blockList });
+  const capsOf = capsFor(options, operator);
+  const policy = createPublishPolicy({ ledger, content, blocks, capsOf, paths: home.paths });
+  return { home, content, ledger, operator, admission, blocks, capsOf, policy };
 }
 
 /** What runs machines here, and the executions of programs. */
 async function openCompute(options: NodeOptions, { stack, log, network }: Making & { network: Network }) {
-  const { home, content, ledger, admission, operator } = network;
+  const { home, content, ledger, admission, operator, blocks, capsOf } = network;
   const cache = await openCache(options.cache);
   const signal = options.signal ?? new AbortController().signal;
   const progress = options.onProgress ? { onProgress: options.onProgress } : {};
@@ -101,8 +105,11 @@ async function openCompute(options: NodeOptions, { stack, log, network }: Making
   await codeImages.sweepTemporary();
   const logs = new ProgramLogs(home.paths.logs);
   const config = executionsConfig(options, accelerator);
-  const executions = stack.use(new Executions({ backend, logs, config }));
-  const programs = createPrograms({ ledger, content, codeImages, admission, operator });
+  const onError = (err: unknown) => log.error({ err }, 'processor time of owners was not read or written');
+  const owners = stack.use(await OwnerUsage.open({ path: home.paths.usage, capsOf, onError }));
+  const executions = stack.use(new Executions({ backend, logs, config, owners }));
+  const programs = createPrograms({ ledger, content, codeImages, admission, blocks, operator });
+  stack.defer(blocks.subscribe(() => stopRefused({ executions, programs, log })));
   const unsubscribe = ledger.subscribe((event) => {
     if (event.type !== 'forgotten' || event.message.type !== 'PROGRAM') return;
     const { itemHash } = event.message;
@@ -115,17 +122,30 @@ async function openCompute(options: NodeOptions, { stack, log, network }: Making
   return { backend, probe, config, logs, executions, programs };
 }
 
+/** Stops what runs and may no longer. */
+function stopRefused({ executions, programs, log }: Pick<Compute, 'executions' | 'programs'> & { log: Logger }): void {
+  for (const { itemHash } of executions.list()) {
+    try {
+      programs.find(itemHash);
+    } catch (refusal) {
+      const reason = refusal instanceof Error ? refusal.message : String(refusal);
+      const failed = (err: unknown) => log.error({ err, itemHash }, 'a blocked program was not stopped');
+      executions.stop(itemHash, reason).catch(failed);
+    }
+  }
+}
+
 /** The public listener, the owner's socket, and the record by which commands find them. */
 async function openEdges(options: NodeOptions, made: Making & { network: Network; compute: Compute }) {
   const { stack, log, network, compute } = made;
-  const { home, ledger, content, operator } = network;
+  const { home, ledger, content, operator, blocks } = network;
   const { executions, logs, programs, backend, probe, config } = compute;
   const api = stack.use(await openApi(options, made));
   const programDomain = options.programDomain ?? PROGRAM_DOMAIN;
   const { apiHosts = [], trustForwarded = false } = options;
   const gateway = stack.use(
     new Gateway(
-      { programDomain, apiHosts, trustForwarded, drainMs: DRAIN_MS },
+      { programDomain, apiHosts, trustForwarded, drainMs: DRAIN_MS, limits: options.gatewayLimits ?? {} },
       { executions, findProgram: programs.find, api: api.handler, log },
     ),
   );
@@ -137,7 +157,7 @@ async function openEdges(options: NodeOptions, made: Making & { network: Network
   const install = installFor({ ledger, content, backend, bootDeadlineMs: config.bootDeadlineMs });
   const urlsOf = programs.urlsOf({ url, programDomain, port });
   const { runtimes } = programs;
-  const owner = { ledger, executions, logs, status, runtimes, urlsOf, doctor, install };
+  const owner = { ledger, executions, logs, status, runtimes, urlsOf, doctor, install, blocks };
   stack.use(await serveOwner(ownerSocket, owner));
   const record = { format: 1, pid: process.pid, url, programDomain, ownerSocket };
   await writeFileAtomic(nodeFile, { bytes: Buffer.from(`${JSON.stringify(record)}\n`), mode: 0o600 });
@@ -146,11 +166,12 @@ async function openEdges(options: NodeOptions, made: Making & { network: Network
 }
 
 function openApi(options: NodeOptions, { log, network }: Making & { network: Network }): Promise<Api> {
-  const { content, ledger, admission } = network;
+  const { content, ledger, admission, policy } = network;
   return createApi({
     content,
     ledger,
     admission,
+    policy,
     version: VERSION,
     // Where only the operator publishes, nobody else fills the disk.
     limits: options.allow === 'own' ? { unsignedFileBytes: 0 } : {},

@@ -1,6 +1,7 @@
 import { availableParallelism, totalmem } from 'node:os';
-import type { Allowed } from './admission/index.ts';
+import { type Allowed, defaultOwnerCaps, noCaps, type OwnerCaps, ownerKey } from './admission/index.ts';
 import type { ExecutionsConfig } from './executions/index.ts';
+import type { GatewayLimits } from './gateway/index.ts';
 import type { Backend } from './machines/index.ts';
 
 const MIB = 1024 * 1024;
@@ -37,6 +38,12 @@ export interface NodeOptions {
   bootDeadlineMs?: number;
   /** How long a program may take until it listens. In milliseconds. */
   loadDeadlineMs?: number;
+  /** What each owner but the operator may take; what is left out has its default. */
+  ownerCaps?: Partial<OwnerCaps>;
+  /** File of addresses and hashes that this node has nothing to do with; by default `block-list` in the home. */
+  blockList?: string;
+  /** Bounds on what clients may hold. */
+  gatewayLimits?: Partial<GatewayLimits>;
   onProgress?: (step: string, detail?: string) => void;
   signal?: AbortSignal;
 }
@@ -57,4 +64,10 @@ export function executionsConfig(options: NodeOptions, accelerator: Backend['acc
     maxBoots: availableParallelism(),
     memoryBudgetMiB: options.memoryBudgetMiB ?? Math.floor((totalmem() / MIB) * 0.6),
   };
+}
+
+/** What an owner may take: the operator whatever the node has, everybody else the same. */
+export function capsFor(options: Pick<NodeOptions, 'ownerCaps'>, operator: string): (address: string) => OwnerCaps {
+  const caps = { ...defaultOwnerCaps, ...options.ownerCaps };
+  return (address) => (ownerKey(address) === ownerKey(operator) ? noCaps : caps);
 }

@@ -37,7 +37,7 @@ const program: ProgramRecord = {
 };
 
 /** A ledger that knows one program, until it is told otherwise. */
-function setUp(found: { program?: ProgramRecord } = { program }) {
+function setUp(found: { program?: ProgramRecord } = { program }, blocked: { what?: string } = {}) {
   const asked: string[] = [];
   const listeners: LedgerListener[] = [];
   const components: ProgramsComponents = {
@@ -54,6 +54,7 @@ function setUp(found: { program?: ProgramRecord } = { program }) {
     content: { verifiedPath: async (fileHash: FileHash) => `/content/${fileHash}` },
     codeImages: new CodeImages('/nowhere'),
     admission: { mayRun: ({ itemHash }: ProgramRecord) => void asked.push(itemHash) },
+    blocks: { find: (whats) => [...whats].find((what) => what === blocked.what), subscribe: () => () => {} },
     operator: ADDRESS,
   };
   const forget = (message: ProgramRecord) => {
@@ -102,4 +103,12 @@ test('urlsOf: gives the path below the node and the program’s own host', () =>
   const urls = programs.urlsOf({ url: 'http://127.0.0.1:81', programDomain: 'vm.localhost', port: 81 })(hash('a'));
   expect(urls.url).toBe(`http://127.0.0.1:81/vm/${hash('a')}/`);
   expect(urls.hostUrl).toMatch(/^http:\/\/[a-z2-7]{52}\.vm\.localhost:81\/$/);
+});
+
+test('find: refuses what is blocked, by owner, by message and by file', () => {
+  for (const what of [ADDRESS, hash('a'), program.content.code.ref, program.content.runtime.ref]) {
+    const { programs } = setUp({ program }, { what });
+    expect(() => programs.find(hash('a'))).toThrow(expect.objectContaining({ code: 'BLOCKED' }));
+  }
+  expect(setUp({ program }, { what: hash('f') }).programs.find(hash('a')).owner).toBe(ADDRESS);
 });

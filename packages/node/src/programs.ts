@@ -1,5 +1,5 @@
 import type { ItemHash } from '@vmlet/messages';
-import type { Admission } from './admission/index.ts';
+import { type Admission, type BlockList, ownerKey } from './admission/index.ts';
 import type { ContentStore } from './content/index.ts';
 import { VmletError } from './errors.ts';
 import type { ProgramTarget } from './gateway/index.ts';
@@ -13,6 +13,7 @@ export interface ProgramsComponents {
   content: Pick<ContentStore, 'verifiedPath'>;
   codeImages: CodeImages;
   admission: Pick<Admission, 'mayRun'>;
+  blocks: Pick<BlockList, 'find' | 'subscribe'>;
   operator: string;
 }
 
@@ -24,6 +25,7 @@ export function createPrograms(components: ProgramsComponents) {
   ledger.subscribe((event) => {
     if (event.type === 'forgotten') targets.delete(event.message.itemHash);
   });
+  components.blocks.subscribe(() => targets.clear());
   return {
     find: (ref: string) => {
       const known = targets.get(ref) ?? target(ref, components);
@@ -38,20 +40,33 @@ export function createPrograms(components: ProgramsComponents) {
   };
 }
 
-/** @throws VmletError `PROGRAM_NOT_FOUND`, `RUN_FORBIDDEN` */
-function findRunnable(ref: string, { ledger, admission }: ProgramsComponents): ProgramRecord {
+/** @throws VmletError `PROGRAM_NOT_FOUND`, `RUN_FORBIDDEN`, `BLOCKED` */
+function findRunnable(ref: string, { ledger, admission, blocks }: ProgramsComponents): ProgramRecord {
   const program = ledger.program(ref);
   if (!program) throw new VmletError('PROGRAM_NOT_FOUND', { operands: { ref: ref.slice(0, 128) } });
   admission.mayRun(program);
+  const what = blocks.find(partsOf(program, ledger));
+  if (what !== undefined) throw new VmletError('BLOCKED', { operands: { what } });
   return program;
 }
 
-/** @throws VmletError `PROGRAM_NOT_FOUND`, `RUN_FORBIDDEN` */
+/** All that a block list may name of a program: its owner, itself, and the messages and files it is made of. */
+function partsOf({ itemHash, content }: ProgramRecord, ledger: ProgramsComponents['ledger']): (string | undefined)[] {
+  const stores = [content.code, content.runtime].flatMap(({ ref, use_latest: latest }) => {
+    const store = ledger.store(ref, { latest });
+    return [ref, store?.itemHash, store?.fileHash];
+  });
+  return [itemHash, content.address, ...stores];
+}
+
+/** @throws VmletError `PROGRAM_NOT_FOUND`, `RUN_FORBIDDEN`, `BLOCKED` */
 function target(ref: string, components: ProgramsComponents): ProgramTarget {
   const program = findRunnable(ref, components);
-  const { memory, seconds } = program.content.resources;
+  const { memory, seconds, vcpus } = program.content.resources;
   return {
     itemHash: program.itemHash,
+    owner: ownerKey(program.content.address),
+    vcpus,
     memoryMiB: memory,
     seconds,
     // Looked up anew: it may have been forgotten, or may no longer run here, while its request was in line.

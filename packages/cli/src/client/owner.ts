@@ -4,6 +4,8 @@ import type * as z from 'zod';
 import { CliError } from '../errors.ts';
 import { broken, expectStatus, type HttpRequest, nameOf, type Origin, readBytes, readText, send } from './http.ts';
 import {
+  type BlockEntry,
+  blocksSchema,
   type Check,
   checksSchema,
   type ListedProgram,
@@ -73,10 +75,36 @@ export class OwnerClient {
     return await readBytes(answer, { origin: this.#origin, signal, maxBytes: MAX_PACKAGES_BYTES });
   }
 
+  /** What the node has nothing to do with. */
+  async blocks(signal: AbortSignal): Promise<BlockEntry[]> {
+    return (await this.#json('/blocks', blocksSchema, signal)).entries;
+  }
+
+  async reloadBlocks(signal: AbortSignal): Promise<BlockEntry[]> {
+    return (await this.#send({ method: 'POST', path: '/blocks/reload', signal }, blocksSchema)).entries;
+  }
+
+  async block(entry: BlockEntry, { signal }: { signal: AbortSignal }): Promise<BlockEntry[]> {
+    const body = Buffer.from(JSON.stringify(entry));
+    const headers = { 'content-type': 'application/json', 'content-length': String(body.length) };
+    return (await this.#send({ method: 'POST', path: '/blocks', headers, body, signal }, blocksSchema)).entries;
+  }
+
+  /** `removed` is false if it was not blocked. */
+  async unblock(what: string, signal: AbortSignal): Promise<{ removed: boolean; entries: BlockEntry[] }> {
+    const path = `/blocks?what=${encodeURIComponent(what)}`;
+    return await this.#send({ method: 'DELETE', path, signal }, blocksSchema);
+  }
+
   async #json<T>(path: string, schema: z.ZodType<T>, signal: AbortSignal): Promise<T> {
-    const answer = await this.#ask({ path, signal });
+    return await this.#send({ path, signal }, schema);
+  }
+
+  async #send<T>(request: HttpRequest, schema: z.ZodType<T>): Promise<T> {
+    const { method = 'GET', path, signal } = request;
+    const answer = await this.#ask(request);
     const text = await readText(answer, { origin: this.#origin, signal });
-    return this.#parse(text, { schema, request: `GET ${path}` });
+    return this.#parse(text, { schema, request: `${method} ${path}` });
   }
 
   async #ask(request: HttpRequest): Promise<IncomingMessage> {

@@ -2,6 +2,7 @@ import type { Dispatcher } from 'undici';
 import { type IdleTimer, idleTimer, orAborted } from '../deadline.ts';
 import { asVmletError, VmletError } from '../errors.ts';
 import { haltMachine } from '../machines/index.ts';
+import type { CpuMeter } from './cpu.ts';
 import { explain } from './explain.ts';
 import type { ProgramLog } from './logs.ts';
 import { type ExecutionState, transition } from './state.ts';
@@ -46,6 +47,10 @@ interface Waiting {
 export interface ExecutionComponents {
   limits: ExecutionLimits;
   log: ProgramLog;
+  /** Charges the owner for what the machine uses. */
+  cpu: Pick<CpuMeter, 'start' | 'sample' | 'finish' | 'lost'>;
+  /** @throws VmletError why its owner may use the processors no more; the machine is stopped for it */
+  mayGoOn: () => void;
   /** Starts the machine; aborted when the execution is stopped before it is up. */
   wake: (signal: AbortSignal) => Promise<Awake>;
 }
@@ -128,6 +133,7 @@ export class Execution {
     if (this.#state === 'waking') this.#stop.abort(new ExecutionOver(reason));
     else if (this.#awake && (this.#state === 'running' || this.#state === 'retiring')) {
       this.#move('halting', reason);
+      this.#components.cpu.finish();
       this.#components.log.platform(`Stopping: ${reason}`);
       await haltMachine(this.#awake.machine, this.#components.limits.graceMs);
     }
@@ -144,6 +150,7 @@ export class Execution {
         this.#stop.signal.throwIfAborted();
       }
       this.#move('running', 'wake');
+      this.#components.cpu.start(this.#awake.machine.pid);
       this.#components.log.platform(started(this.#awake));
       this.#settle();
       const reason = await this.#awake.machine.ended;
@@ -156,6 +163,7 @@ export class Execution {
       }
     } finally {
       this.#idle[Symbol.dispose]();
+      this.#components.cpu.lost();
       this.#components.log.endLines();
       this.#move('ended', 'end of the machine');
       for (const waiting of this.#waiting) waiting.reject(this.#failure);
@@ -191,9 +199,19 @@ export class Execution {
         open = false;
         this.inFlight--;
         this.served++;
+        this.#components.cpu.sample();
         this.#settle();
+        this.#stopIfUsedUp();
       },
     };
+  }
+
+  #stopIfUsedUp(): void {
+    try {
+      this.#components.mayGoOn();
+    } catch (error) {
+      void this.stop(asVmletError(error).message);
+    }
   }
 
   #retire(): void {

@@ -9,9 +9,11 @@ import { buffer, text } from 'node:stream/consumers';
 import type { ItemHash } from '@vmlet/messages';
 import { describe, expect, test } from 'vitest';
 import { backend, isAlive, LOADED, READY, type Scenario, standInForQemu } from '../machines/testing.ts';
+import type { OwnerMeter } from './cpu.ts';
 import { Executions, type ExecutionsConfig } from './executions.ts';
 import { installRequirements } from './installer.ts';
 import { ProgramLogs } from './logs.ts';
+import { noMeter } from './testing.ts';
 
 const never = new AbortController().signal;
 const [A, B] = ['a'.repeat(64), 'b'.repeat(64)] as [ItemHash, ItemHash];
@@ -33,7 +35,11 @@ async function standIn(scenario: Scenario, answer: RequestListener) {
   };
 }
 
-async function startExecutions(scenario: Scenario, config: Partial<ExecutionsConfig> = {}) {
+async function startExecutions(
+  scenario: Scenario,
+  config: Partial<ExecutionsConfig> = {},
+  owners: OwnerMeter = noMeter,
+) {
   const stack = new AsyncDisposableStack();
   const dir = await mkdtempDisposable(join(tmpdir(), 'vmlet-test-'));
   stack.defer(() => dir.remove());
@@ -43,6 +49,7 @@ async function startExecutions(scenario: Scenario, config: Partial<ExecutionsCon
     new Executions({
       backend,
       logs,
+      owners,
       config: {
         maxInFlight: 8,
         maxQueued: 8,
@@ -60,6 +67,8 @@ async function startExecutions(scenario: Scenario, config: Partial<ExecutionsCon
     executions.acquire(
       {
         itemHash,
+        owner: '0x1',
+        vcpus: 1,
         memoryMiB,
         prepare: async () => ({
           itemHash,

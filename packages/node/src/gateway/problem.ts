@@ -3,8 +3,8 @@ import type { ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { toProblem, type VmletError } from '../errors.ts';
 
-/** When a client may try again after a 503 or a 429, in seconds. */
-export const RETRY_AFTER_SECONDS = 2;
+/** When a client may try again after a 503 or a 429 that does not know better, in seconds. */
+const RETRY_AFTER_SECONDS = 2;
 
 /**
  * Answers with the platform's own error (RFC 9457). Where an answer has begun, it is cut instead: half an answer must
@@ -41,12 +41,15 @@ function bodyOf(error: VmletError, requestId: string): string {
   return JSON.stringify({ ...toProblem(error), requestId });
 }
 
-function headersOf({ entry: { status } }: VmletError, { requestId, body }: { requestId: string; body: string }) {
+function headersOf(
+  { entry: { status }, retryAfterSeconds }: VmletError,
+  { requestId, body }: { requestId: string; body: string },
+) {
   return {
     'content-type': 'application/problem+json',
     'content-length': Buffer.byteLength(body),
     'cache-control': 'no-store',
     'x-request-id': requestId,
-    ...(status === 503 || status === 429 ? { 'retry-after': RETRY_AFTER_SECONDS } : {}),
+    ...(status === 503 || status === 429 ? { 'retry-after': retryAfterSeconds ?? RETRY_AFTER_SECONDS } : {}),
   };
 }

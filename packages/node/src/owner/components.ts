@@ -1,6 +1,7 @@
 import type { Readable } from 'node:stream';
 import type { Manifest } from '@vmlet/builder';
 import type { ItemHash } from '@vmlet/messages';
+import type { BlockList } from '../admission/index.ts';
 import type { Executions, Installed, ProgramLogs } from '../executions/index.ts';
 import type { Ledger } from '../ledger/index.ts';
 import type { Check } from '../telemetry/index.ts';
@@ -33,6 +34,7 @@ export interface OwnerComponents {
   status: () => NodeStatus;
   runtimes: () => PublishedRuntime[];
   urlsOf: (itemHash: ItemHash) => { url: string; hostUrl: string };
+  blocks: Pick<BlockList, 'entries' | 'add' | 'remove' | 'reload'>;
   doctor: () => Promise<Check[]>;
   install: (request: { runtime: string; archive: Readable; signal: AbortSignal }) => Promise<Installed>;
 }

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import type { ItemHash } from '@vmlet/messages';
 import { describe, expect, test } from 'vitest';
+import { BlockList } from '../admission/index.ts';
 import { VmletError } from '../errors.ts';
 import { ProgramLogs } from '../executions/index.ts';
 import type { ProgramRecord } from '../ledger/index.ts';
@@ -70,6 +71,7 @@ async function serve(components: Partial<OwnerComponents> = {}) {
     runtimes: () => [],
     urlsOf: () => ({ url: 'url', hostUrl: 'hostUrl' }),
     doctor: async () => [],
+    blocks: await BlockList.open({ path: join(dir.path, 'block-list') }),
     install: async () => ({ ok: true, archive: Buffer.from('site-packages') }),
     ...components,
   });

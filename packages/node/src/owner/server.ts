@@ -3,6 +3,7 @@ import type { Readable } from 'node:stream';
 import fastify, { type FastifyInstance } from 'fastify';
 import * as z from 'zod';
 import { asVmletError, toProblem, VmletError } from '../errors.ts';
+import { registerBlocks } from './blocks.ts';
 import type { OwnerComponents } from './components.ts';
 import { registerPrograms } from './programs.ts';
 
@@ -30,6 +31,7 @@ export async function serveOwner(path: string, components: OwnerComponents): Pro
   app.get('/doctor', async () => ({ checks: await components.doctor() }));
   registerPrograms(app, components);
   registerInstall(app, components);
+  registerBlocks(app, components);
   // The home is locked by this process: a socket found here belongs to a node that was killed.
   await rm(path, { force: true });
   try {
