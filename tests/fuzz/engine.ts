@@ -9,6 +9,8 @@ import { Random } from './random.ts';
 const SHARES = {
   frames: 3,
   channel: 3,
+  wire: 2,
+  'wire-host': 3,
   requests: 5,
   answers: 5,
   'code-archives': 4,

@@ -1,4 +1,3 @@
-import { execFileSync, spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { mkdtempDisposable } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -12,6 +11,7 @@ import { ProgramLogs } from '../../packages/node/src/executions/index.ts';
 import { ConsoleRing } from '../../packages/node/src/machines/console.ts';
 import { ControlChannel, GuestMisbehaved } from '../../packages/node/src/machines/control/channel.ts';
 import { QmpClient, QmpError } from '../../packages/node/src/machines/qmp/client.ts';
+import { CParser } from './differential.ts';
 import { fuzz, fuzzTimeoutMs } from './engine.ts';
 import type { Random } from './random.ts';
 
@@ -86,24 +86,7 @@ function runTypeScript(stream: Buffer, random: Random): { frames: number; error:
 test(
   'frames: C and TypeScript come to the same verdict, however the stream is cut',
   async () => {
-    await using dir = await mkdtempDisposable(join(tmpdir(), 'vmlet-fuzz-'));
-    const binary = join(dir.path, 'frames');
-    const source = join(ROOT, 'packages/guest/init0/test/frames.c');
-    const flags = ['-std=c11', '-D_GNU_SOURCE', '-O1', '-fsanitize=address,undefined', '-fno-sanitize-recover=all'];
-    execFileSync('gcc', [...flags, '-o', binary, source]);
-    const BATCH = 2000;
-    let waiting: { stream: Buffer; found: string }[] = [];
-    const compare = () => {
-      const input = Buffer.concat(waiting.flatMap(({ stream }) => [bigEndian(stream.length), stream]));
-      const { stdout, stderr, status } = spawnSync(binary, { input, maxBuffer: 2 ** 28, encoding: 'utf8' });
-      expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
-      const verdicts = stdout.trim().split('\n');
-      waiting.forEach(({ stream, found }, index) => {
-        const c = verdicts[index]?.split(' ').slice(0, 2).join(' ');
-        if (c !== found) throw new Error(`C says ${c}, TypeScript ${found}: ${stream.toString('base64')}`);
-      });
-      waiting = [];
-    };
+    using parser = new CParser(['test/frames.c']);
     await fuzz({
       name: 'frames',
       corpus: [...vectors, ...sessions],
@@ -112,11 +95,10 @@ test(
       run(input, random) {
         if (input.length === 0) return;
         const { frames, error } = runTypeScript(input, random);
-        waiting.push({ stream: Buffer.from(input), found: `${frames} ${error}` });
-        if (waiting.length >= BATCH) compare();
+        parser.expect(input, `${frames} ${error}`);
       },
     });
-    if (waiting.length > 0) compare();
+    parser.compare();
   },
   fuzzTimeoutMs('frames'),
 );
@@ -253,9 +235,3 @@ test(
   },
   fuzzTimeoutMs('qmp'),
 );
-
-function bigEndian(length: number): Buffer {
-  const head = Buffer.alloc(4);
-  head.writeUInt32BE(length);
-  return head;
-}

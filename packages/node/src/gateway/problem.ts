@@ -42,7 +42,7 @@ function bodyOf(error: VmletError, requestId: string): string {
 }
 
 function headersOf(
-  { entry: { status }, retryAfterSeconds }: VmletError,
+  { entry: { status, retryable }, retryAfterSeconds }: VmletError,
   { requestId, body }: { requestId: string; body: string },
 ) {
   return {
@@ -50,6 +50,8 @@ function headersOf(
     'content-length': Buffer.byteLength(body),
     'cache-control': 'no-store',
     'x-request-id': requestId,
-    ...(status === 503 || status === 429 ? { 'retry-after': retryAfterSeconds ?? RETRY_AFTER_SECONDS } : {}),
+    ...(retryable && (status === 503 || status === 429)
+      ? { 'retry-after': retryAfterSeconds ?? RETRY_AFTER_SECONDS }
+      : {}),
   };
 }

@@ -60,7 +60,7 @@ interface HandshakeAnswer {
 }
 
 /** Nothing the client sends is passed on before the program has switched: it would be read as a request of its own. */
-async function readAnswer(program: Socket): Promise<HandshakeAnswer> {
+async function readAnswer(program: Duplex): Promise<HandshakeAnswer> {
   let bytes: Buffer = Buffer.alloc(0);
   for await (const chunk of program.iterator({ destroyOnReturn: false })) {
     bytes = Buffer.concat([bytes, chunk]);
@@ -76,7 +76,7 @@ async function readAnswer(program: Socket): Promise<HandshakeAnswer> {
   throw new TypeError('Cannot read the answer: the connection ended, expected a head');
 }
 
-async function join(socket: Duplex, program: Socket, { head, answer }: { head: Buffer; answer: HandshakeAnswer }) {
+async function join(socket: Duplex, program: Duplex, { head, answer }: { head: Buffer; answer: HandshakeAnswer }) {
   socket.write(answer.head);
   socket.write(answer.rest);
   program.write(head);
@@ -87,7 +87,7 @@ async function join(socket: Duplex, program: Socket, { head, answer }: { head: B
 /** The program's own refusal, until its end or its time's; the connection is not for anything else. */
 async function refuse(
   socket: Duplex,
-  program: Socket,
+  program: Duplex,
   { answer, signal }: { answer: HandshakeAnswer; signal: AbortSignal },
 ): Promise<void> {
   const { head, rest } = answer;
