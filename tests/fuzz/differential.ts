@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 const INIT0 = join(import.meta.dirname, '../../packages/guest/init0');
-const FLAGS = ['-std=c11', '-D_GNU_SOURCE', '-O1', '-fsanitize=address,undefined', '-fno-sanitize-recover=all'];
+const FLAGS = ['-std=gnu11', '-O1', '-fsanitize=address,undefined', '-fno-sanitize-recover=all'];
 /** Streams that one run of the C program reads. */
 const BATCH = 2000;
 

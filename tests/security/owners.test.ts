@@ -78,7 +78,7 @@ test('owners: what is blocked is stopped, not run, not taken and not handed out,
 
   await owner(node, 'POST', '/blocks', { what: program });
   expect(await codeOf(await node.ask(program))).toEqual([451, 'BLOCKED']);
-  expect(await node.logOf(program)).toContain('is on the block list');
+  expect(await node.logOf(program)).toContain('it is on the block list');
 });
 
 test('owners: one that has its share of machines waits for an idle one of its own, or is told to come again', async () => {

@@ -1,6 +1,6 @@
 import { rm } from 'node:fs/promises';
 import { ensureBootKit } from '@vmlet/guest';
-import { BlockList, createAdmission, OwnerUsage } from './admission/index.ts';
+import { BlockList, capsFor, createAdmission, OwnerUsage } from './admission/index.ts';
 import { type Api, createApi } from './api/index.ts';
 import { openFileStore } from './content/index.ts';
 import { diagnose } from './diagnose.ts';
@@ -10,7 +10,7 @@ import { installFor } from './install-for.ts';
 import { loadOrCreateKey } from './keys/index.ts';
 import { openLedger } from './ledger/index.ts';
 import { type Backend, probeAccelerator, sweepMachines } from './machines/index.ts';
-import { capsFor, executionsConfig, type NodeOptions } from './node-options.ts';
+import { executionsConfig, type NodeOptions } from './node-options.ts';
 import { type NodeStatus, serveOwner } from './owner/index.ts';
 import { createPrograms } from './programs.ts';
 import { createPublishPolicy } from './publish-policy.ts';
@@ -83,7 +83,7 @@ async function openNetwork(options: NodeOptions, { stack, log }: Making) {
   const operator = (await loadOrCreateKey(options.config)).signer.address;
   const admission = createAdmission({ operatorAddress: operator, allow: options.allow });
   const blocks = await BlockList.open({ path: options.blockList ?? home.paths.blockList });
-  const capsOf = capsFor(options, operator);
+  const capsOf = capsFor(operator, options.ownerCaps);
   const policy = createPublishPolicy({ ledger, content, blocks, capsOf, paths: home.paths });
   return { home, content, ledger, operator, admission, blocks, capsOf, policy };
 }

@@ -1,5 +1,5 @@
 import { availableParallelism, totalmem } from 'node:os';
-import { type Allowed, defaultOwnerCaps, noCaps, type OwnerCaps, ownerKey } from './admission/index.ts';
+import type { Allowed, OwnerCaps } from './admission/index.ts';
 import type { ExecutionsConfig } from './executions/index.ts';
 import type { GatewayLimits } from './gateway/index.ts';
 import type { Backend } from './machines/index.ts';
@@ -64,10 +64,4 @@ export function executionsConfig(options: NodeOptions, accelerator: Backend['acc
     maxBoots: availableParallelism(),
     memoryBudgetMiB: options.memoryBudgetMiB ?? Math.floor((totalmem() / MIB) * 0.6),
   };
-}
-
-/** What an owner may take: the operator whatever the node has, everybody else the same. */
-export function capsFor(options: Pick<NodeOptions, 'ownerCaps'>, operator: string): (address: string) => OwnerCaps {
-  const caps = { ...defaultOwnerCaps, ...options.ownerCaps };
-  return (address) => (ownerKey(address) === ownerKey(operator) ? noCaps : caps);
 }

@@ -7,7 +7,7 @@ import type { BlockList, OwnerCaps } from './admission/index.ts';
 import type { ApiComponents } from './api/index.ts';
 import type { ContentStore } from './content/index.ts';
 import { VmletError } from './errors.ts';
-import type { CheckedMessage, Ledger } from './ledger/index.ts';
+import type { Ledger } from './ledger/index.ts';
 
 const MIB = 1024 * 1024;
 
@@ -70,7 +70,7 @@ function refuseProgram(owner: string, { ledger, capsOf }: PublishPolicyComponent
 }
 
 /** What a message would have this node fetch, run or hand out. */
-function namedBy({ envelope, content }: CheckedMessage): (string | undefined)[] {
+function namedBy({ envelope, content }: ReturnType<Ledger['check']>): (string | undefined)[] {
   if (content === undefined) return [];
   if (envelope.type === 'STORE') return [content.address, (content as ContentOf<'STORE'>).item_hash];
   if (envelope.type !== 'PROGRAM') return [content.address];

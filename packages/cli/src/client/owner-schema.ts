@@ -62,10 +62,3 @@ export const logEntrySchema = z.object({
 
 /** One line of a program's log. */
 export type LogEntry = z.output<typeof logEntrySchema>;
-
-const blockEntrySchema = z.object({ what: z.string(), reason: z.string() });
-
-/** What a node has nothing to do with, and why. */
-export type BlockEntry = z.output<typeof blockEntrySchema>;
-
-export const blocksSchema = z.object({ entries: z.array(blockEntrySchema), removed: z.boolean().default(false) });

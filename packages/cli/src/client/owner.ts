@@ -2,10 +2,9 @@ import type { IncomingMessage } from 'node:http';
 import { createInterface } from 'node:readline';
 import type * as z from 'zod';
 import { CliError } from '../errors.ts';
+import { type BlockEntry, blocksSchema } from './block-schema.ts';
 import { broken, expectStatus, type HttpRequest, nameOf, type Origin, readBytes, readText, send } from './http.ts';
 import {
-  type BlockEntry,
-  blocksSchema,
   type Check,
   checksSchema,
   type ListedProgram,

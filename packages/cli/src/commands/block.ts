@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { addExamples, type Cli } from '../cli.ts';
+import type { BlockEntry } from '../client/block-schema.ts';
 import { locateNode, ownerOf } from '../client/locate.ts';
-import type { BlockEntry } from '../client/owner-schema.ts';
 import type { Context } from '../context.ts';
 import { cleanLine } from '../terminal-text.ts';
 

@@ -22,7 +22,7 @@ export const defaultOwnerCaps: OwnerCaps = {
 };
 
 /** For the operator: what the node itself has bounds it. */
-export const noCaps: OwnerCaps = {
+const noCaps: OwnerCaps = {
   machines: Number.POSITIVE_INFINITY,
   memoryMiB: Number.POSITIVE_INFINITY,
   diskMiB: Number.POSITIVE_INFINITY,
@@ -33,4 +33,10 @@ export const noCaps: OwnerCaps = {
 /** The form in which an owner is counted: an EVM address is the same in any case. */
 export function ownerKey(address: string): string {
   return /^0x[0-9a-f]{40}$/i.test(address) ? address.toLowerCase() : address;
+}
+
+/** What an owner may take: the operator whatever the node has, everybody else the same. */
+export function capsFor(operator: string, given: Partial<OwnerCaps> = {}): (address: string) => OwnerCaps {
+  const caps = { ...defaultOwnerCaps, ...given };
+  return (address) => (ownerKey(address) === ownerKey(operator) ? noCaps : caps);
 }

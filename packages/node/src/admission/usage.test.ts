@@ -2,7 +2,7 @@ import { mkdtempDisposable, readFile, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { defaultOwnerCaps, noCaps, type OwnerCaps } from './caps.ts';
+import { capsFor, type OwnerCaps } from './caps.ts';
 import { OwnerUsage } from './usage.ts';
 
 const OWNER = '0xa1b3bb7d2332383d96b7796b908fb7f7f3c2be10';
@@ -16,7 +16,7 @@ async function setUp(caps: Partial<OwnerCaps> = {}) {
   const open = () =>
     OwnerUsage.open({
       path,
-      capsOf: (owner) => (owner === OWNER ? { ...defaultOwnerCaps, ...caps } : noCaps),
+      capsOf: capsFor('the operator', caps),
       onError: (error) => errors.push(error),
       now: () => clock.nowMs,
     });

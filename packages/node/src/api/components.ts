@@ -2,13 +2,13 @@ import type { FileHash } from '@vmlet/messages';
 import type { Admission } from '../admission/index.ts';
 import type { ContentStore } from '../content/index.ts';
 import type { VmletError } from '../errors.ts';
-import type { CheckedMessage, Ledger } from '../ledger/index.ts';
+import type { Ledger } from '../ledger/index.ts';
 import type { ApiLimits } from './limits.ts';
 
 /** What this node takes of whom, beyond what a message says of itself. */
 export interface PublishPolicy {
   /** @throws VmletError `PUBLISH_BLOCKED`, `OWNER_PROGRAMS_EXCEEDED`, `OWNER_DISK_EXCEEDED` */
-  mayAccept(message: CheckedMessage): Promise<void>;
+  mayAccept(message: ReturnType<Ledger['check']>): Promise<void>;
   /** Passes if this address may have this file here. @throws VmletError `PUBLISH_BLOCKED`, `OWNER_DISK_EXCEEDED` */
   mayStore(address: string, file: { fileHash: FileHash | undefined; sizeBytes: number }): Promise<void>;
   /** Passes if anybody may have it stored here. @throws VmletError `PUBLISH_BLOCKED` */

@@ -1,5 +1,4 @@
 /** A program's life: cold start, requests in line, idle stop. */
-export { cpuSecondsOf, type OwnerMeter } from './cpu.ts';
 export type { Lease } from './execution.ts';
 export { Executions, type ExecutionsConfig, type Runnable } from './executions.ts';
 export { type Installed, installRequirements } from './installer.ts';

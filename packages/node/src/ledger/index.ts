@@ -4,7 +4,6 @@ export { MAX_CONTENT_BYTES } from './facts.ts';
 export type {
   Acceptance,
   AnyProcessedMessage,
-  CheckedMessage,
   Ledger,
   LedgerEvent,
   ProgramRecord,
