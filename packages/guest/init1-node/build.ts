@@ -1,18 +1,22 @@
-/** Makes the launcher's one file of its sources: `node build.ts FOLDER`. */
+/** Makes the launcher's files of its sources: `node build.ts FOLDER`. */
 
-import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { readdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { makeWorkFolder, run } from '@vmlet/host';
 
 const FOLDER = import.meta.dirname;
 
+/** For what runs in Node itself, whatever C library that has: none of it is used. */
+const C_FLAGS = ['-std=gnu11', '-O2', '-s', '-Wall', '-Wextra', '-Werror', '-shared', '-fPIC', '-nostdlib'];
+
 /**
- * Compiles the launcher for Node 14 and later, into `init1.js` in `outDir`, which is made if it is missing. The same
- * sources give the same bytes. Types are not checked: `npm run check` does that.
+ * Compiles the launcher for Node 14 and later, into `init1.js` in `outDir`, which is made if it is missing, and
+ * `replace.node`, which it needs to become another version of Node. The same sources give the same bytes. Types are not
+ * checked: `npm run check` does that.
  *
- * One file, because each file that a machine loads costs it more than what is in it.
- * @throws CommandFailed of `tsc`
+ * One file of JavaScript, because each file that a machine loads costs it more than what is in it.
+ * @throws CommandFailed of `tsc` or `gcc`
  */
 export async function buildNodeLauncher(
   outDir: string,
@@ -24,6 +28,11 @@ export async function buildNodeLauncher(
   await run(process.execPath, [tsc, '-p', config, '--noCheck', '--outDir', work.path], { signal: options.signal });
   const names = (await readdir(work.path)).filter((name) => name.endsWith('.js')).toSorted();
   const modules = await Promise.all(names.map(async (name) => asFunction(name, await readFile(join(work.path, name)))));
+  const addon = join(work.path, 'replace.node');
+  await run('gcc', [...C_FLAGS, '-fvisibility=hidden', '-o', addon, join(FOLDER, 'replace.c')], {
+    signal: options.signal,
+  });
+  await rename(addon, join(outDir, 'replace.node'));
   await writeFile(join(outDir, 'init1.js'), `${HEAD}${modules.join('')}${TAIL}`);
 }
 

@@ -4,7 +4,7 @@ import { installRequirements } from './executions/index.ts';
 import type { Ledger } from './ledger/index.ts';
 import type { Backend } from './machines/index.ts';
 import type { OwnerComponents } from './owner/index.ts';
-import { launcherArgv, manifestOf } from './runtimes/index.ts';
+import { initOf, launcherArgv, manifestOf } from './runtimes/index.ts';
 
 /** How long pip may take, in milliseconds: it may have to fetch and unpack a lot, under emulation. */
 const INSTALL_DEADLINE_MS = 15 * 60_000;
@@ -27,9 +27,11 @@ export function installFor({
   return async ({ runtime, archive, signal }) => {
     const store = ledger.store(runtime);
     if (!store) throw new VmletError('RUNTIME_NOT_FOUND', { operands: { ref: runtime } });
+    const manifest = manifestOf(store);
     return installRequirements({
       runtimeImage: await content.verifiedPath(store.fileHash, { signal }),
-      launcherArgv: launcherArgv('python', manifestOf(store)),
+      launcherArgv: launcherArgv('python', manifest),
+      init: initOf(manifest),
       variables: pipVariables(process.env),
       archive,
       backend,

@@ -3,6 +3,7 @@ import { ensureBootKit } from '@vmlet/guest';
 import { BlockList, capsFor, createAdmission, OwnerUsage } from './admission/index.ts';
 import { type Api, createApi } from './api/index.ts';
 import { openFileStore } from './content/index.ts';
+import { Names, Stops } from './deployments/index.ts';
 import { diagnose } from './diagnose.ts';
 import { Executions, ProgramLogs } from './executions/index.ts';
 import { Gateway } from './gateway/index.ts';
@@ -21,6 +22,7 @@ import { VERSION } from './version.ts';
 
 export { diagnoseHost } from './diagnose.ts';
 export { toProblem, VmletError } from './errors.ts';
+export { initFiles } from './init-files.ts';
 export { loadOrCreateKey } from './keys/index.ts';
 export type { NodeOptions } from './node-options.ts';
 export { pathsOf } from './store/index.ts';
@@ -85,12 +87,21 @@ async function openNetwork(options: NodeOptions, { stack, log }: Making) {
   const blocks = await BlockList.open({ path: options.blockList ?? home.paths.blockList });
   const capsOf = capsFor(operator, options.ownerCaps);
   const policy = createPublishPolicy({ ledger, content, blocks, capsOf, paths: home.paths });
-  return { home, content, ledger, operator, admission, blocks, capsOf, policy };
+  const names = new Names(database);
+  const stops = new Stops(database);
+  stack.defer(
+    ledger.subscribe((event) => {
+      if (event.type !== 'forgotten' || event.message.type !== 'PROGRAM') return;
+      names.forget(event.message.itemHash);
+      stops.forget(event.message.itemHash);
+    }),
+  );
+  return { home, content, ledger, operator, admission, blocks, capsOf, policy, names, stops };
 }
 
 /** What runs machines here, and the executions of programs. */
 async function openCompute(options: NodeOptions, { stack, log, network }: Making & { network: Network }) {
-  const { home, content, ledger, admission, operator, blocks, capsOf } = network;
+  const { home, content, ledger, admission, operator, blocks, capsOf, names, stops } = network;
   const cache = await openCache(options.cache);
   const signal = options.signal ?? new AbortController().signal;
   const progress = options.onProgress ? { onProgress: options.onProgress } : {};
@@ -108,7 +119,7 @@ async function openCompute(options: NodeOptions, { stack, log, network }: Making
   const onError = (err: unknown) => log.error({ err }, 'processor time of owners was not read or written');
   const owners = stack.use(await OwnerUsage.open({ path: home.paths.usage, capsOf, onError }));
   const executions = stack.use(new Executions({ backend, logs, config, owners }));
-  const programs = createPrograms({ ledger, content, codeImages, admission, blocks, operator });
+  const programs = createPrograms({ ledger, content, codeImages, admission, blocks, names, stops, operator });
   stack.defer(blocks.subscribe(() => stopRefused({ executions, programs, log })));
   const unsubscribe = ledger.subscribe((event) => {
     if (event.type !== 'forgotten' || event.message.type !== 'PROGRAM') return;
@@ -138,7 +149,7 @@ function stopRefused({ executions, programs, log }: Pick<Compute, 'executions' |
 /** The public listener, the owner's socket, and the record by which commands find them. */
 async function openEdges(options: NodeOptions, made: Making & { network: Network; compute: Compute }) {
   const { stack, log, network, compute } = made;
-  const { home, ledger, content, operator, blocks } = network;
+  const { home, ledger, content, operator, blocks, names, stops } = network;
   const { executions, logs, programs, backend, probe, config } = compute;
   const api = stack.use(await openApi(options, made));
   const programDomain = options.programDomain ?? PROGRAM_DOMAIN;
@@ -146,7 +157,7 @@ async function openEdges(options: NodeOptions, made: Making & { network: Network
   const gateway = stack.use(
     new Gateway(
       { programDomain, apiHosts, trustForwarded, drainMs: DRAIN_MS, limits: options.gatewayLimits ?? {} },
-      { executions, findProgram: programs.find, api: api.handler, log },
+      { executions, findProgram: programs.find, hasName: (label) => names.has(label), api: api.handler, log },
     ),
   );
   const { port } = await gateway.listen(options.listen.host, options.listen.port);
@@ -156,8 +167,10 @@ async function openEdges(options: NodeOptions, made: Making & { network: Network
   const doctor = () => diagnose({ home: home.dir, probe });
   const install = installFor({ ledger, content, backend, bootDeadlineMs: config.bootDeadlineMs });
   const urlsOf = programs.urlsOf({ url, programDomain, port });
-  const { runtimes } = programs;
-  const owner = { ledger, executions, logs, status, runtimes, urlsOf, doctor, install, blocks };
+  const nameUrlsOf = programs.nameUrlsOf({ url, programDomain, port });
+  const { runtimes, find: findProgram } = programs;
+  const deployments = { names, stops, findProgram, urlsOf, nameUrlsOf };
+  const owner = { ledger, executions, logs, status, runtimes, doctor, install, blocks, ...deployments };
   stack.use(await serveOwner(ownerSocket, owner));
   const record = { format: 1, pid: process.pid, url, programDomain, ownerSocket };
   await writeFileAtomic(nodeFile, { bytes: Buffer.from(`${JSON.stringify(record)}\n`), mode: 0o600 });

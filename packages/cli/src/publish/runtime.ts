@@ -10,10 +10,11 @@ import type { OwnerClient } from '../client/owner.ts';
 import type { ListedRuntime } from '../client/owner-schema.ts';
 import { CliError } from '../errors.ts';
 import { formatBytes } from '../terminal-text.ts';
+import { initFilesOf } from './init-files.ts';
 import { type Publisher, storeFile } from './publisher.ts';
 
 /** The recipes of the official runtimes, each in a folder of its name. */
-const RECIPES = fileURLToPath(new URL('../../../../runtimes', import.meta.url));
+export const RECIPES = fileURLToPath(new URL('../../../../runtimes', import.meta.url));
 const RUNTIME_NAME = /^[a-z0-9][a-z0-9.-]{0,62}$/;
 
 /** A runtime that the node has. */
@@ -58,7 +59,10 @@ export async function resolveRuntime(
   if (RUNTIME_NAME.test(wanted) && official.includes(wanted)) {
     const { output, signal } = publisher;
     const onProgress = (step: string, detail?: string) => output.step(`Building the runtime: ${step}`, detail);
-    const built = await ensureRuntime(join(RECIPES, wanted), { cache, onProgress, signal });
+    const built = await ensureRuntime(join(RECIPES, wanted), {
+      ...{ cache, onProgress, signal },
+      initFiles: initFilesOf({ cache, onProgress, signal }),
+    });
     const published = own.find((runtime) => runtime.fileHash === built.manifest.fileHash);
     return published ? resolved(published) : await publishRuntime(built, publisher);
   }
@@ -70,12 +74,16 @@ export async function resolveRuntime(
 }
 
 /** Names of the runtimes that this vmlet has recipes of. */
-async function officialRuntimes(): Promise<string[]> {
+export async function officialRuntimes(): Promise<string[]> {
   const entries = await readdir(RECIPES, { withFileTypes: true });
   return entries.filter((entry) => entry.isDirectory()).map((entry) => entry.name);
 }
 
-async function publishRuntime({ manifest, imagePath }: BuiltRuntime, publisher: Publisher): Promise<ResolvedRuntime> {
+/** Publishes an image with its manifest; the bytes are sent only if the node lacks them. */
+export async function publishRuntime(
+  { manifest, imagePath }: BuiltRuntime,
+  publisher: Publisher,
+): Promise<ResolvedRuntime> {
   publisher.output.step('Publishing the runtime', `${manifest.name}, ${formatBytes(manifest.sizeBytes)}`);
   const file = {
     fileHash: manifest.fileHash,

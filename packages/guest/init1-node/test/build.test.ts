@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { buildNodeLauncher } from '../build.ts';
@@ -14,7 +14,9 @@ test('build: gives the same bytes each time, in a folder that need not be there,
   expect(await readFile(join(two, 'init1.js'), 'utf8')).toBe(text);
   expect(text).not.toContain(two);
   const { launcher } = JSON.parse(await readFile(kit, 'utf8')) as { launcher: { files: string[] } };
-  expect(launcher.files).toEqual(['init1.js']);
+  expect((await readdir(one)).sort()).toEqual(launcher.files);
+  const addons = await Promise.all([one, two].map((folder) => readFile(join(folder, 'replace.node'))));
+  expect(addons[0]?.equals(addons[1] ?? Buffer.of())).toBe(true);
 });
 
 test('build: can be aborted', async () => {

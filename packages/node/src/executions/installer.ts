@@ -17,6 +17,8 @@ export interface InstallRequest {
   runtimeImage: string;
   /** The command of the runtime's Python launcher. */
   launcherArgv: string[];
+  /** Where that launcher comes from: the boot kit unless told. */
+  init?: 'kit' | 'image';
   /** Settings for pip, such as PIP_INDEX_URL. */
   variables: Record<string, string>;
   /** A zip of the folder with requirements.txt. */
@@ -41,6 +43,7 @@ export async function installRequirements(request: InstallRequest): Promise<Inst
   const { backend, signal, bootDeadlineMs } = request;
   const spec = {
     runtimeImage: request.runtimeImage,
+    init: request.init,
     vcpus: 1,
     memoryMiB: MEMORY_MIB,
     internet: true,
