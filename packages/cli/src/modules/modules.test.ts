@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { describe, expect, test } from 'vitest';
@@ -181,6 +181,14 @@ describe('chooseModules', () => {
     const walked = await walkFolder(app.path, { rules, signal });
     const choice = await chooseModules(walked, { path: app.path, rules, manifest, install: undefined, signal });
     expect(choice).toMatchObject({ from: 'folder', notes: [] });
+    // What was built here is loaded before what the package brings.
+    await mkdir(join(app.path, 'node_modules/a/build/Release'), { recursive: true });
+    await writeFile(
+      join(app.path, 'node_modules/a/build/Release/a.node'),
+      Buffer.concat([await readFile(part), Buffer.from('GLIBC_2.38')]),
+    );
+    const built = await chooseModules(walked, { path: app.path, rules, manifest, install: undefined, signal });
+    expect(built).toMatchObject({ from: 'install', why: 'a is built with glibc 2.38, and the runtime has 2.31' });
   });
 });
 
