@@ -8,6 +8,7 @@ import { readIgnoreRules } from '../pack/ignore.ts';
 import { walkFolder } from '../pack/walk.ts';
 import { temporaryFolder } from '../testing.ts';
 import { chooseModules } from './choose.ts';
+import { npmError } from './install.ts';
 import { npmSettings } from './npmrc.ts';
 import { productionModules } from './production.ts';
 
@@ -213,5 +214,16 @@ describe('npmSettings', () => {
       'legacy-peer-deps=true',
     ]);
     expect(secrets).toEqual(['_authToken', '_password', '_auth', 'email']);
+  });
+});
+
+describe('npmError', () => {
+  test('npmError: finds the line that tells why npm failed', () => {
+    const missing =
+      'npm warn x\nnpm error code E404\nnpm error 404 Not Found - GET x\nnpm error A complete log is in y\n';
+    expect(npmError(missing)).toBe('404 Not Found - GET x');
+    const compiled = 'npm error code 1\nnpm error path /tmp/x/node_modules/@s/a\nnpm error gyp ERR! find Python\n';
+    expect(npmError(compiled)).toMatch(/^@s\/a has to be compiled/);
+    expect(npmError('')).toBeUndefined();
   });
 });
