@@ -104,6 +104,12 @@ const programErrors = {
     hint: 'Name a runtime, or give the item_hash of its STORE message',
     exitCode: notFound,
   },
+  RUNTIME_UNREADABLE: {
+    phase: 'runtime',
+    template: 'Cannot use "{path}" for a runtime: {found}, expected {expected}',
+    hint: 'See docs/formats/manifest.md, and docs/guides/bring-your-own-init.md for an example',
+    exitCode: badInput,
+  },
   INSTALL_FAILED: {
     phase: 'install',
     template: 'Cannot install "{file}": {found}, expected {installer} to succeed inside the runtime',

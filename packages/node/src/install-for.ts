@@ -5,7 +5,7 @@ import { installPackages } from './executions/index.ts';
 import type { Ledger } from './ledger/index.ts';
 import type { Backend } from './machines/index.ts';
 import type { OwnerComponents } from './owner/index.ts';
-import { launcherArgv, manifestOf } from './runtimes/index.ts';
+import { initOf, launcherArgv, manifestOf } from './runtimes/index.ts';
 
 /** How long pip or npm may take, in milliseconds: it may have to fetch and unpack a lot, under emulation. */
 const INSTALL_DEADLINE_MS = 15 * 60_000;
@@ -47,11 +47,13 @@ export function installFor({
   return async ({ runtime, installer, archive, signal }) => {
     const store = ledger.store(runtime);
     if (!store) throw new VmletError('RUNTIME_NOT_FOUND', { operands: { ref: runtime } });
+    const manifest = manifestOf(store);
     const settings = SETTINGS[installer];
     return installPackages({
       installer,
       runtimeImage: await content.verifiedPath(store.fileHash, { signal }),
-      launcherArgv: launcherArgv(settings.launcher, manifestOf(store)),
+      launcherArgv: launcherArgv(settings.launcher, manifest),
+      init: initOf(manifest),
       variables: variablesOf(process.env, settings),
       authorities: await authoritiesOf(process.env, settings),
       archive,

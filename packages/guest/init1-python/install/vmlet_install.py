@@ -12,7 +12,8 @@ import sys
 import tempfile
 import zipfile
 
-KIT_FOLDER = os.environ.get("VMLET_KIT_DIR", "/run/vmlet/kit")
+# This file is python/vmlet_install.py of it: on the drive of the boot kit, or in an image.
+KIT_FOLDER = os.environ.get("VMLET_KIT_DIR") or os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 # Where the program will find the packages, for the file names in its tracebacks.
 SITE_FOLDER = "/opt/code/.vmlet/site-packages"
 # pip 23.0 uses what Python 3.12 has no more.

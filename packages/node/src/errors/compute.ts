@@ -47,6 +47,16 @@ export const computeErrors = {
     fault: 'user',
     retryable: false,
   }),
+  INIT_PROTOCOL_UNSUPPORTED: entry({
+    phase: 'boot',
+    status: 502,
+    title: 'The init of the runtime is of another version',
+    template:
+      'Cannot talk to the init of the runtime: version "{version}" speaks protocol {found}, expected {expected}',
+    hint: 'If the runtime is your own, put the files into it that this version writes with: vmlet runtime init-files',
+    fault: 'user',
+    retryable: false,
+  }),
   MACHINE_DIED: entry({
     phase: 'serve',
     status: 502,

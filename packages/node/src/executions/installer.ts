@@ -27,6 +27,8 @@ export interface InstallRequest {
   runtimeImage: string;
   /** The command of the runtime's launcher for the installer's language. */
   launcherArgv: string[];
+  /** Where that launcher comes from: the boot kit unless told. */
+  init?: 'kit' | 'image';
   /** Settings of the installer, such as PIP_INDEX_URL. */
   variables: Record<string, string>;
   /** Authorities to trust, in PEM, where this host has others than the world. */
@@ -53,6 +55,7 @@ export async function installPackages(request: InstallRequest): Promise<Installe
   const { backend, signal, bootDeadlineMs } = request;
   const spec = {
     runtimeImage: request.runtimeImage,
+    init: request.init,
     vcpus: 1,
     memoryMiB: MEMORY_MIB,
     internet: true,

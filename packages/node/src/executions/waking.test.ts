@@ -65,7 +65,7 @@ async function startExecutions(scenario: Scenario, config: Partial<ExecutionsCon
       memoryMiB,
       runtimeImage: '/runtime',
       codeImage: '/code',
-      launch: { kind: 'python', argv: ['python3'], entrypoint: 'main:app', interface: 'asgi', args: [] },
+      launch: { kind: 'python', init: 'kit', argv: ['python3'], entrypoint: 'main:app', interface: 'asgi', args: [] },
       variables: {},
       vcpus: 1,
       seconds: 1,
