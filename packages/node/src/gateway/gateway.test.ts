@@ -623,7 +623,7 @@ describe('listening', () => {
       expect(ref).toBe('hello');
       const prepare = async () =>
         Promise.reject(new TypeError('Cannot prepare: the program of this test runs already'));
-      return { itemHash: PROGRAM, memoryMiB: 1, seconds: 30, prepare };
+      return { itemHash: PROGRAM, owner: '0x1', vcpus: 1, memoryMiB: 1, seconds: 30, prepare };
     };
     await using it = await startGateway(ok, { components: { findProgram, hasName: (label) => label === 'hello' } });
     const ask = (host: string, path: string, more: string[] = []) =>

@@ -3,6 +3,7 @@ import type { Readable } from 'node:stream';
 import fastify, { type FastifyInstance } from 'fastify';
 import * as z from 'zod';
 import { asVmletError, toProblem, VmletError } from '../errors.ts';
+import { registerBlocks } from './blocks.ts';
 import type { OwnerComponents } from './components.ts';
 import { goneSignal, registerLifecycle } from './lifecycle.ts';
 import { registerNames } from './names.ts';
@@ -38,6 +39,7 @@ export async function serveOwner(path: string, components: OwnerComponents): Pro
   registerNames(app, components);
   registerUsage(app, components);
   registerInstall(app, components);
+  registerBlocks(app, components);
   // The home is locked by this process: a socket found here belongs to a node that was killed.
   await rm(path, { force: true });
   try {
