@@ -34,7 +34,11 @@ export function registerDeploy({ program, run }: Cli): void {
         'signed PROGRAM message. Prints the URL, the URL on a host name of its own, and the item_hash, a line each.',
     )
     .argument('[folder]', 'folder with the program', '.')
-    .option('-r, --runtime <name|hash>', 'official runtime, or item_hash of one', runtime)
+    .option(
+      '-r, --runtime <name|hash|folder>',
+      'official runtime, item_hash of one, or ./folder with a recipe.yaml',
+      runtime,
+    )
     .option('-e, --entrypoint <module:name>', 'ASGI or WSGI application (default: guessed)')
     .option('--name <name>', 'name in `vmlet ls` (default: the name of the folder)')
     .option('--memory <MiB>', 'memory of its machine', wholeNumber('--memory', { min: 64, max: 1_048_576 }), memory)
@@ -68,7 +72,9 @@ async function deploy(folder: string, options: DeployOptions, context: Context):
   const { runtime, entrypoint, name, memory, vcpus, seconds, channel } = options;
   const deployment = await deployFolder(
     {
-      ...{ runtime, entrypoint, name, vcpus, seconds, channel, variables },
+      ...{ entrypoint, name, vcpus, seconds, channel, variables },
+      // What has a slash is a folder: no name has one.
+      runtime: runtime.includes('/') ? resolve(cwd, runtime) : runtime,
       folder: resolve(cwd, folder),
       memoryMiB: memory,
     },
