@@ -1,6 +1,5 @@
-import { itemHashSchema } from '@vmlet/messages/schema';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { copyExamples, type Examples } from '../framework/examples.ts';
+import { copyExamples, type Examples, json, programOf } from '../framework/examples.ts';
 import { startTestNode, type TestNode } from '../framework/node.ts';
 
 let node: TestNode;
@@ -12,13 +11,6 @@ beforeAll(async () => {
 afterAll(async () => {
   await examples[Symbol.asyncDispose]();
   await node[Symbol.asyncDispose]();
-});
-
-const programOf = (url: string) => itemHashSchema.parse(url.slice(-64));
-const json = (body: unknown) => ({
-  method: 'POST',
-  headers: { 'content-type': 'application/json' },
-  body: JSON.stringify(body),
 });
 
 test('examples: python-hello and fastapi-hello do what their READMEs say', async () => {

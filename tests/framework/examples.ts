@@ -5,6 +5,8 @@ import { tmpdir } from 'node:os';
 import { basename, delimiter, dirname, join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { resolvePaths } from '@vmlet/host';
+import type { ItemHash } from '@vmlet/messages';
+import { itemHashSchema } from '@vmlet/messages/schema';
 import type { TestNode } from './node.ts';
 import { REPOSITORY } from './runtime.ts';
 
@@ -29,6 +31,16 @@ export async function copyExamples(node: TestNode): Promise<Examples> {
     [Symbol.asyncDispose]: () => rm(folder, { recursive: true, force: true }),
   };
 }
+
+/** The program that a URL of `follow` is of. */
+export const programOf = (url: string): ItemHash => itemHashSchema.parse(url.slice(-64));
+
+/** What `fetch` takes to send JSON. */
+export const json = (body: unknown) => ({
+  method: 'POST',
+  headers: { 'content-type': 'application/json' },
+  body: JSON.stringify(body),
+});
 
 async function follow(name: string, { node, folder }: { node: TestNode; folder: string }): Promise<string> {
   const { script, shown } = readmeOf(await readFile(join(folder, 'examples', name, 'README.md'), 'utf8'));
