@@ -58,7 +58,7 @@ test('examples: hono shortens links, redirects, and tells each visit as it happe
   expect((await fetch(`${url}/links/none`)).status).toBe(404);
 });
 
-test('examples: express listens by itself, keeps tasks, serves its page', async () => {
+test('examples: express listens by itself, keeps tasks, and serves its page', async () => {
   const url = await examples.follow('express');
   expect(await (await fetch(`${url}/`)).text()).toContain('<h1>Tasks</h1>');
   expect((await fetch(`${url}/tasks.js`)).headers.get('content-type')).toContain('javascript');
