@@ -1,5 +1,6 @@
 import type { ItemHash } from '@vmlet/messages';
 import { VmletError } from '../errors.ts';
+import { failpoint } from '../failpoint.ts';
 import type { Backend } from '../machines/index.ts';
 import type { RunnableProgram } from '../runtimes/index.ts';
 import { Execution, type ExecutionLimits, ExecutionOver, type Lease } from './execution.ts';
@@ -112,6 +113,7 @@ export class Executions implements AsyncDisposable {
       log,
       wake: async (signal) => {
         held.use(await this.#memory.reserve(program.memoryMiB, { evict: () => this.#evict(), signal }));
+        await failpoint('memory.reserved');
         using _place = await this.#boots.acquire(signal);
         // Awaited here: the place is given back on return.
         return await wake(() => program.prepare(signal), {

@@ -3,6 +3,7 @@ import type { ItemHash } from '@vmlet/messages';
 import type { ContentStore } from '../content/index.ts';
 import { orAborted } from '../deadline.ts';
 import { VmletError } from '../errors.ts';
+import { failpoint } from '../failpoint.ts';
 import type { Ledger, ProgramRecord, StoreRecord } from '../ledger/index.ts';
 import type { CodeImages } from './code-image/image.ts';
 import { type Launch, launchOf } from './launcher.ts';
@@ -42,10 +43,12 @@ export async function resolveProgram(
   refuseUnsupported(program);
   const runtimeStore = findStore(components, runtime, 'RUNTIME_NOT_FOUND');
   const codeStore = findStore(components, code, 'CODE_NOT_FOUND');
+  await failpoint('program.resolved');
   const [runtimeImage, codePath] = await Promise.all([
     components.content.verifiedPath(runtimeStore.fileHash, options),
     components.content.verifiedPath(codeStore.fileHash, options),
   ]);
+  await failpoint('runtime.verified');
   const { fileHash } = codeStore;
   const launch = launchOf(code, manifestOf(runtimeStore));
   const plain = launch.kind === 'exec' ? 'executable' : 'python';
