@@ -18,20 +18,25 @@ export interface Build extends Disposable {
   sanitized: string;
   /** Runs byte streams through frames.h, sanitized. */
   frames: string;
+  /** The wire alone: serves it on descriptor 3, or runs byte streams through wire.h; sanitized. */
+  wire: string;
 }
 
 /** Compiles init0 both ways. Takes some seconds. */
 export function build(): Build {
   const folder = mkdtempSync(join(tmpdir(), 'init0-test-'));
-  const compile = (source: string, name: string, flags: readonly string[]) => {
+  const compile = (sources: readonly string[], name: string, flags: readonly string[]) => {
     const binary = join(folder, name);
-    execFileSync('gcc', ['-std=c11', ...WARNINGS, ...flags, '-o', binary, join(FOLDER, source)]);
+    const paths = sources.map((source) => join(FOLDER, source));
+    execFileSync('gcc', ['-std=c11', ...WARNINGS, ...flags, '-o', binary, ...paths]);
     return binary;
   };
+  const init0 = ['init0.c', 'wire.c'];
   return {
-    plain: compile('init0.c', 'init0', PLAIN),
-    sanitized: compile('init0.c', 'init0-sanitized', SANITIZED),
-    frames: compile('test/frames.c', 'frames', ['-D_GNU_SOURCE', ...SANITIZED]),
+    plain: compile(init0, 'init0', PLAIN),
+    sanitized: compile(init0, 'init0-sanitized', SANITIZED),
+    frames: compile(['test/frames.c'], 'frames', ['-D_GNU_SOURCE', ...SANITIZED]),
+    wire: compile(['test/wire.c', 'wire.c'], 'wire', SANITIZED),
     [Symbol.dispose]: () => rmSync(folder, { recursive: true, force: true }),
   };
 }
@@ -44,6 +49,8 @@ export class Init0 implements AsyncDisposable {
   readonly #exit: Promise<unknown[]>;
   readonly #close: Promise<unknown[]>;
   readonly port: Duplex;
+  /** The wire, which is served from `configure` on. */
+  readonly wire: Duplex;
   /** All messages received so far. */
   readonly received: GuestMessage[] = [];
   stderr = '';
@@ -51,8 +58,8 @@ export class Init0 implements AsyncDisposable {
   constructor(binary: string) {
     const user = process.getuid?.() === 0 ? [] : ['--user', '--map-root-user'];
     const namespace = [...user, '--pid', '--fork', '--mount-proc', '--kill-child'];
-    this.#process = spawn('unshare', [...namespace, binary, '--host-test', '3'], {
-      stdio: ['ignore', 'ignore', 'pipe', 'pipe'],
+    this.#process = spawn('unshare', [...namespace, binary, '--host-test', '3', '4'], {
+      stdio: ['ignore', 'ignore', 'pipe', 'pipe', 'pipe'],
     });
     this.#exit = once(this.#process, 'exit');
     this.#close = once(this.#process, 'close');
@@ -61,6 +68,8 @@ export class Init0 implements AsyncDisposable {
     });
     this.port = this.#process.stdio[3] as Duplex;
     this.port.on('error', () => {});
+    this.wire = this.#process.stdio[4] as Duplex;
+    this.wire.on('error', () => {});
     this.#frames = this.#read();
   }
 
@@ -122,6 +131,7 @@ export class Init0 implements AsyncDisposable {
       await this.#exit;
     }
     this.port.destroy();
+    this.wire.destroy();
     await this.#close;
   }
 }

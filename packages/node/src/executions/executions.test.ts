@@ -68,7 +68,7 @@ test('executions: starts a program once for all that ask, and anew after it has 
     const prepared = it.prepared();
     const requests = [1, 2, 3].map(() => it.executions.acquire(it.program(A), never));
     await prepared;
-    expect(it.executions.list()).toMatchObject([{ itemHash: A, state: 'waking', pid: undefined, port: undefined }]);
+    expect(it.executions.list()).toMatchObject([{ itemHash: A, state: 'waking', pid: undefined }]);
     it.preparing.get(A)?.reject(failure());
     for (const request of requests) await expect(request).rejects.toMatchObject({ code: 'CODE_NOT_FOUND' });
     expect(it.preparing.get(A)?.times).toBe(round);

@@ -5,7 +5,7 @@ import { VmletError } from '../errors.ts';
 import { failpoint } from '../failpoint.ts';
 import type { Accelerator } from './accelerator.ts';
 import { Machine, type MachineEvents } from './machine.ts';
-import { forwardedPort, userNetworkAddresses } from './network/user.ts';
+import { userNetworkAddresses } from './network/user.ts';
 import { qemuArguments } from './qemu/command-line.ts';
 import { launchQemu, type QemuProcess } from './qemu/launch.ts';
 import { QmpClient, QmpError } from './qmp/client.ts';
@@ -29,6 +29,7 @@ export interface MachineSpec {
   codeImage?: string;
   vcpus: number;
   memoryMiB: number;
+  /** Whether the guest has a network card, and may open connections to anywhere. */
   internet: boolean;
   hostname: string;
   launcher: { argv: string[]; env: Record<string, string> };
@@ -51,7 +52,7 @@ export async function bootMachine(
   const process = await launchQemu(argumentsOf(backend, spec, `${backend.namePrefix}${id}`));
   const machine = new Machine(id, process, options.events);
   try {
-    await orAborted(Promise.all([toReady(machine, spec), connect(machine, process)]), limit.signal);
+    await orAborted(Promise.all([toReady(machine, spec), handshake(process)]), limit.signal);
     return machine;
   } catch (error) {
     machine.kill();
@@ -69,7 +70,7 @@ async function toReady(machine: Machine, spec: MachineSpec): Promise<void> {
     machineId: randomBytes(16).toString('hex'),
     clock: wallClock(),
     entropy: randomBytes(ENTROPY_BYTES).toString('hex'),
-    network: userNetworkAddresses,
+    network: spec.internet ? userNetworkAddresses : null,
     launcher: spec.launcher,
   });
   await failpoint('machine.configured');
@@ -77,10 +78,8 @@ async function toReady(machine: Machine, spec: MachineSpec): Promise<void> {
   await failpoint('machine.ready');
 }
 
-async function connect(machine: Machine, process: QemuProcess): Promise<void> {
-  const qmp = new QmpClient(process.qmp, () => {});
-  await qmp.handshake();
-  machine.port = await forwardedPort(qmp);
+function handshake(process: QemuProcess): Promise<void> {
+  return new QmpClient(process.qmp, () => {}).handshake();
 }
 
 function argumentsOf(backend: Backend, spec: MachineSpec, name: string): string[] {

@@ -4,5 +4,4 @@ export { type Backend, bootMachine } from './boot.ts';
 export { haltMachine } from './halt.ts';
 export { loadProgram } from './load.ts';
 export type { LogLine, Machine } from './machine.ts';
-export { GUEST_HTTP_PORT } from './network/user.ts';
 export { sweepMachines } from './sweep.ts';

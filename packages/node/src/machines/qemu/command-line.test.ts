@@ -26,9 +26,17 @@ test('qemuArguments: gives read-only drives in their order, whatever their paths
 });
 
 test('qemuArguments: lets a guest out only where it is told to', () => {
-  expect(valuesOf(qemuArguments(machine), '-netdev')[0]).toContain('restrict=on');
-  expect(valuesOf(qemuArguments({ ...machine, internet: true }), '-netdev')[0]).toContain('restrict=off');
-  expect(valuesOf(qemuArguments(machine), '-netdev')[0]).toContain('hostfwd=tcp:127.0.0.1:0-:8080');
+  const [inside, outside] = [qemuArguments(machine), qemuArguments({ ...machine, internet: true })];
+  expect([valuesOf(inside, '-netdev'), inside.join(' ').includes('virtio-net')]).toEqual([[], false]);
+  expect(valuesOf(outside, '-netdev')).toEqual(['user,id=net0,restrict=off,ipv6=off']);
+  expect([inside, outside].map((args) => valuesOf(args, '-append')[0]?.endsWith(' network'))).toEqual([false, true]);
+});
+
+test('qemuArguments: opens no port of the host, and hands every socket over as a descriptor', () => {
+  const args = qemuArguments({ ...machine, internet: true });
+  expect(args.join(' ')).not.toMatch(/hostfwd|guestfwd|server=|path=/);
+  const sockets = valuesOf(args, '-chardev');
+  expect(sockets).toEqual(['control,fd=4', 'wire,fd=6', 'console,fd=5', 'qmp,fd=3'].map((one) => `socket,id=${one}`));
 });
 
 test('qemuArguments: names accelerator, size and the rate of the clock', () => {

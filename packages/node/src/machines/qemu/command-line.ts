@@ -7,9 +7,11 @@ export type Accelerator = 'kvm' | 'tcg';
 export const QMP_FD = 3;
 export const CONTROL_FD = 4;
 export const CONSOLE_FD = 5;
+export const WIRE_FD = 6;
 
-/** The name of the virtio-serial port that init0 looks for. */
+/** The names of the virtio-serial ports that init0 looks for. */
 const CONTROL_PORT = 'vmlet.control';
+const WIRE_PORT = 'vmlet.wire';
 
 export interface QemuMachine {
   /** Appears in the process list; a sweep finds left-over machines by it. */
@@ -22,6 +24,7 @@ export interface QemuMachine {
   memoryMiB: number;
   /** Paths of read-only raw images, in the order of vda, vdb, ... */
   drives: readonly string[];
+  /** Without it the guest has no network card. */
   internet: boolean;
 }
 
@@ -44,26 +47,28 @@ export function qemuArguments(machine: QemuMachine): string[] {
     ['-nodefaults', '-no-user-config', '-nographic', '-no-reboot'],
     ['-kernel', machine.kernel],
     ['-initrd', machine.initramfs],
-    ['-append', kernelCommandLine(machine.tscKhz)],
+    ['-append', kernelCommandLine(machine)],
     ...machine.drives.map(driveArguments),
-    userNetworkArguments({ internet: machine.internet }),
+    ...(machine.internet ? [userNetworkArguments()] : []),
     ['-device', 'virtio-serial-device'],
-    [
-      '-chardev',
-      `socket,id=control,fd=${CONTROL_FD}`,
-      '-device',
-      `virtserialport,chardev=control,name=${CONTROL_PORT}`,
-    ],
+    portArguments({ id: 'control', fd: CONTROL_FD, name: CONTROL_PORT }),
+    portArguments({ id: 'wire', fd: WIRE_FD, name: WIRE_PORT }),
     ['-chardev', `socket,id=console,fd=${CONSOLE_FD}`, '-serial', 'chardev:console'],
     ['-chardev', `socket,id=qmp,fd=${QMP_FD}`, '-mon', 'chardev=qmp,mode=control'],
   ].flat();
 }
 
-function kernelCommandLine(tscKhz: number): string {
+function portArguments({ id, fd, name }: { id: string; fd: number; name: string }): string[] {
+  return ['-chardev', `socket,id=${id},fd=${fd}`, '-device', `virtserialport,chardev=${id},name=${name}`];
+}
+
+function kernelCommandLine({ tscKhz, internet }: QemuMachine): string {
   // reboot=t and panic=-1 turn a panic into a triple fault, which -no-reboot turns into the end of QEMU.
   // Without tsc_early_khz, calibration sometimes hangs under emulation. The self tests of the kernel's ciphers
   // cost 0.1 s of each boot and test nothing that a machine of an hour needs.
-  return `console=ttyS0 quiet reboot=t panic=-1 tsc=reliable tsc_early_khz=${tscKhz} cryptomgr.notests`;
+  const words = `console=ttyS0 quiet reboot=t panic=-1 tsc=reliable tsc_early_khz=${tscKhz} cryptomgr.notests`;
+  // A word that the kernel does not know is an argument of init0: without a card it leaves its drivers out.
+  return internet ? `${words} network` : words;
 }
 
 function driveArguments(path: string, index: number): string[] {

@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { Duplex, type Readable } from 'node:stream';
 import { killProcessGroup } from '@vmlet/host';
 import { VmletError } from '../../errors.ts';
-import { CONSOLE_FD, CONTROL_FD, QMP_FD } from './command-line.ts';
+import { CONSOLE_FD, CONTROL_FD, QMP_FD, WIRE_FD } from './command-line.ts';
 
 const QEMU = 'qemu-system-x86_64';
 /** How much of QEMU's stderr its end tells, in bytes. */
@@ -21,6 +21,7 @@ export interface QemuProcess {
   readonly qmp: Duplex;
   readonly control: Duplex;
   readonly console: Readable;
+  readonly wire: Duplex;
   /** Resolves, never rejects, when the process is gone and its sockets are closed. */
   readonly exited: Promise<QemuExit>;
   /** Ends the process at once. Calling it again, or after the end, does nothing. */
@@ -47,6 +48,7 @@ export async function launchQemu(args: readonly string[]): Promise<QemuProcess> 
     qmp: inheritedSocket(child, QMP_FD),
     control: inheritedSocket(child, CONTROL_FD),
     console: inheritedSocket(child, CONSOLE_FD),
+    wire: inheritedSocket(child, WIRE_FD),
     exited,
     kill() {
       if (!gone) killProcessGroup(child.pid);
@@ -58,7 +60,7 @@ async function start(args: readonly string[]): Promise<ChildProcess> {
   try {
     const child = spawn('setpriv', args, {
       detached: true,
-      stdio: ['ignore', 'ignore', 'pipe', 'pipe', 'pipe', 'pipe'],
+      stdio: ['ignore', 'ignore', 'pipe', 'pipe', 'pipe', 'pipe', 'pipe'],
     });
     await new Promise<void>((resolve, reject) => {
       child.once('spawn', resolve);
