@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { copyExamples, type Examples, programOf } from '../framework/examples.ts';
+import { copyExamples, type Examples } from '../framework/examples.ts';
 import { startTestNode, type TestNode } from '../framework/node.ts';
 
 let node: TestNode;
@@ -16,7 +16,7 @@ afterAll(async () => {
 const post = (body: string) => ({ method: 'POST', body });
 
 test('examples: static-c draws a picture, and serves many requests at once', async () => {
-  const url = await examples.follow('static-c');
+  const { url } = await examples.follow('static-c');
   const picture = await fetch(`${url}/mandelbrot.bmp?side=100`);
   expect(picture.headers.get('content-type')).toBe('image/bmp');
   const bytes = Buffer.from(await picture.arrayBuffer());
@@ -37,7 +37,7 @@ test('examples: static-c draws a picture, and serves many requests at once', asy
 });
 
 test('examples: busybox-httpd serves files and runs CGI scripts', async () => {
-  const url = await examples.follow('busybox-httpd');
+  const { url, program } = await examples.follow('busybox-httpd');
   expect(await (await fetch(`${url}/`)).text()).toContain('<h1>A machine of its own</h1>');
   const machine = await (await fetch(`${url}/cgi-bin/machine`)).json();
   expect(machine).toMatchObject({ processors: 1, memoryKiB: expect.any(Number) });
@@ -50,5 +50,5 @@ test('examples: busybox-httpd serves files and runs CGI scripts', async () => {
   expect((await fetch(`${url}/cgi-bin/paste?00`)).status).toBe(404);
   expect((await fetch(`${url}/cgi-bin/paste`, post('x'.repeat(70_000)))).status).toBe(413);
   expect((await fetch(`${url}/run.sh`)).status).toBe(404);
-  expect(await node.logOf(programOf(url))).toContain('stdout: serving 3 files');
+  expect(await node.logOf(program)).toContain('stdout: serving 3 files');
 });

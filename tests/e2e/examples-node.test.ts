@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { copyExamples, type Examples, json, programOf } from '../framework/examples.ts';
+import { copyExamples, type Examples, json } from '../framework/examples.ts';
 import { startTestNode, type TestNode } from '../framework/node.ts';
 
 let node: TestNode;
@@ -20,7 +20,7 @@ function partsOf(answer: Response): () => Promise<string> {
 }
 
 test('examples: node-fetch routes, reads JSON, and streams bodies both ways at once', async () => {
-  const url = await examples.follow('node-fetch');
+  const { url } = await examples.follow('node-fetch');
   expect((await fetch(`${url}/time/No/Where`)).status).toBe(404);
   const wrong = await fetch(`${url}/words`);
   expect([wrong.status, wrong.headers.get('allow')]).toEqual([405, 'POST']);
@@ -40,7 +40,7 @@ test('examples: node-fetch routes, reads JSON, and streams bodies both ways at o
 });
 
 test('examples: hono shortens links, redirects, and tells each visit as it happens', async () => {
-  const url = await examples.follow('hono');
+  const { url } = await examples.follow('hono');
   const refused = await fetch(`${url}/links`, json({ url: 'javascript:alert(1)' }));
   expect(refused.status).toBe(400);
   const made = await fetch(`${url}/links`, json({ url: 'https://example.org/?a=1' }));
@@ -59,12 +59,12 @@ test('examples: hono shortens links, redirects, and tells each visit as it happe
 });
 
 test('examples: express listens by itself, keeps tasks, and serves its page', async () => {
-  const url = await examples.follow('express');
+  const { url, program } = await examples.follow('express');
   expect(await (await fetch(`${url}/`)).text()).toContain('<h1>Tasks</h1>');
   expect((await fetch(`${url}/tasks.js`)).headers.get('content-type')).toContain('javascript');
   expect((await fetch(`${url}/tasks`, json({}))).status).toBe(400);
   expect((await fetch(`${url}/tasks/7`)).status).toBe(404);
   expect((await fetch(`${url}/tasks/1`, { method: 'DELETE' })).status).toBe(204);
   expect(await (await fetch(`${url}/tasks`)).json()).toEqual({ tasks: [] });
-  expect(await node.logOf(programOf(url))).toContain('stdout: DELETE /tasks/1 204');
+  expect(await node.logOf(program)).toContain('stdout: DELETE /tasks/1 204');
 });

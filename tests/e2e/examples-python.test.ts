@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { copyExamples, type Examples, json, programOf } from '../framework/examples.ts';
+import { copyExamples, type Examples, json } from '../framework/examples.ts';
 import { startTestNode, type TestNode } from '../framework/node.ts';
 
 let node: TestNode;
@@ -15,12 +15,12 @@ afterAll(async () => {
 
 test('examples: python-hello and fastapi-hello do what their READMEs say', async () => {
   await examples.follow('python-hello');
-  const fastapi = await examples.follow('fastapi-hello');
-  expect(await (await fetch(`${fastapi}/hello/you?language=de`)).json()).toMatchObject({ message: 'Hallo, you!' });
+  const { url } = await examples.follow('fastapi-hello');
+  expect(await (await fetch(`${url}/hello/you?language=de`)).json()).toMatchObject({ message: 'Hallo, you!' });
 });
 
 test('examples: fastapi-streaming sends words as they are made, and ends when its client goes', async () => {
-  const url = await examples.follow('fastapi-streaming');
+  const { url, program } = await examples.follow('fastapi-streaming');
   const generate = (body: object) => fetch(`${url}/generate`, json(body));
   // A pause of a second: the first event is here long before the last could be made within the request's time.
   const gone = new AbortController();
@@ -32,18 +32,18 @@ test('examples: fastapi-streaming sends words as they are made, and ends when it
   const first = await slow.body!.getReader().read();
   expect(new TextDecoder().decode(first.value)).toMatch(/^event: word\ndata: {"index": 1, "text": "[a-z']+"}\n\n$/);
   gone.abort();
-  await node.logSays(programOf(url), 'client gone after ');
+  await node.logSays(program, 'client gone after ');
 
   const words = async () => await (await generate({ max_words: 5, seed: 3, pause_seconds: 0 })).text();
   expect(await words()).toBe(await words());
   const refused = await generate({ max_words: 0 });
   expect(refused.status).toBe(422);
   expect(await refused.json()).toMatchObject({ detail: [{ loc: ['body', 'max_words'] }] });
-  expect(await node.logOf(programOf(url))).toContain('stdout: model ready: ');
+  expect(await node.logOf(program)).toContain('stdout: model ready: ');
 });
 
 test('examples: flask takes a form’s file, streams lines, and refuses in JSON', async () => {
-  const url = await examples.follow('flask');
+  const { url } = await examples.follow('flask');
   expect(await (await fetch(`${url}/`)).text()).toContain('at most 8 MiB');
   const form = new FormData();
   form.set('file', new Blob(['\uFEFFname,size\na,1\nb,2.5\n']), 'table.csv');
@@ -62,7 +62,7 @@ test('examples: flask takes a form’s file, streams lines, and refuses in JSON'
 });
 
 test('examples: django runs on a runtime of its own, migrates its database, and serves forms and JSON', async () => {
-  const url = await examples.follow('django');
+  const { url } = await examples.follow('django');
   const made = await fetch(`${url}/api/notes`, json({ text: 'water <the> plants' }));
   expect(made.status).toBe(201);
   const note = (await made.json()) as { id: number };

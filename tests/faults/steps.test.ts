@@ -46,6 +46,7 @@ const STEPS: Step[] = [
   { step: 'load.sent', node: NONE, machine: MACHINE_DIED },
   { step: 'machine.loaded', node: NONE, machine: MACHINE_DIED },
   { step: 'request.sent', path: '/hold', node: NONE, machine: MACHINE_DIED },
+  { step: 'connection.opened', node: NONE, machine: MACHINE_DIED },
   { step: 'response.started', path: '/part', node: CUT, machine: CUT },
   { step: 'response.ended', node: OK, machine: OK },
 ];
@@ -54,6 +55,7 @@ const STEPS: Step[] = [
 const ENDS: { step: Failpoint; who: string; path?: string; die?: string; outcome: Outcome }[] = [
   { step: 'load.sent', who: 'program', die: 'start', outcome: problem('PROGRAM_LOAD_FAILED') },
   { step: 'machine.loaded', who: 'program', die: 'listen', outcome: PROGRAM_EXITED },
+  { step: 'connection.opened', who: 'program', die: 'accept', outcome: PROGRAM_EXITED },
   { step: 'request.sent', who: 'program', path: '/die', outcome: PROGRAM_EXITED },
   { step: 'request.sent', who: 'launcher', path: '/launcher', outcome: PROGRAM_EXITED },
   { step: 'response.started', who: 'program', path: '/part-die', outcome: CUT },
@@ -88,7 +90,9 @@ async function startedTo(step: string, { path = '/first', die }: { path?: string
   const program = await deploy(die);
   const reached = node.steps.reached(step);
   const outcome = request(program, path);
-  return { program, path, outcome, held: await reached };
+  const held = await reached;
+  if (path === '/hold') await node.logSays(program, `got ${path}`);
+  return { program, path, outcome, held };
 }
 
 /** A program whose machine is told to go, for another one wants its memory. */

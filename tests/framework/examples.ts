@@ -14,9 +14,15 @@ import { REPOSITORY } from './runtime.ts';
 export interface Examples extends AsyncDisposable {
   /**
    * Does what an example's README says, line by line, and compares what it shows with what came of it.
-   * @returns the URL of the program, without a slash at its end
    */
-  follow(name: string): Promise<string>;
+  follow(name: string): Promise<Followed>;
+}
+
+/** A program that an example's README has deployed. */
+export interface Followed {
+  /** Without a slash at its end. */
+  url: string;
+  program: ItemHash;
 }
 
 /** Copies the examples; `vmlet` in their READMEs talks to the node. */
@@ -32,9 +38,6 @@ export async function copyExamples(node: TestNode): Promise<Examples> {
   };
 }
 
-/** The program that a URL of `follow` is of. */
-export const programOf = (url: string): ItemHash => itemHashSchema.parse(url.slice(-64));
-
 /** What `fetch` takes to send JSON. */
 export const json = (body: unknown) => ({
   method: 'POST',
@@ -42,7 +45,7 @@ export const json = (body: unknown) => ({
   body: JSON.stringify(body),
 });
 
-async function follow(name: string, { node, folder }: { node: TestNode; folder: string }): Promise<string> {
+async function follow(name: string, { node, folder }: { node: TestNode; folder: string }): Promise<Followed> {
   const { script, shown } = readmeOf(await readFile(join(folder, 'examples', name, 'README.md'), 'utf8'));
   const env = {
     ...process.env,
@@ -56,9 +59,10 @@ async function follow(name: string, { node, folder }: { node: TestNode; folder: 
   if (code !== 0) throw new Error(`Cannot follow the README of "${name}": exit code ${code}\n${stdout}\n${stderr}`);
   const missing = firstMissing(shown, stdout.split('\n'));
   if (missing !== undefined) throw new Error(`The README of "${name}" shows "${missing}", and there was\n${stdout}`);
-  const url = /^http:\/\/\S+\/vm\/[0-9a-f]{64}(?=\/$)/m.exec(stdout)?.[0];
-  if (url === undefined) throw new Error(`The README of "${name}" deploys nothing: "${stdout}"`);
-  return url;
+  // As `deploy` prints it: the URL, perhaps the one on a host name of its own, and the item_hash.
+  const deployed = /^(http:\/\/\S+)\/\n(?:http:\/\/\S+\n)*([0-9a-f]{64})$/m.exec(stdout);
+  if (!deployed) throw new Error(`The README of "${name}" deploys nothing: "${stdout}"`);
+  return { url: deployed[1] ?? '', program: itemHashSchema.parse(deployed[2]) };
 }
 
 /** The lines that a reader copies, and the lines that the page says are printed then. */

@@ -4,9 +4,11 @@ import { mkdtemp, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import type { ItemHash } from '@vmlet/messages';
 import { loadOrCreateKey } from '@vmlet/node';
 import { type StepControl, stepsOf } from './failpoints.ts';
 import { assertNothingLeft, homeIdOf } from './leaks.ts';
+import { logSays } from './owner-log.ts';
 import type { Publisher } from './publish.ts';
 import { REPOSITORY } from './runtime.ts';
 
@@ -16,6 +18,8 @@ export interface NodeProcess extends Publisher {
   homeId: string;
   /** Stops it at its steps, where it was started for that; else none is ever reached. */
   steps: StepControl;
+  /** Follows a program's log until a line holds the words. */
+  logSays(program: ItemHash, words: string): Promise<void>;
 }
 
 export interface StartOptions {
@@ -47,8 +51,10 @@ export async function makeTestHome(): Promise<TestHome> {
       });
       children.push(child);
       const steps = stepsOf(child);
-      const { url } = JSON.parse(await firstLine(child));
-      return { child, steps, url, homeId: await homeIdOf(home), signer: (await loadOrCreateKey(config)).signer };
+      const { url, ownerSocket } = JSON.parse(await firstLine(child));
+      const { signer } = await loadOrCreateKey(config);
+      const says = (program: ItemHash, words: string) => logSays(ownerSocket, { program, words });
+      return { child, steps, url, signer, homeId: await homeIdOf(home), logSays: says };
     },
     [Symbol.asyncDispose]: async () => {
       try {

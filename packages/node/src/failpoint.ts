@@ -21,6 +21,7 @@ export const FAILPOINTS = [
   { name: 'load.sent', what: 'the launcher has been told to load the program' },
   { name: 'machine.loaded', what: 'the program listens' },
   { name: 'request.sent', what: 'the request is handed to a connection, or waits for one' },
+  { name: 'connection.opened', what: 'a stream to the program is open, and nothing has been sent on it' },
   { name: 'response.started', what: 'the head of the answer is here, and its body is passed on' },
   { name: 'response.ended', what: 'the whole answer has been passed on' },
   { name: 'machine.halting', what: 'the machine is about to be told to end' },

@@ -162,6 +162,8 @@ export class Execution {
         await this.#awake.machine.ended;
         this.#stop.signal.throwIfAborted();
       }
+      // Who waits is told why: started again at once, it might end like that for ever.
+      if (this.#awake.machine.ending) throw await this.#awake.machine.ended;
       this.#move('running', 'wake');
       this.#components.log.platform(started(this.#awake));
       this.#settle();

@@ -55,6 +55,8 @@ export class Executions implements AsyncDisposable {
   readonly #all = new Map<Execution, ItemHash>();
   readonly #boots: Semaphore;
   readonly #memory: MemoryBudget;
+  /** Those that have their memory: from the moment it is set aside until nothing of them is left. */
+  readonly #holding = new Set<Execution>();
   #stopping = false;
 
   constructor(components: ExecutionsComponents) {
@@ -156,6 +158,7 @@ export class Executions implements AsyncDisposable {
       log,
       wake: async (signal) => {
         held.use(await this.#memory.reserve(program.memoryMiB, { evict: () => this.#evict(), signal }));
+        this.#holding.add(execution);
         await failpoint('memory.reserved');
         using _place = await this.#boots.acquire(signal);
         // Awaited here: the place is given back on return.
@@ -170,6 +173,7 @@ export class Executions implements AsyncDisposable {
     });
     this.#all.set(execution, program.itemHash);
     void execution.ended.then(() => {
+      this.#holding.delete(execution);
       held.dispose();
       this.#all.delete(execution);
       if (this.#current.get(program.itemHash) === execution) this.#current.delete(program.itemHash);
@@ -179,9 +183,9 @@ export class Executions implements AsyncDisposable {
 
   /** Stops the idle machine that was started first; false if all are busy and none is on its way out. */
   #evict(): boolean {
-    const all = [...this.#all.keys()];
-    if (all.some((execution) => execution.leaving)) return true;
-    const idle = all.find((execution) => execution.state === 'running' && execution.inFlight === 0);
+    const holding = [...this.#holding];
+    if (holding.some((execution) => execution.leaving || execution.state === 'ended')) return true;
+    const idle = holding.find((execution) => execution.state === 'running' && execution.inFlight === 0);
     void idle?.stop('its memory is needed for another program');
     return idle !== undefined;
   }
