@@ -57,7 +57,7 @@ export async function startDirect(zip: Blob): Promise<DirectProgram> {
     memoryMiB: MEMORY_MIB,
     runtimeImage: imagePath,
     codeImage,
-    launch: { ...launch, argv, args: [] },
+    launch: { ...launch, init: 'kit' as const, argv, args: [] },
     variables: {},
     vcpus: 1,
     seconds: 60,

@@ -19,6 +19,11 @@ function partsOf(answer: Response): () => Promise<string> {
   return async () => (await reader.read()).value ?? '';
 }
 
+test('examples: node-hello does what its README says', async () => {
+  const { url } = await examples.follow('node-hello');
+  expect(await (await fetch(`${url}/you`)).text()).toContain('Hello, you!');
+});
+
 test('examples: node-fetch routes, reads JSON, and streams bodies both ways at once', async () => {
   const { url } = await examples.follow('node-fetch');
   expect((await fetch(`${url}/time/No/Where`)).status).toBe(404);

@@ -22,6 +22,7 @@ import { VERSION } from './version.ts';
 
 export { diagnoseHost } from './diagnose.ts';
 export { toProblem, VmletError } from './errors.ts';
+export { initFiles } from './init-files.ts';
 export { loadOrCreateKey } from './keys/index.ts';
 export type { NodeOptions } from './node-options.ts';
 export { pathsOf } from './store/index.ts';

@@ -19,6 +19,9 @@ import { type Usage, usageSchema } from './owner-usage.ts';
 /** What the packages of one program may come to, in bytes. */
 const MAX_PACKAGES_BYTES = 512 * 1024 * 1024;
 
+/** What installs packages inside a runtime. */
+export type Installer = 'pip' | 'npm';
+
 /**
  * The owner's commands, over the Unix socket of a node.
  * Each throws ProblemError if the node refuses, CliError `NODE_UNREACHABLE`, `ANSWER_BROKEN`, `ANSWER_UNEXPECTED`.
@@ -55,10 +58,13 @@ export class OwnerClient {
     yield* this.#lines({ path, signal }, logEntrySchema);
   }
 
-  /** Installs requirements inside a runtime: a zip goes in, a zip of site-packages comes out. */
-  async install(runtime: string, archive: Uint8Array, { signal }: { signal: AbortSignal }): Promise<Uint8Array> {
+  /** Installs packages inside a runtime: a zip of what names them goes in, a zip of what was installed comes out. */
+  async install(
+    { runtime, installer, archive }: { runtime: string; installer: Installer; archive: Uint8Array },
+    { signal }: { signal: AbortSignal },
+  ): Promise<Uint8Array> {
     const headers = { 'content-type': 'application/zip', 'content-length': String(archive.length) };
-    const path = `/install?runtime=${encodeURIComponent(runtime)}`;
+    const path = `/install?runtime=${encodeURIComponent(runtime)}&with=${installer}`;
     const answer = await this.#ask({ method: 'POST', path, headers, body: archive, signal });
     return await readBytes(answer, { origin: this.#origin, signal, maxBytes: MAX_PACKAGES_BYTES });
   }

@@ -10,6 +10,7 @@ import type { OwnerClient } from '../client/owner.ts';
 import type { ListedRuntime } from '../client/owner-schema.ts';
 import { CliError } from '../errors.ts';
 import { formatBytes } from '../terminal-text.ts';
+import { initFilesOf } from './init-files.ts';
 import { type Publisher, storeFile } from './publisher.ts';
 
 /** The recipes of the official runtimes, each in a folder of its name. */
@@ -60,8 +61,10 @@ export async function resolveRuntime(
   if (isOfficial || isAbsolute(wanted)) {
     const { output, signal } = publisher;
     const onProgress = (step: string, detail?: string) => output.step(`Building the runtime: ${step}`, detail);
-    const recipe = isOfficial ? join(RECIPES, wanted) : wanted;
-    const built = await ensureRuntime(recipe, { cache, onProgress, signal });
+    const built = await ensureRuntime(isOfficial ? join(RECIPES, wanted) : wanted, {
+      ...{ cache, onProgress, signal },
+      initFiles: initFilesOf({ cache, onProgress, signal }),
+    });
     const published = own.find((runtime) => runtime.fileHash === built.manifest.fileHash);
     return published ? resolved(published) : await publishRuntime(built, publisher);
   }
@@ -78,7 +81,11 @@ export async function officialRuntimes(): Promise<string[]> {
   return entries.filter((entry) => entry.isDirectory()).map((entry) => entry.name);
 }
 
-async function publishRuntime({ manifest, imagePath }: BuiltRuntime, publisher: Publisher): Promise<ResolvedRuntime> {
+/** Publishes an image with its manifest; the bytes are sent only if the node lacks them. */
+export async function publishRuntime(
+  { manifest, imagePath }: BuiltRuntime,
+  publisher: Publisher,
+): Promise<ResolvedRuntime> {
   publisher.output.step('Publishing the runtime', `${manifest.name}, ${formatBytes(manifest.sizeBytes)}`);
   const file = {
     fileHash: manifest.fileHash,

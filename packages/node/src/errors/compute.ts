@@ -56,6 +56,16 @@ export const computeErrors = {
     fault: 'user',
     retryable: false,
   }),
+  INIT_PROTOCOL_UNSUPPORTED: entry({
+    phase: 'boot',
+    status: 502,
+    title: 'The init of the runtime is of another version',
+    template:
+      'Cannot talk to the init of the runtime: version "{version}" speaks protocol {found}, expected {expected}',
+    hint: 'If the runtime is your own, put the files into it that this version writes with: vmlet runtime init-files',
+    fault: 'user',
+    retryable: false,
+  }),
   MACHINE_DIED: entry({
     phase: 'serve',
     status: 502,
@@ -250,9 +260,9 @@ export const computeErrors = {
   INSTALL_FAILED: entry({
     phase: 'code',
     status: 422,
-    title: 'The requirements cannot be installed',
-    template: 'Cannot install the requirements: pip failed inside the runtime, expected it to succeed',
-    hint: 'Read what pip says; mend requirements.txt and deploy again',
+    title: 'The packages cannot be installed',
+    template: 'Cannot install the packages: {installer} failed inside the runtime, expected it to succeed',
+    hint: 'Read what it says; mend requirements.txt or package.json and deploy again',
     fault: 'user',
     retryable: false,
   }),

@@ -16,7 +16,7 @@ const B = 'b'.repeat(64) as ItemHash;
 async function startExecutions(config: Partial<ExecutionsConfig> = {}) {
   const dir = await mkdtempDisposable(join(tmpdir(), 'vmlet-test-'));
   const logs = new ProgramLogs(dir.path);
-  const kit = { hash: '', kernelRelease: '', kernel: '', initramfs: '', image: '', tscRate: '' };
+  const kit = { hash: '', kernelRelease: '', kernel: '', initramfs: '', image: '', init0: '', tscRate: '' };
   const executions = new Executions({
     backend: { kit, accelerator: 'tcg', tscKhz: 1, namePrefix: 'vmlet-test-' },
     logs,

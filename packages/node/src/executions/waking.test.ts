@@ -11,7 +11,7 @@ import { describe, expect, test } from 'vitest';
 import { VmletError } from '../errors.ts';
 import { backend, isAlive, LOADED, READY, type Scenario, standInForQemu } from '../machines/testing.ts';
 import { Executions, type ExecutionsConfig, type Runnable } from './executions.ts';
-import { installRequirements } from './installer.ts';
+import { installPackages } from './installer.ts';
 import { ProgramLogs } from './logs.ts';
 
 const never = new AbortController().signal;
@@ -65,7 +65,7 @@ async function startExecutions(scenario: Scenario, config: Partial<ExecutionsCon
       memoryMiB,
       runtimeImage: '/runtime',
       codeImage: '/code',
-      launch: { kind: 'python', argv: ['python3'], entrypoint: 'main:app', interface: 'asgi', args: [] },
+      launch: { kind: 'python', init: 'kit', argv: ['python3'], entrypoint: 'main:app', interface: 'asgi', args: [] },
       variables: {},
       vcpus: 1,
       seconds: 1,
@@ -238,13 +238,18 @@ describe('executions with machines', () => {
   });
 });
 
-describe('installRequirements', () => {
-  const install = async (answer: RequestListener, more: { deadlineMs?: number; signal?: AbortSignal } = {}) => {
+describe('installPackages', () => {
+  const install = async (
+    answer: RequestListener,
+    more: { deadlineMs?: number; signal?: AbortSignal; authorities?: Buffer } = {},
+  ) => {
     await using _machine = await standIn(HALTS, answer);
-    return await installRequirements({
+    return await installPackages({
+      installer: 'pip',
       runtimeImage: '/runtime',
       launcherArgv: ['/usr/bin/python3'],
       variables: { PIP_INDEX_URL: 'x' },
+      authorities: more.authorities,
       archive: Readable.from([Buffer.from('zip')]),
       backend,
       bootDeadlineMs: 20_000,
@@ -262,6 +267,17 @@ describe('installRequirements', () => {
       response.writeHead(422).end('no such package');
     });
     expect(failed).toEqual({ ok: false, output: 'no such package' });
+  });
+
+  test('install: hands over the authorities that the host trusts before anything else', async () => {
+    const seen: string[] = [];
+    const answer: RequestListener = async (request, response) => {
+      seen.push(`${request.method} ${await text(request)}`);
+      response.end('done');
+    };
+    const done = await install(answer, { authorities: Buffer.from('PEM') });
+    expect(done).toEqual({ ok: true, archive: Buffer.from('done') });
+    expect(seen).toEqual(['PUT PEM', 'POST zip']);
   });
 
   test('install: takes no more than it may of what a guest answers', async () => {

@@ -26,6 +26,15 @@ export interface PublishedRuntime {
   manifest: Manifest;
 }
 
+/** A request to install packages inside a runtime. */
+export interface InstallCall {
+  runtime: string;
+  /** Which of them knows what is to be installed. */
+  installer: 'pip' | 'npm';
+  archive: Readable;
+  signal: AbortSignal;
+}
+
 /** Where a program is called: below the node's URL, and on a host of its own. */
 export interface Urls {
   url: string;
@@ -46,5 +55,5 @@ export interface OwnerComponents {
   urlsOf: (itemHash: ItemHash) => Urls;
   nameUrlsOf: (name: string) => Urls;
   doctor: () => Promise<Check[]>;
-  install: (request: { runtime: string; archive: Readable; signal: AbortSignal }) => Promise<Installed>;
+  install: (request: InstallCall) => Promise<Installed>;
 }

@@ -9,10 +9,12 @@ import { registerNames } from './names.ts';
 import { registerPrograms } from './programs.ts';
 import { registerUsage } from './usage.ts';
 
-/** Requirements and local wheels of one program. */
+/** What names the packages of one program, and archives of packages that come with it. */
 const MAX_ARCHIVE_BYTES = 256 * 1024 * 1024;
 /** Of a Unix socket (sun_path), without its NUL. */
 const MAX_SOCKET_PATH_BYTES = 107;
+
+const installSchema = z.object({ runtime: z.string(), with: z.enum(['pip', 'npm']).default('pip') });
 
 /**
  * Serves the owner's commands on a Unix socket that only its user may open; being able to open it is the permission.
@@ -62,10 +64,10 @@ function listenFailure(path: string, cause: unknown): VmletError {
 function registerInstall(app: FastifyInstance, components: OwnerComponents): void {
   app.addContentTypeParser('application/zip', (_request, payload, done) => done(null, payload));
   app.post('/install', async (request, reply) => {
-    const { runtime } = z.object({ runtime: z.string() }).parse(request.query);
+    const { runtime, with: installer } = installSchema.parse(request.query);
     const archive = request.body as Readable;
-    const installed = await components.install({ runtime, archive, signal: goneSignal(reply) });
-    if (!installed.ok) throw new VmletError('INSTALL_FAILED', { detail: installed.output });
+    const installed = await components.install({ runtime, installer, archive, signal: goneSignal(reply) });
+    if (!installed.ok) throw new VmletError('INSTALL_FAILED', { operands: { installer }, detail: installed.output });
     return reply.type('application/zip').send(installed.archive);
   });
 }
