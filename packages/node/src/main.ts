@@ -6,6 +6,7 @@ import { openFileStore } from './content/index.ts';
 import { Names, Stops } from './deployments/index.ts';
 import { diagnose } from './diagnose.ts';
 import { Executions, ProgramLogs } from './executions/index.ts';
+import { armedFailpoints } from './failpoint.ts';
 import { Gateway } from './gateway/index.ts';
 import { installFor } from './install-for.ts';
 import { loadOrCreateKey } from './keys/index.ts';
@@ -46,11 +47,13 @@ export interface RunningNode extends AsyncDisposable {
 /**
  * Starts a node: all its parts are made here, and here only, from the lowest up. Whatever fails, what was made before
  * is undone.
- * @throws VmletError such as `HOME_LOCKED`, `PORT_IN_USE`, `QEMU_NOT_STARTED`, `BACKEND_UNUSABLE`
+ * @throws VmletError such as `FAILPOINT_UNKNOWN`, `HOME_LOCKED`, `PORT_IN_USE`, `QEMU_NOT_STARTED`, `BACKEND_UNUSABLE`
  */
 export async function startNode(options: NodeOptions): Promise<RunningNode> {
   await using stack = new AsyncDisposableStack();
   const log = createLogger(options.logLevel ?? 'warn');
+  const failpoints = armedFailpoints();
+  if (failpoints.length > 0) log.warn({ failpoints }, 'failpoints are armed: this node is one of a test');
   const network = await openNetwork(options, { stack, log });
   const compute = await openCompute(options, { stack, log, network });
   const edges = await openEdges(options, { stack, log, network, compute });

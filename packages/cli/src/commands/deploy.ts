@@ -46,7 +46,10 @@ export function registerDeploy({ program, run }: Cli): void {
         'line each.',
     )
     .argument('[path]', 'folder with the program, or one file', '.')
-    .option('-r, --runtime <name|hash>', 'official runtime, or item_hash of one (default: by the kind of program)')
+    .option(
+      '-r, --runtime <name|hash|folder>',
+      'official runtime, item_hash of one, or ./folder of a recipe (default: by the kind of program)',
+    )
     .option('-e, --entrypoint <name>', 'main:app, server.js or bin/server (default: guessed)')
     .addOption(
       new Option('-c, --command <line>', 'command that serves on $PORT, in place of an entrypoint').conflicts(
@@ -95,6 +98,8 @@ async function deploy(path: string, options: DeployOptions, context: Context): P
   const { output, signal, cwd } = context;
   const { memory: memoryMiB, env: variables = {}, list, watch, ...rest } = options;
   const request: DeployRequest = { ...rest, folder: resolve(cwd, path), memoryMiB, variables };
+  // What has a slash is a folder: no name has one.
+  if (rest.runtime?.includes('/')) request.runtime = resolve(cwd, rest.runtime);
   if (list) {
     listPrepared(await prepare(request, { output, signal }), output);
     return;

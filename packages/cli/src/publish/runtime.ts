@@ -1,6 +1,6 @@
 import { createReadStream } from 'node:fs';
 import { readdir } from 'node:fs/promises';
-import { join } from 'node:path';
+import { isAbsolute, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type BuiltRuntime, ensureRuntime } from '@vmlet/builder';
 import type { ItemHash } from '@vmlet/messages';
@@ -35,7 +35,8 @@ export interface RuntimeOptions {
 
 /**
  * Finds a runtime on the node by its item_hash or name. An official one that is missing there is built, or taken from
- * the cache, and published; so is one whose recipe has changed.
+ * the cache, and published; so is one whose recipe has changed, and that of a recipe whose folder is named by its
+ * absolute path.
  * @throws CliError `RUNTIME_UNKNOWN`
  */
 export async function resolveRuntime(
@@ -56,10 +57,11 @@ export async function resolveRuntime(
   }
   const own = listed.filter((runtime) => sameAddress(runtime.address, publisher.signer.address));
   const official = await officialRuntimes();
-  if (RUNTIME_NAME.test(wanted) && official.includes(wanted)) {
+  const isOfficial = RUNTIME_NAME.test(wanted) && official.includes(wanted);
+  if (isOfficial || isAbsolute(wanted)) {
     const { output, signal } = publisher;
     const onProgress = (step: string, detail?: string) => output.step(`Building the runtime: ${step}`, detail);
-    const built = await ensureRuntime(join(RECIPES, wanted), {
+    const built = await ensureRuntime(isOfficial ? join(RECIPES, wanted) : wanted, {
       ...{ cache, onProgress, signal },
       initFiles: initFilesOf({ cache, onProgress, signal }),
     });

@@ -11,6 +11,15 @@ export const computeErrors = {
     fault: 'platform',
     retryable: false,
   }),
+  FAILPOINT_UNKNOWN: entry({
+    phase: 'config',
+    status: 500,
+    title: 'No such failpoint',
+    template: 'Cannot arm failpoint "{found}": no such step or action, expected STEP=pause or STEP=exit9',
+    hint: 'Take a name of packages/node/src/failpoint.ts, or unset VMLET_FAILPOINT',
+    fault: 'operator',
+    retryable: false,
+  }),
   QEMU_NOT_STARTED: entry({
     phase: 'boot',
     status: 503,

@@ -21,6 +21,16 @@ async function settledOf<T>(promises: Promise<T>[]): Promise<number> {
 }
 
 describe('waking', () => {
+  test('execution: tells those that wait why, when its machine ends in the moment it comes up', async () => {
+    await using it = await startExecution();
+    const waiting = it.execution.acquire(never);
+    it.machine.end(new VmletError('PROGRAM_EXITED', { operands: { found: 'exit code 1' } }));
+    it.up();
+    await expect(waiting).rejects.toMatchObject({ code: 'PROGRAM_EXITED' });
+    await it.execution.ended;
+    expect(it.poolDestroyed).toBe(true);
+  });
+
   test('execution: starts one machine, and serves all that wait in their order', async () => {
     await using it = await startExecution({ maxInFlight: 1 });
     const order: number[] = [];

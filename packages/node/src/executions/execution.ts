@@ -168,6 +168,8 @@ export class Execution {
         await this.#awake.machine.ended;
         this.#stop.signal.throwIfAborted();
       }
+      // Who waits is told why: started again at once, it might end like that for ever.
+      if (this.#awake.machine.ending) throw await this.#awake.machine.ended;
       this.#move('running', 'wake');
       this.#components.cpu.start(this.#awake.machine.pid);
       this.#components.log.platform(started(this.#awake));

@@ -1,6 +1,7 @@
 import type { ItemHash } from '@vmlet/messages';
 import { orAborted } from '../deadline.ts';
 import { VmletError } from '../errors.ts';
+import { failpoint } from '../failpoint.ts';
 import type { Backend } from '../machines/index.ts';
 import type { RunnableProgram } from '../runtimes/index.ts';
 import { CpuMeter, type OwnerMeter } from './cpu.ts';
@@ -60,6 +61,8 @@ export class Executions implements AsyncDisposable {
   readonly #all = new Map<Execution, Pick<Runnable, 'itemHash' | 'owner'>>();
   readonly #boots: Semaphore;
   readonly #memory: MemoryBudget;
+  /** Those that have their memory: from the moment it is set aside until nothing of them is left. */
+  readonly #holding = new Set<Execution>();
   #stopping = false;
 
   constructor(components: ExecutionsComponents) {
@@ -167,6 +170,8 @@ export class Executions implements AsyncDisposable {
       wake: async (signal) => {
         held.use(await this.#ownerPlace(program, signal));
         held.use(await this.#memory.reserve(program.memoryMiB, { evict: () => this.#evict(), signal }));
+        this.#holding.add(execution);
+        await failpoint('memory.reserved');
         using _place = await this.#boots.acquire(signal);
         cpu.begin();
         // Awaited here: the place is given back on return.
@@ -181,6 +186,7 @@ export class Executions implements AsyncDisposable {
     });
     this.#all.set(execution, program);
     void execution.ended.then(() => {
+      this.#holding.delete(execution);
       held.dispose();
       this.#all.delete(execution);
       if (this.#current.get(program.itemHash) === execution) this.#current.delete(program.itemHash);
@@ -205,9 +211,9 @@ export class Executions implements AsyncDisposable {
 
   /** Stops the idle machine that was started first; false if all are busy and none is on its way out. */
   #evict(): boolean {
-    const all = [...this.#all.keys()];
-    if (all.some((execution) => execution.leaving)) return true;
-    const idle = all.find(isIdle);
+    const holding = [...this.#holding];
+    if (holding.some((execution) => execution.leaving || execution.state === 'ended')) return true;
+    const idle = holding.find(isIdle);
     void idle?.stop('its memory is needed for another program');
     return idle !== undefined;
   }

@@ -203,6 +203,26 @@ describe('executions with machines', () => {
     expect(await it.textOf(A)).toContain('ended by SIGKILL');
   });
 
+  test('executions: wait for the memory of a machine that has just died', async () => {
+    await using it = await startExecutions(HALTS);
+    for (const [one, other] of [
+      [A, B],
+      [B, A],
+      [A, B],
+    ] as const) {
+      const lease = await it.acquire(one);
+      // A connection to close is what its end waits for, with the memory still taken.
+      await (await lease.client.request({ origin: 'http://x', method: 'GET', path: '/' })).body.dump();
+      const [{ pid = 0 } = {}] = it.executions.list();
+      process.kill(pid, 'SIGKILL');
+      await lease.explain(new Error('other side closed'));
+      lease[Symbol.dispose]();
+      const next = await it.acquire(other);
+      next[Symbol.dispose]();
+      await it.executions.stop(other, 'the test goes on');
+    }
+  });
+
   test('executions: stop all machines of a program, one that finishes its last request too', async () => {
     await using it = await startExecutions(HALTS, { memoryBudgetMiB: 200 });
     const slow = await it.acquire(A);

@@ -5,6 +5,7 @@ import type { Dispatcher } from 'undici';
 import { deadline } from '../deadline.ts';
 import { VmletError } from '../errors.ts';
 import type { Lease, WakePhases } from '../executions/index.ts';
+import { failpoint } from '../failpoint.ts';
 import { bodyOf } from './body.ts';
 import { faultOfCoding, requestHeaders, responseHeaders, responseTrailers } from './headers.ts';
 
@@ -33,13 +34,14 @@ export async function proxy(exchange: Exchange, lease: Lease): Promise<void> {
   using limit = deadline(seconds * 1000, signal);
   const started = performance.now();
   try {
-    const answer = await send(exchange, lease.client, limit.signal);
+    const [answer] = await Promise.all([send(exchange, lease.client, limit.signal), failpoint('request.sent')]);
     const timing = lease.phases ? ['server-timing', serverTiming(lease.phases, performance.now() - started)] : [];
     const raw = rawHeaders(answer);
     refuseCoding(answer, faultOfCoding(raw));
     const headers = responseHeaders(raw, ['x-request-id', exchange.requestId, ...timing]);
     response.writeHead(answer.statusCode, reasonOf(answer), headers);
-    await stream(answer, response, limit.signal);
+    await Promise.all([stream(answer, response, limit.signal), failpoint('response.started')]);
+    await failpoint('response.ended');
   } catch (error) {
     if (signal.aborted) throw signal.reason;
     if (!limit.expired) throw await lease.explain(error);

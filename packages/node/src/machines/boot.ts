@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import type { BootKit } from '@vmlet/guest';
 import { type Deadline, deadline, orAborted } from '../deadline.ts';
 import { VmletError } from '../errors.ts';
+import { failpoint } from '../failpoint.ts';
 import type { Accelerator } from './accelerator.ts';
 import { Machine, type MachineEvents } from './machine.ts';
 import { userNetworkAddresses } from './network/user.ts';
@@ -63,7 +64,9 @@ export async function bootMachine(
 }
 
 async function toReady(machine: Machine, spec: MachineSpec): Promise<void> {
+  await failpoint('machine.spawned');
   await machine.reached('booted');
+  await failpoint('machine.booted');
   machine.configure({
     hostname: spec.hostname,
     machineId: randomBytes(16).toString('hex'),
@@ -72,7 +75,9 @@ async function toReady(machine: Machine, spec: MachineSpec): Promise<void> {
     network: spec.internet ? userNetworkAddresses : null,
     launcher: spec.launcher,
   });
+  await failpoint('machine.configured');
   await machine.reached('ready');
+  await failpoint('machine.ready');
 }
 
 function handshake(process: QemuProcess): Promise<void> {

@@ -3,6 +3,7 @@ import type { ItemHash } from '@vmlet/messages';
 import type { ContentStore } from '../content/index.ts';
 import { orAborted } from '../deadline.ts';
 import { VmletError } from '../errors.ts';
+import { failpoint } from '../failpoint.ts';
 import type { Ledger, ProgramRecord, StoreRecord } from '../ledger/index.ts';
 import type { CodeImages } from './code-image/image.ts';
 import { type Launch, launchOf } from './launcher.ts';
@@ -45,10 +46,12 @@ export async function resolveProgram(
   if (manifest?.init === 'distribution')
     throw unsupported('a runtime with the init of a distribution, for instances only');
   const codeStore = findStore(components, code, 'CODE_NOT_FOUND');
+  await failpoint('program.resolved');
   const [runtimeImage, codePath] = await Promise.all([
     components.content.verifiedPath(runtimeStore.fileHash, options),
     components.content.verifiedPath(codeStore.fileHash, options),
   ]);
+  await failpoint('runtime.verified');
   const { fileHash } = codeStore;
   const launch = launchOf(code, manifest);
   const plain = launch.kind === 'exec' ? 'executable' : 'python';

@@ -1,5 +1,6 @@
 import type { Envelope, ItemHash } from '@vmlet/messages';
 import type { ContentStore } from '../../content/index.ts';
+import { failpoint } from '../../failpoint.ts';
 import { transact } from '../../store/index.ts';
 import { apply, type Facts } from '../apply/apply.ts';
 import { examine } from '../check/examine.ts';
@@ -74,7 +75,9 @@ class SqliteLedger implements Ledger {
     const checked = examine(message);
     const itemHash = checked.envelope.item_hash;
     const facts = await gatherFacts(checked.envelope, this.#components);
+    await failpoint('message.checked');
     const { events, refused } = this.#immediate(() => this.#record(checked, facts));
+    await failpoint('message.recorded');
     await this.#publish(events);
     if (refused !== undefined) return { itemHash, status: 'rejected', reason: refused };
     await this.#settleIfFileCame(itemHash);
