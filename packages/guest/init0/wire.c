@@ -21,6 +21,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "session.h"
+
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
 enum { EX_PROTOCOL = 76, OUT_BYTES = 2 * WIRE_FRAME_BYTES, LEAST_READ_BYTES = 4096 };
@@ -107,8 +109,16 @@ static struct stream *find(uint32_t id) {
   return NULL;
 }
 
+/* Out of the epoll set by name: a session that was just forked may still hold it. */
+static void close_end(struct stream *stream) {
+  if (stream->fd < 0) return;
+  epoll_ctl(epoll_fd, EPOLL_CTL_DEL, stream->fd, NULL);
+  close(stream->fd);
+  stream->fd = -1;
+}
+
 static void forget(struct stream *stream) {
-  if (stream->fd >= 0) close(stream->fd); /* and with it its place in the epoll set */
+  close_end(stream);
   free(stream->held);
   *stream = (struct stream){.fd = -1};
   while (high > 0 && streams[high - 1].id == 0) high--;
@@ -116,10 +126,14 @@ static void forget(struct stream *stream) {
 
 /* Breaks a stream off, and owes the host word of it. */
 static void break_off(struct stream *stream, int error) {
-  if (stream->fd >= 0) close(stream->fd);
-  stream->fd = -1;
+  close_end(stream);
   stream->readable = stream->connecting = false;
   stream->owes_reset = error;
+}
+
+static bool watch_end(struct stream *stream) {
+  struct epoll_event event = {.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, .data.ptr = stream};
+  return epoll_ctl(epoll_fd, EPOLL_CTL_ADD, stream->fd, &event) == 0;
 }
 
 /* Begins to connect to the next address that a program may listen on. False if none is left, with errno. */
@@ -134,14 +148,13 @@ static bool try_next(struct stream *stream) {
   int error = ECONNREFUSED;
   for (; stream->attempt < COUNT(addresses); error = errno) {
     size_t attempt = stream->attempt++;
-    struct epoll_event event = {.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, .data.ptr = stream};
-    if (stream->fd >= 0) close(stream->fd);
+    close_end(stream);
     stream->fd = socket(attempt == 0 ? AF_INET : AF_INET6, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     stream->readable = stream->writable = false;
     if (stream->fd < 0) continue;
     setsockopt(stream->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     if (connect(stream->fd, addresses[attempt].address, addresses[attempt].size) != 0 && errno != EINPROGRESS) continue;
-    if (epoll_ctl(epoll_fd, EPOLL_CTL_ADD, stream->fd, &event) == 0) return stream->connecting = true;
+    if (watch_end(stream)) return stream->connecting = true;
   }
   errno = error;
   return false;
@@ -159,12 +172,24 @@ static void connected(struct stream *stream) {
   stream->owes_opened = true;
 }
 
+/* Starts a session on a stream. An errno, or 0. */
+static int begin_session(struct stream *stream, const struct wire_frame *frame) {
+  int error = session_start(frame->argument, frame->payload, frame->length, &stream->fd);
+  if (error != 0) return error;
+  stream->owes_opened = true;
+  return watch_end(stream) ? 0 : errno;
+}
+
 static void take_open(const struct wire_frame *frame) {
   struct stream *stream = find(0);
   if (!stream && high < COUNT(streams)) stream = &streams[high++];
   if (!stream || frame->stream % 2 == 0 || frame->stream <= last_id) give_up("an OPEN that is not in turn");
   last_id = frame->stream;
   *stream = (struct stream){.id = frame->stream, .fd = -1, .credit = WIRE_WINDOW_BYTES};
+  if (frame->argument == WIRE_EXEC || frame->argument == WIRE_COPY) {
+    stream->owes_refused = begin_session(stream, frame);
+    return;
+  }
   if (frame->argument != WIRE_TCP || frame->length != 2) {
     stream->owes_refused = EPROTONOSUPPORT;
     return;
@@ -359,11 +384,8 @@ static void prepare(void) {
   sigset_t term;
   prctl(PR_SET_DUMPABLE, 0);
   prctl(PR_SET_NAME, "wire");
-  int score = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
-  if (score >= 0) {
-    if (write(score, "-1000", 5) < 0) errno = 0; /* a program that has taken it away gets what it asked for */
-    close(score);
-  }
+  set_oom_score("-1000");
+  signal(SIGCHLD, SIG_IGN); /* sessions are reaped by the kernel */
   sigemptyset(&term);
   sigaddset(&term, SIGTERM);
   sigprocmask(SIG_BLOCK, &term, NULL); /* but for the wait, which it ends */
