@@ -54,10 +54,15 @@ const NODE_PARTS = [
   { part: 'admission', why: 'Who may do what is decided from an address alone, whoever asks' },
   { part: 'content', why: 'Bytes by hash have no meaning here: what names them is the business of the ledger' },
   { part: 'ledger', why: 'Accepting a message starts nothing: whoever wants to act on it subscribes' },
+  {
+    part: 'deployments',
+    never: ['telemetry', 'keys', 'admission', 'content', 'ledger'],
+    why: 'What owners decide of programs beside the messages is rows by item_hash: whatever they mean is known elsewhere',
+  },
   { part: 'runtimes', why: 'From refs to verified files, whether or not a machine ever runs them' },
   {
     part: 'machines',
-    never: ['store', 'keys', 'admission', 'content', 'ledger', 'runtimes'],
+    never: ['store', 'keys', 'admission', 'content', 'ledger', 'deployments', 'runtimes'],
     why: 'A machine is given paths of verified files: the part that faces hostile guests knows neither keys nor messages',
   },
   {
@@ -67,20 +72,20 @@ const NODE_PARTS = [
   },
   {
     part: 'executions',
-    never: ['keys', 'admission', 'content', 'ledger'],
+    never: ['keys', 'admission', 'content', 'ledger', 'deployments'],
     why: 'A program comes here admitted and resolved: its life does not depend on how it was published',
   },
   { part: 'triggers', edge: true, why: 'Turns events into calls of executions; it serves nobody and no edge calls it' },
   {
     part: 'gateway',
     edge: true,
-    never: ['store', 'keys', 'admission', 'content', 'ledger', 'runtimes', 'machines'],
+    never: ['store', 'keys', 'admission', 'content', 'ledger', 'deployments', 'runtimes', 'machines'],
     why: 'On the way of every request: it asks executions for a place, and main.ts for the program that is meant',
   },
   {
     part: 'api',
     edge: true,
-    never: ['keys', 'runtimes', 'machines', 'executions'],
+    never: ['keys', 'deployments', 'runtimes', 'machines', 'executions'],
     why: 'The network API reads and writes messages and files: no visitor of it starts a machine',
   },
   { part: 'owner', edge: true, why: 'The socket of the owner shows all parts below, and none of the public edges' },

@@ -30,6 +30,17 @@ export interface BuildOptions {
 }
 
 /**
+ * The runtime of a recipe, if it was built before and is in the cache as it was built.
+ * @param folder holds `recipe.yaml`
+ * @throws RecipeError
+ */
+export async function findRuntime(folder: string, { cache }: { cache: string }): Promise<BuiltRuntime | undefined> {
+  const recipe = await readRecipe(join(folder, 'recipe.yaml'));
+  const runtimes = join(cache, 'runtimes');
+  return await findBuilt(runtimes, await recordPathOf(recipe, { folder, runtimes }));
+}
+
+/**
  * The runtime of a recipe: from the cache when its recipe was built before, else built now (about a minute).
  * The image appears in the cache whole or not at all.
  * @param folder holds `recipe.yaml`
@@ -38,9 +49,8 @@ export interface BuildOptions {
 export async function ensureRuntime(folder: string, options: BuildOptions): Promise<BuiltRuntime> {
   const recipePath = join(folder, 'recipe.yaml');
   const recipe = await readRecipe(recipePath);
-  const inputs = await hashOfInputs(recipe, folder);
   const runtimes = join(options.cache, 'runtimes');
-  const recordPath = join(runtimes, `${recipe.name}-${inputs.slice(0, 16)}.json`);
+  const recordPath = await recordPathOf(recipe, { folder, runtimes });
   const known = await findBuilt(runtimes, recordPath);
   if (known) return known;
 
@@ -57,6 +67,12 @@ async function findBuilt(runtimes: string, recordPath: string): Promise<BuiltRun
   const imagePath = imagePathOf(runtimes, record.data);
   const found = await stat(imagePath).catch(() => undefined);
   return found?.size === record.data.sizeBytes ? { manifest: record.data, imagePath } : undefined;
+}
+
+/** Named by what the image is made of, so that a recipe that has changed has no record. */
+async function recordPathOf(recipe: Recipe, { folder, runtimes }: { folder: string; runtimes: string }) {
+  const inputs = await hashOfInputs(recipe, folder);
+  return join(runtimes, `${recipe.name}-${inputs.slice(0, 16)}.json`);
 }
 
 /** Files that the recipe names are inputs too. A recipe without any is hashed as if there were no such thing. */

@@ -58,8 +58,8 @@ describe('vmlet', () => {
     expect(deployed.exitCode).toBe(0);
     const [url = '', hostUrl = '', itemHash = ''] = deployed.stdout.trimEnd().split('\n');
     expect(itemHash).toMatch(/^[0-9a-f]{64}$/);
-    expect(url).toBe(`${node.url}/vm/${itemHash}/`);
-    expect(hostUrl).toMatch(/^http:\/\/[a-z2-7]{52}\.vm\.localhost:\d+\/$/);
+    expect(url).toBe(`${node.url}/vm/python-hello/`);
+    expect(hostUrl).toMatch(/^http:\/\/python-hello\.vm\.localhost:\d+\/$/);
     expect(deployed.stderr).toContain('Guessed the entrypoint main:app');
 
     const again = await vmlet(['deploy', join(EXAMPLES, 'python-hello'), '--name', 'again', '--json']);
@@ -153,7 +153,8 @@ async def app(scope, receive, send):
 
   test('vmlet deploy: is refused with status 4, when the key is not allowed', async () => {
     await using other = await temporaryFolder();
-    const { exitCode, stderr } = await vmlet(['deploy', join(EXAMPLES, 'python-hello')], { VMLET_CONFIG: other.path });
+    const args = ['deploy', join(EXAMPLES, 'python-hello'), '--name', 'theirs'];
+    const { exitCode, stderr } = await vmlet(args, { VMLET_CONFIG: other.path });
     expect(exitCode).toBe(4);
     expect(stderr).toContain('Made your key: ');
     expect(stderr).toContain('error: Cannot publish for ');

@@ -1,14 +1,8 @@
-import { EXIT_CODES, type ExitCode } from './exit-codes.ts';
+import type { CliErrorEntry } from './errors/entry.ts';
+import { operateErrors } from './errors/operate.ts';
+import { EXIT_CODES } from './exit-codes.ts';
 
-/** One kind of error of the command line. */
-export interface CliErrorEntry {
-  readonly phase: 'usage' | 'pack' | 'detect' | 'runtime' | 'install' | 'publish' | 'connect' | 'invoke' | 'host';
-  /** `Cannot <verb> <operand>: <state found>, expected <state wanted>`, with `{operand}` places. */
-  readonly template: string;
-  /** The next step, with `{operand}` places. */
-  readonly hint: string;
-  readonly exitCode: ExitCode;
-}
+export type { CliErrorEntry } from './errors/entry.ts';
 
 const { usage, notFound, refused, programFailed, unreachable, badInput, cannot, interrupted } = EXIT_CODES;
 
@@ -112,7 +106,7 @@ const nodeErrors = {
   NODE_URL_MALFORMED: {
     phase: 'connect',
     template: 'Cannot use the node "{node}": {found}, expected a URL such as "http://127.0.0.1:4020"',
-    hint: 'Correct --node or VMLET_NODE',
+    hint: 'Correct --node, VMLET_NODE, or the setting: vmlet config get node',
     exitCode: usage,
   },
   OWNER_SOCKET_NEEDED: {
@@ -215,7 +209,14 @@ const hostErrors = {
 } as const satisfies Record<string, CliErrorEntry>;
 
 /** Every error that the command line itself raises. A code is public and never gets another meaning. */
-export const CLI_ERRORS = { ...usageErrors, ...folderErrors, ...nodeErrors, ...programErrors, ...hostErrors };
+export const CLI_ERRORS = {
+  ...usageErrors,
+  ...folderErrors,
+  ...nodeErrors,
+  ...programErrors,
+  ...operateErrors,
+  ...hostErrors,
+};
 
 export type CliErrorCode = keyof typeof CLI_ERRORS;
 

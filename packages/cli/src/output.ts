@@ -20,6 +20,8 @@ export interface OutputOptions {
 }
 
 const DEFAULT_COLUMNS = 80;
+/** Cursor to the top, then all below it is cleared: less flicker than the other way round. */
+const CLEAR_SCREEN = '\u001b[H\u001b[J';
 
 /** The reader of stdout has gone: it has had enough, as `head` does, and nothing has failed. */
 export class OutputClosed extends Error {
@@ -60,6 +62,13 @@ export class Output {
   line(text: string): void {
     this.#progress.end();
     this.#stdout.write(`${text}\n`);
+  }
+
+  /** Lines that take the place of those shown before, on a terminal; elsewhere they follow, after an empty line. */
+  screen(lines: readonly string[], { isFirst }: { isFirst: boolean }): void {
+    if (this.isTerminal) this.#stdout.write(CLEAR_SCREEN);
+    else if (!isFirst) this.line('');
+    for (const text of lines) this.line(text);
   }
 
   /** The answer as JSON, on one line. */

@@ -3,6 +3,7 @@ import { ensureBootKit } from '@vmlet/guest';
 import { createAdmission } from './admission/index.ts';
 import { type Api, createApi } from './api/index.ts';
 import { openFileStore } from './content/index.ts';
+import { Names, Stops } from './deployments/index.ts';
 import { diagnose } from './diagnose.ts';
 import { Executions, ProgramLogs } from './executions/index.ts';
 import { Gateway } from './gateway/index.ts';
@@ -81,12 +82,21 @@ async function openNetwork(options: NodeOptions, { stack, log }: Making) {
   const ledger = stack.use(await openLedger({ database, content, onListenerError }));
   const operator = (await loadOrCreateKey(options.config)).signer.address;
   const admission = createAdmission({ operatorAddress: operator, allow: options.allow });
-  return { home, content, ledger, operator, admission };
+  const names = new Names(database);
+  const stops = new Stops(database);
+  stack.defer(
+    ledger.subscribe((event) => {
+      if (event.type !== 'forgotten' || event.message.type !== 'PROGRAM') return;
+      names.forget(event.message.itemHash);
+      stops.forget(event.message.itemHash);
+    }),
+  );
+  return { home, content, ledger, operator, admission, names, stops };
 }
 
 /** What runs machines here, and the executions of programs. */
 async function openCompute(options: NodeOptions, { stack, log, network }: Making & { network: Network }) {
-  const { home, content, ledger, admission, operator } = network;
+  const { home, content, ledger, admission, operator, names, stops } = network;
   const cache = await openCache(options.cache);
   const signal = options.signal ?? new AbortController().signal;
   const progress = options.onProgress ? { onProgress: options.onProgress } : {};
@@ -102,7 +112,7 @@ async function openCompute(options: NodeOptions, { stack, log, network }: Making
   const logs = new ProgramLogs(home.paths.logs);
   const config = executionsConfig(options, accelerator);
   const executions = stack.use(new Executions({ backend, logs, config }));
-  const programs = createPrograms({ ledger, content, codeImages, admission, operator });
+  const programs = createPrograms({ ledger, content, codeImages, admission, names, stops, operator });
   const unsubscribe = ledger.subscribe((event) => {
     if (event.type !== 'forgotten' || event.message.type !== 'PROGRAM') return;
     const { itemHash } = event.message;
@@ -118,7 +128,7 @@ async function openCompute(options: NodeOptions, { stack, log, network }: Making
 /** The public listener, the owner's socket, and the record by which commands find them. */
 async function openEdges(options: NodeOptions, made: Making & { network: Network; compute: Compute }) {
   const { stack, log, network, compute } = made;
-  const { home, ledger, content, operator } = network;
+  const { home, ledger, content, operator, names, stops } = network;
   const { executions, logs, programs, backend, probe, config } = compute;
   const api = stack.use(await openApi(options, made));
   const programDomain = options.programDomain ?? PROGRAM_DOMAIN;
@@ -126,7 +136,7 @@ async function openEdges(options: NodeOptions, made: Making & { network: Network
   const gateway = stack.use(
     new Gateway(
       { programDomain, apiHosts, trustForwarded, drainMs: DRAIN_MS },
-      { executions, findProgram: programs.find, api: api.handler, log },
+      { executions, findProgram: programs.find, hasName: (label) => names.has(label), api: api.handler, log },
     ),
   );
   const { port } = await gateway.listen(options.listen.host, options.listen.port);
@@ -136,8 +146,10 @@ async function openEdges(options: NodeOptions, made: Making & { network: Network
   const doctor = () => diagnose({ home: home.dir, probe });
   const install = installFor({ ledger, content, backend, bootDeadlineMs: config.bootDeadlineMs });
   const urlsOf = programs.urlsOf({ url, programDomain, port });
-  const { runtimes } = programs;
-  const owner = { ledger, executions, logs, status, runtimes, urlsOf, doctor, install };
+  const nameUrlsOf = programs.nameUrlsOf({ url, programDomain, port });
+  const { runtimes, find: findProgram } = programs;
+  const deployments = { names, stops, findProgram, urlsOf, nameUrlsOf };
+  const owner = { ledger, executions, logs, status, runtimes, doctor, install, ...deployments };
   stack.use(await serveOwner(ownerSocket, owner));
   const record = { format: 1, pid: process.pid, url, programDomain, ownerSocket };
   await writeFileAtomic(nodeFile, { bytes: Buffer.from(`${JSON.stringify(record)}\n`), mode: 0o600 });

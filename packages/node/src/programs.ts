@@ -1,6 +1,7 @@
 import type { ItemHash } from '@vmlet/messages';
 import type { Admission } from './admission/index.ts';
 import type { ContentStore } from './content/index.ts';
+import type { Names, Stops } from './deployments/index.ts';
 import { VmletError } from './errors.ts';
 import type { ProgramTarget } from './gateway/index.ts';
 import type { Ledger, ProgramRecord } from './ledger/index.ts';
@@ -13,6 +14,8 @@ export interface ProgramsComponents {
   content: Pick<ContentStore, 'verifiedPath'>;
   codeImages: CodeImages;
   admission: Pick<Admission, 'mayRun'>;
+  names: Pick<Names, 'find'>;
+  stops: Pick<Stops, 'refuse'>;
   operator: string;
 }
 
@@ -25,28 +28,41 @@ export function createPrograms(components: ProgramsComponents) {
     if (event.type === 'forgotten') targets.delete(event.message.itemHash);
   });
   return {
+    /** By item_hash or by name. What a name leads to is asked once a request, which then stays with that program. */
     find: (ref: string) => {
-      const known = targets.get(ref) ?? target(ref, components);
-      targets.set(ref, known);
+      const itemHash = components.names.find(ref)?.itemHash ?? ref;
+      const known = targets.get(itemHash) ?? target(itemHash, components);
+      targets.set(itemHash, known);
+      components.stops.refuse(known.itemHash);
       return known;
     },
     runtimes: () => publishedRuntimes(ledger, components.operator),
-    urlsOf: (at: { url: string; programDomain: string; port: number }) => (itemHash: ItemHash) => ({
-      url: `${at.url}/vm/${itemHash}/`,
-      hostUrl: `http://${programLabel(itemHash)}.${at.programDomain}:${at.port}/`,
-    }),
+    urlsOf: (at: PublicAddress) => (itemHash: ItemHash) => urls(at, { ref: itemHash, label: programLabel(itemHash) }),
+    nameUrlsOf: (at: PublicAddress) => (name: string) => urls(at, { ref: name, label: name }),
   };
 }
 
-/** @throws VmletError `PROGRAM_NOT_FOUND`, `RUN_FORBIDDEN` */
-function findRunnable(ref: string, { ledger, admission }: ProgramsComponents): ProgramRecord {
+/** Where a node is reached. */
+interface PublicAddress {
+  url: string;
+  programDomain: string;
+  port: number;
+}
+
+function urls({ url, programDomain, port }: PublicAddress, { ref, label }: { ref: string; label: string }) {
+  return { url: `${url}/vm/${ref}/`, hostUrl: `http://${label}.${programDomain}:${port}/` };
+}
+
+/** @throws VmletError `PROGRAM_NOT_FOUND`, `RUN_FORBIDDEN`, `PROGRAM_STOPPED` */
+function findRunnable(ref: string, { ledger, admission, stops }: ProgramsComponents): ProgramRecord {
   const program = ledger.program(ref);
   if (!program) throw new VmletError('PROGRAM_NOT_FOUND', { operands: { ref: ref.slice(0, 128) } });
   admission.mayRun(program);
+  stops.refuse(program.itemHash);
   return program;
 }
 
-/** @throws VmletError `PROGRAM_NOT_FOUND`, `RUN_FORBIDDEN` */
+/** @throws VmletError `PROGRAM_NOT_FOUND`, `RUN_FORBIDDEN`, `PROGRAM_STOPPED` */
 function target(ref: string, components: ProgramsComponents): ProgramTarget {
   const program = findRunnable(ref, components);
   const { memory, seconds } = program.content.resources;
@@ -54,7 +70,7 @@ function target(ref: string, components: ProgramsComponents): ProgramTarget {
     itemHash: program.itemHash,
     memoryMiB: memory,
     seconds,
-    // Looked up anew: it may have been forgotten, or may no longer run here, while its request was in line.
+    // Looked up anew: it may have been forgotten or stopped, or may no longer run here, while its request was in line.
     prepare: async (signal) => resolveProgram(findRunnable(ref, components), components, { signal }),
   };
 }

@@ -14,6 +14,7 @@ import {
   runtimesSchema,
   statusSchema,
 } from './owner-schema.ts';
+import { type Usage, usageSchema } from './owner-usage.ts';
 
 /** What the packages of one program may come to, in bytes. */
 const MAX_PACKAGES_BYTES = 512 * 1024 * 1024;
@@ -51,18 +52,7 @@ export class OwnerClient {
     { lines, follow, signal }: { lines: number; follow: boolean; signal: AbortSignal },
   ): AsyncGenerator<LogEntry> {
     const path = `/programs/${itemHash}/logs?lines=${lines}${follow ? '&follow=1' : ''}`;
-    const answer = await this.#ask({ path, signal });
-    try {
-      for await (const line of createInterface({ input: answer, crlfDelay: Number.POSITIVE_INFINITY })) {
-        if (line !== '') yield this.#parse(line, { schema: logEntrySchema, request: 'GET /programs/…/logs' });
-      }
-    } catch (error) {
-      signal.throwIfAborted();
-      throw error instanceof CliError ? error : broken(this.#origin, 'the log broke off', error);
-    } finally {
-      answer.destroy();
-    }
-    if (!answer.complete) throw broken(this.#origin, 'the log broke off');
+    yield* this.#lines({ path, signal }, logEntrySchema);
   }
 
   /** Installs requirements inside a runtime: a zip goes in, a zip of site-packages comes out. */
@@ -73,10 +63,45 @@ export class OwnerClient {
     return await readBytes(answer, { origin: this.#origin, signal, maxBytes: MAX_PACKAGES_BYTES });
   }
 
+  /** What each machine uses: a line at once, then one each `everyMs`, until the signal aborts or the node stops. */
+  async *usage({ everyMs, signal }: { everyMs: number; signal: AbortSignal }): AsyncGenerator<Usage> {
+    yield* this.#lines({ path: `/usage?everyMs=${everyMs}`, signal }, usageSchema);
+  }
+
+  /** Asks anything that is answered in JSON; a body is sent as JSON. */
+  async ask<T>(
+    method: string,
+    path: string,
+    { schema, body, signal }: { schema: z.ZodType<T>; body?: object; signal: AbortSignal },
+  ): Promise<T> {
+    const sent =
+      body === undefined ? {} : { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } };
+    const answer = await this.#ask({ method, path, ...sent, signal });
+    const text = await readText(answer, { origin: this.#origin, signal });
+    return this.#parse(text, { schema, request: `${method} ${path}` });
+  }
+
   async #json<T>(path: string, schema: z.ZodType<T>, signal: AbortSignal): Promise<T> {
     const answer = await this.#ask({ path, signal });
     const text = await readText(answer, { origin: this.#origin, signal });
     return this.#parse(text, { schema, request: `GET ${path}` });
+  }
+
+  /** An answer of a JSON document a line, as it comes. */
+  async *#lines<T>(request: HttpRequest, schema: z.ZodType<T>): AsyncGenerator<T> {
+    const answer = await this.#ask(request);
+    const name = `GET ${request.path.replace(/\?.*/, '')}`;
+    try {
+      for await (const line of createInterface({ input: answer, crlfDelay: Number.POSITIVE_INFINITY })) {
+        if (line !== '') yield this.#parse(line, { schema, request: name });
+      }
+    } catch (error) {
+      request.signal.throwIfAborted();
+      throw error instanceof CliError ? error : broken(this.#origin, 'it broke off', error);
+    } finally {
+      answer.destroy();
+    }
+    if (!answer.complete) throw broken(this.#origin, 'it broke off');
   }
 
   async #ask(request: HttpRequest): Promise<IncomingMessage> {

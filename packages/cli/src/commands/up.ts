@@ -2,7 +2,8 @@ import { once } from 'node:events';
 import { type Command, Option } from 'commander';
 import { addExamples, type Cli } from '../cli.ts';
 import type { Context } from '../context.ts';
-import { allowList, durationMs, listenAddress, wholeNumber } from '../option-values.ts';
+import { allowList, apiHost, durationMs, listenAddress, wholeNumber } from '../option-values.ts';
+import { notifyManager } from '../service/notify.ts';
 
 interface UpOptions {
   listen: { host: string; port: number };
@@ -10,6 +11,8 @@ interface UpOptions {
   domain?: string;
   idle?: number;
   memoryBudget?: number;
+  trustForwarded?: boolean;
+  apiHost?: string[];
   logLevel: string;
 }
 
@@ -24,7 +27,52 @@ export function registerUp({ program, run }: Cli): void {
     .description(
       'Starts a node on this machine and prints its URL when it accepts requests. It runs until Ctrl-C or SIGTERM, which ' +
         'let requests under way end; a second one ends it at once. The first start makes the boot kit.',
-    )
+    );
+  addUpOptions(command);
+  addExamples(command, [
+    ['vmlet up', 'your own node; deploy to it from another terminal'],
+    ['vmlet up --listen 127.0.0.1:0 --json', 'any free port; one JSON line says which'],
+    ['vmlet up --home ./node-2 --listen 127.0.0.1:4021', 'a second node'],
+  ]);
+  command.action(async (options: UpOptions, self: Command) => {
+    await run(self, (context) => up(options, context));
+  });
+}
+
+async function up(options: UpOptions, context: Context): Promise<undefined> {
+  const { output, paths, signal, env } = context;
+  const { listen, allow, domain, idle, memoryBudget, trustForwarded, apiHost: apiHosts, logLevel } = options;
+  const { startNode } = await import('@vmlet/node');
+  {
+    await using node = await startNode({
+      ...{ listen, allow, logLevel, signal },
+      ...{ home: paths.home, cache: paths.cache, config: paths.config },
+      ...(domain === undefined ? {} : { programDomain: domain }),
+      ...(idle === undefined ? {} : { idleMs: idle }),
+      ...(memoryBudget === undefined ? {} : { memoryBudgetMiB: memoryBudget }),
+      ...(trustForwarded === undefined ? {} : { trustForwarded }),
+      ...(apiHosts === undefined ? {} : { apiHosts }),
+      onProgress: (step, detail) => output.step(step, detail),
+    });
+    const { url, ownerSocket, operator, backend } = node;
+    output.settle();
+    if (output.isJson) output.json({ url, ownerSocket, pid: process.pid, operator, backend });
+    else {
+      output.line(url);
+      output.note(`Machines run on ${backend === 'kvm' ? 'KVM' : 'emulation (TCG): KVM does not work here'}`);
+      output.note('Deploy from another terminal with: vmlet deploy FOLDER. Ctrl-C stops the node');
+    }
+    await notifyManager(['READY=1', `STATUS=Serving at ${url}`], { env, output });
+    if (!signal.aborted) await once(signal, 'abort');
+    await notifyManager(['STOPPING=1'], { env, output });
+    output.note('Stopping: requests under way are answered; Ctrl-C again ends at once');
+  }
+  output.note('Stopped');
+}
+
+/** The options of a node that runs; a service is given them too. */
+export function addUpOptions(command: Command): void {
+  command
     .option(
       '-l, --listen <host:port>',
       'address to listen on; port 0 is any free one',
@@ -39,43 +87,10 @@ export function registerUp({ program, run }: Cli): void {
       'memory of all machines together',
       wholeNumber('--memory-budget', { min: 64, max: 1e9 }),
     )
+    .option('--trust-forwarded', 'believe the forwarding headers of a proxy; only where nobody gets around it')
+    .option('--api-host <host>', 'another host name of the API; may be given again', apiHost)
     .addOption(new Option('--log-level <level>', 'of the log on stderr').choices(LOG_LEVELS).default('warn'));
-  addExamples(command, [
-    ['vmlet up', 'your own node; deploy to it from another terminal'],
-    ['vmlet up --listen 127.0.0.1:0 --json', 'any free port; one JSON line says which'],
-    ['vmlet up --home ./node-2 --listen 127.0.0.1:4021', 'a second node'],
-  ]);
   showDefault(command);
-  command.action(async (options: UpOptions, self: Command) => {
-    await run(self, (context) => up(options, context));
-  });
-}
-
-async function up(options: UpOptions, context: Context): Promise<undefined> {
-  const { output, paths, signal } = context;
-  const { listen, allow, domain, idle, memoryBudget, logLevel } = options;
-  const { startNode } = await import('@vmlet/node');
-  {
-    await using node = await startNode({
-      ...{ listen, allow, logLevel, signal },
-      ...{ home: paths.home, cache: paths.cache, config: paths.config },
-      ...(domain === undefined ? {} : { programDomain: domain }),
-      ...(idle === undefined ? {} : { idleMs: idle }),
-      ...(memoryBudget === undefined ? {} : { memoryBudgetMiB: memoryBudget }),
-      onProgress: (step, detail) => output.step(step, detail),
-    });
-    const { url, ownerSocket, operator, backend } = node;
-    output.settle();
-    if (output.isJson) output.json({ url, ownerSocket, pid: process.pid, operator, backend });
-    else {
-      output.line(url);
-      output.note(`Machines run on ${backend === 'kvm' ? 'KVM' : 'emulation (TCG): KVM does not work here'}`);
-      output.note('Deploy from another terminal with: vmlet deploy FOLDER. Ctrl-C stops the node');
-    }
-    if (!signal.aborted) await once(signal, 'abort');
-    output.note('Stopping: requests under way are answered; Ctrl-C again ends at once');
-  }
-  output.note('Stopped');
 }
 
 /** A parsed default is an object; the help shows it as it is typed. */

@@ -1,4 +1,4 @@
-import { basename, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import type { Paths } from '@vmlet/host';
 import type { Signer } from '@vmlet/messages/sign';
 import { PublicApi } from '../client/api.ts';
@@ -9,6 +9,7 @@ import type { Output } from '../output.ts';
 import { type SourceFolder, walkFolder } from '../pack/walk.ts';
 import { packFiles, zipEntries } from '../pack/zip.ts';
 import { cleanLine, formatBytes } from '../terminal-text.ts';
+import { moveName, planName } from './name.ts';
 import { type ProgramSpec, type Publisher, publishProgram, storeFile } from './publisher.ts';
 import { installRequirements } from './requirements.ts';
 import { type ResolvedRuntime, resolveRuntime } from './runtime.ts';
@@ -23,6 +24,8 @@ export interface DeployRequest extends Pick<ProgramSpec, 'memoryMiB' | 'vcpus' |
   entrypoint?: string | undefined;
   /** The folder's where absent. */
   name?: string | undefined;
+  /** Whether the name moves only when the program has started; where absent, if another version serves. */
+  wait?: boolean | undefined;
   channel?: string | undefined;
 }
 
@@ -39,9 +42,15 @@ export interface DeployTarget {
 export interface Deployment {
   itemHash: string;
   name: string;
+  /** Of the name; null where only the URL of the node is known. */
+  version: number | null;
+  /** By name, so that it stays with the next version; by item_hash where only the URL of the node is known. */
   url: string;
-  /** The program's own host name; null where only the URL of the node is known. */
+  /** The same on a host name of its own; null where only the URL of the node is known. */
   hostUrl: string | null;
+  /** Of this version, for ever. */
+  versionUrl: string;
+  versionHostUrl: string | null;
   entrypoint: string;
   runtime: { itemHash: string; name: string };
   code: { itemHash: string; fileHash: string; sizeBytes: number; files: number; uploaded: boolean };
@@ -55,7 +64,6 @@ export async function deployFolder(request: DeployRequest, target: DeployTarget)
   const folder = await walkFolder(path, { signal });
   tellIgnored(folder, output);
   const { entrypoint } = await chooseEntrypoint(request, { folder, path, output });
-  const name = request.name ?? basename(path);
   output.step('Packing', `${folder.files.length} files, ${formatBytes(folder.sizeBytes)}`);
   const files = await packFiles(folder.files, { folder: path, signal });
 
@@ -63,6 +71,10 @@ export async function deployFolder(request: DeployRequest, target: DeployTarget)
   const signer = await target.signer();
   const publisher: Publisher = { signer, api, output, channel: request.channel, signal };
   const owner = node.ownerSocket === undefined ? undefined : new OwnerClient(node.ownerSocket);
+  const tools = { owner, output, signal };
+  const { address } = signer;
+  const plan = await planName({ told: request.name, folder: path, address }, tools);
+  const { name } = plan;
   output.step(`Finding the runtime ${request.runtime}`);
   const runtime = await resolveRuntime(request.runtime, publisher, { owner, cache: paths.cache });
   const packages = await installRequirements(folder, {
@@ -83,10 +95,12 @@ export async function deployFolder(request: DeployRequest, target: DeployTarget)
     runtimeRef: runtime.itemHash,
     runtimeName: runtime.name,
   });
+  const named = await moveName(plan, { itemHash, wait: request.wait }, tools);
   output.settle();
+  const { url, hostUrl } = await urlsOf(itemHash, { node, owner, signal });
   return {
-    ...{ itemHash, name, entrypoint },
-    ...(await urlsOf(itemHash, { node, owner, signal })),
+    ...{ itemHash, name, entrypoint, version: named.version },
+    ...{ url: named.url ?? url, hostUrl: named.hostUrl ?? hostUrl, versionUrl: url, versionHostUrl: hostUrl },
     runtime: shown(runtime),
     code: { ...code, sizeBytes: zip.sizeBytes, files: folder.files.length },
     ignored: folder.ignored,

@@ -13,7 +13,7 @@ import { formatBytes } from '../terminal-text.ts';
 import { type Publisher, storeFile } from './publisher.ts';
 
 /** The recipes of the official runtimes, each in a folder of its name. */
-const RECIPES = fileURLToPath(new URL('../../../../runtimes', import.meta.url));
+export const RECIPES = fileURLToPath(new URL('../../../../runtimes', import.meta.url));
 const RUNTIME_NAME = /^[a-z0-9][a-z0-9.-]{0,62}$/;
 
 /** A runtime that the node has. */
@@ -70,7 +70,7 @@ export async function resolveRuntime(
 }
 
 /** Names of the runtimes that this vmlet has recipes of. */
-async function officialRuntimes(): Promise<string[]> {
+export async function officialRuntimes(): Promise<string[]> {
   const entries = await readdir(RECIPES, { withFileTypes: true });
   return entries.filter((entry) => entry.isDirectory()).map((entry) => entry.name);
 }

@@ -123,8 +123,9 @@ export const computeErrors = {
     phase: 'route',
     status: 404,
     title: 'No such program',
-    template: 'Cannot find the program "{ref}": no PROGRAM message of that item_hash here, expected one',
-    hint: 'Check the hash; see what is deployed with: vmlet ls',
+    template:
+      'Cannot find the program "{ref}": no PROGRAM message of that item_hash and no such name here, expected one',
+    hint: 'Check the name or the hash; see what is deployed with: vmlet ls',
     fault: 'user',
     retryable: false,
   }),
@@ -133,7 +134,7 @@ export const computeErrors = {
     status: 404,
     title: 'Unknown host name',
     template:
-      'Cannot serve the host "{host}": it names no program here, expected the base32 of an item_hash below "{domain}"',
+      'Cannot serve the host "{host}": it names no program here, expected a name or a base32 item_hash below "{domain}"',
     hint: 'Use the URL that the deployment printed',
     fault: 'user',
     retryable: false,

@@ -1,6 +1,6 @@
 import type { Duplex } from 'node:stream';
 import type { Dispatcher } from 'undici';
-import { type IdleTimer, idleTimer, orAborted } from '../deadline.ts';
+import { type Deadline, deadline, type IdleTimer, idleTimer, orAborted } from '../deadline.ts';
 import { asVmletError, VmletError } from '../errors.ts';
 import { haltMachine } from '../machines/index.ts';
 import { explain } from './explain.ts';
@@ -38,6 +38,9 @@ export class ExecutionOver extends Error {
   override readonly name = 'ExecutionOver';
 }
 
+/** Failures that are not for the program's log. */
+const UNSAID: ReadonlySet<string> = new Set(['PROGRAM_NOT_FOUND', 'PROGRAM_STOPPED']);
+
 interface Waiting {
   /** Whether it came while the machine was waking. */
   cold: boolean;
@@ -65,6 +68,8 @@ export class Execution {
   #state: ExecutionState = 'waking';
   #awake: Awake | undefined;
   #failure: unknown = new ExecutionOver();
+  #retired = { reason: '' };
+  #drain: Deadline | undefined;
   readonly #waiting = new Set<Waiting>();
   readonly #components: ExecutionComponents;
   readonly #idle: IdleTimer;
@@ -131,6 +136,23 @@ export class Execution {
     await this.ended;
   }
 
+  /**
+   * Takes no request any more, finishes those it has, and is halted then; when `withinMs` is over whatever they do.
+   * Nothing happens to one that is not running.
+   */
+  retire(reason: string, { withinMs }: { withinMs?: number } = {}): void {
+    if (this.#state !== 'running') return;
+    this.#move('retiring', reason);
+    this.#retired = { reason };
+    for (const waiting of this.#waiting) waiting.reject(new ExecutionOver());
+    this.#waiting.clear();
+    if (this.inFlight === 0) void this.stop(reason);
+    else if (withinMs !== undefined) {
+      this.#drain = deadline(withinMs);
+      this.#drain.signal.addEventListener('abort', () => void this.stop(reason), { once: true });
+    }
+  }
+
   async #live(): Promise<void> {
     try {
       this.#awake = await this.#components.wake(this.#stop.signal);
@@ -147,12 +169,13 @@ export class Execution {
       if (reason.code !== 'MACHINE_HALTED') this.#components.log.platform(ending(reason));
     } catch (error) {
       this.#failure = this.#stop.signal.aborted ? new ExecutionOver() : asVmletError(error);
-      // One that was removed while it was being prepared has no log any more.
-      if (this.#failure instanceof VmletError && this.#failure.code !== 'PROGRAM_NOT_FOUND') {
+      // One that was removed while it was being prepared has no log any more, and who stopped it knows.
+      if (this.#failure instanceof VmletError && !UNSAID.has(this.#failure.code)) {
         this.#components.log.platform(ending(this.#failure));
       }
     } finally {
       this.#idle[Symbol.dispose]();
+      this.#drain?.[Symbol.dispose]();
       this.#components.log.endLines();
       this.#move('ended', 'end of the machine');
       for (const waiting of this.#waiting) waiting.reject(this.#failure);
@@ -163,7 +186,7 @@ export class Execution {
 
   /** Gives places to those in line, and starts the idle clock when there are none. */
   #settle(): void {
-    if (this.#state === 'retiring' && this.inFlight === 0) void this.stop('it did not answer in time');
+    if (this.#state === 'retiring' && this.inFlight === 0) void this.stop(this.#retired.reason);
     if (!this.#awake || this.#state !== 'running' || !this.accepting) return;
     for (const waiting of this.#waiting) {
       if (this.inFlight >= this.#components.limits.maxInFlight) break;
@@ -181,7 +204,7 @@ export class Execution {
       client: awake.pool,
       connect: (signal) => awake.machine.connect(GUEST_HTTP_PORT, signal),
       phases: waited ? awake.phases : undefined,
-      retire: () => this.#retire(),
+      retire: () => this.retire('it did not answer in time'),
       explain: (error) => explain(awake.machine, error),
       [Symbol.dispose]: () => {
         if (!open) return;
@@ -191,13 +214,6 @@ export class Execution {
         this.#settle();
       },
     };
-  }
-
-  #retire(): void {
-    if (this.#state !== 'running') return;
-    this.#move('retiring', 'timeout');
-    for (const waiting of this.#waiting) waiting.reject(new ExecutionOver());
-    this.#waiting.clear();
   }
 
   #move(to: ExecutionState, trigger: string): void {

@@ -7,7 +7,10 @@ import type { ProgramLogs } from './logs.ts';
 import { MemoryBudget } from './memory-budget.ts';
 import { Semaphore } from './semaphore.ts';
 import type { ExecutionState } from './state.ts';
-import { wake } from './wake.ts';
+import { type WakePhases, wake } from './wake.ts';
+
+/** How long the requests of a machine may go on after another one has taken its place, in milliseconds. */
+const RETIRE_MS = 60_000;
 
 export interface ExecutionsConfig extends ExecutionLimits {
   bootDeadlineMs: number;
@@ -45,6 +48,8 @@ export interface ExecutionInfo {
 export class Executions implements AsyncDisposable {
   readonly #components: ExecutionsComponents;
   readonly #current = new Map<ItemHash, Execution>();
+  /** Those that will take the place of the current one when they are up. */
+  readonly #next = new Map<ItemHash, Execution>();
   /** Those on their way out too, by the program that each runs. */
   readonly #all = new Map<Execution, ItemHash>();
   readonly #boots: Semaphore;
@@ -74,6 +79,34 @@ export class Executions implements AsyncDisposable {
     }
   }
 
+  /**
+   * Starts a fresh machine of the program and lets the one that runs finish what it has; it goes on serving until the
+   * new one is up, and if that does not start.
+   * @returns the cold start, or undefined if the machine was another's doing
+   * @throws what `acquire` throws
+   */
+  async restart(program: Runnable, signal: AbortSignal): Promise<WakePhases | undefined> {
+    const old = this.#current.get(program.itemHash);
+    if (this.#stopping || !old?.accepting || old.state !== 'running') return await this.#start(program, signal);
+    if (this.#next.has(program.itemHash))
+      throw new VmletError('PROGRAM_RESTARTING', { operands: { itemHash: program.itemHash } });
+    const next = this.#begin(program);
+    this.#next.set(program.itemHash, next);
+    try {
+      using lease = await next.acquire(signal);
+      this.#current.set(program.itemHash, next);
+      old.retire('a new machine has taken its place', { withinMs: RETIRE_MS });
+      return lease.phases;
+    } catch (error) {
+      void next.stop('it is not needed');
+      if (!(error instanceof ExecutionOver)) throw error;
+      // Somebody stopped all machines of the program meanwhile.
+      return await this.#start(program, signal);
+    } finally {
+      this.#next.delete(program.itemHash);
+    }
+  }
+
   list(): ExecutionInfo[] {
     return [...this.#current].map(([itemHash, execution]) => ({
       itemHash,
@@ -98,9 +131,22 @@ export class Executions implements AsyncDisposable {
     await this.#components.logs.flushed();
   }
 
+  async #start(program: Runnable, signal: AbortSignal): Promise<WakePhases | undefined> {
+    using lease = await this.acquire(program, signal);
+    return lease.phases;
+  }
+
   #executionOf(program: Runnable): Execution {
     const current = this.#current.get(program.itemHash);
     if (current?.accepting) return current;
+    const next = this.#next.get(program.itemHash);
+    const execution = next?.accepting ? next : this.#begin(program);
+    this.#current.set(program.itemHash, execution);
+    return execution;
+  }
+
+  /** Begins an execution; who asks for it makes it the current one. */
+  #begin(program: Runnable): Execution {
     const { backend, logs, config } = this.#components;
     const held = new DisposableStack();
     const log = logs.of(program.itemHash);
@@ -120,7 +166,6 @@ export class Executions implements AsyncDisposable {
         });
       },
     });
-    this.#current.set(program.itemHash, execution);
     this.#all.set(execution, program.itemHash);
     void execution.ended.then(() => {
       held.dispose();

@@ -8,8 +8,9 @@ import { Readable } from 'node:stream';
 import { buffer, text } from 'node:stream/consumers';
 import type { ItemHash } from '@vmlet/messages';
 import { describe, expect, test } from 'vitest';
+import { VmletError } from '../errors.ts';
 import { backend, isAlive, LOADED, READY, type Scenario, standInForQemu } from '../machines/testing.ts';
-import { Executions, type ExecutionsConfig } from './executions.ts';
+import { Executions, type ExecutionsConfig, type Runnable } from './executions.ts';
 import { installRequirements } from './installer.ts';
 import { ProgramLogs } from './logs.ts';
 
@@ -56,27 +57,25 @@ async function startExecutions(scenario: Scenario, config: Partial<ExecutionsCon
       },
     }),
   );
-  const acquire = (itemHash: ItemHash, memoryMiB = 60) =>
-    executions.acquire(
-      {
-        itemHash,
-        memoryMiB,
-        prepare: async () => ({
-          itemHash,
-          memoryMiB,
-          runtimeImage: '/runtime',
-          codeImage: '/code',
-          launch: { kind: 'python', argv: ['python3'], entrypoint: 'main:app', interface: 'asgi', args: [] },
-          variables: {},
-          vcpus: 1,
-          seconds: 1,
-        }),
-      },
-      never,
-    );
+  const runnable = (itemHash: ItemHash, memoryMiB: number): Runnable => ({
+    itemHash,
+    memoryMiB,
+    prepare: async () => ({
+      itemHash,
+      memoryMiB,
+      runtimeImage: '/runtime',
+      codeImage: '/code',
+      launch: { kind: 'python', argv: ['python3'], entrypoint: 'main:app', interface: 'asgi', args: [] },
+      variables: {},
+      vcpus: 1,
+      seconds: 1,
+    }),
+  });
+  const acquire = (itemHash: ItemHash, memoryMiB = 60) => executions.acquire(runnable(itemHash, memoryMiB), never);
+  const restart = (itemHash: ItemHash, memoryMiB = 40) => executions.restart(runnable(itemHash, memoryMiB), never);
   const textOf = async (itemHash: ItemHash) =>
     (await logs.of(itemHash).tail(100)).map((entry) => entry.text).join('\n');
-  return { executions, acquire, textOf, [Symbol.asyncDispose]: () => stack.disposeAsync() };
+  return { executions, acquire, restart, runnable, textOf, [Symbol.asyncDispose]: () => stack.disposeAsync() };
 }
 
 describe('executions with machines', () => {
@@ -105,6 +104,81 @@ describe('executions with machines', () => {
     expect(isAlive(pid)).toBe(false);
     expect(it.executions.list().map(({ itemHash }) => itemHash)).toEqual([B]);
     expect(await it.textOf(A)).toContain('Stopping: its memory is needed for another program');
+  });
+
+  test('executions: restart with a fresh machine, while the old one finishes what it has', async () => {
+    await using it = await startExecutions(HALTS);
+    const old = await it.acquire(A, 40);
+    const [{ pid = 0 } = {}] = it.executions.list();
+    const phases = await it.restart(A);
+    expect(phases?.bootMs).toBeGreaterThan(0);
+    const [{ pid: fresh = 0 } = {}] = it.executions.list();
+    expect([isAlive(pid), isAlive(fresh), fresh === pid]).toEqual([true, true, false]);
+    const answer = await old.client.request({ origin: 'http://x', method: 'GET', path: '/' });
+    expect(await answer.body.text()).toBe('hello');
+    old[Symbol.dispose]();
+    using hot = await it.acquire(A);
+    expect(hot.phases).toBeUndefined();
+    // Its memory is free once it is gone.
+    using _other = await it.acquire(B, 60);
+    expect(isAlive(pid)).toBe(false);
+    expect(await it.textOf(A)).toContain('Stopping: a new machine has taken its place');
+  });
+
+  test('executions: go on with the old machine, when the new one does not start', async () => {
+    await using it = await startExecutions(HALTS);
+    (await it.acquire(A, 40))[Symbol.dispose]();
+    const [{ pid } = {}] = it.executions.list();
+    const prepare = () => Promise.reject(new VmletError('CODE_NOT_FOUND', { operands: { ref: 'x' } }));
+    const restarted = it.executions.restart({ ...it.runnable(A, 40), prepare }, never);
+    await expect(restarted).rejects.toMatchObject({ code: 'CODE_NOT_FOUND' });
+    using hot = await it.acquire(A);
+    expect(hot.phases).toBeUndefined();
+    expect(it.executions.list()).toMatchObject([{ pid }]);
+  });
+
+  test('executions: leave nothing of a fresh machine, when nobody waits for it any more', async () => {
+    await using it = await startExecutions(HALTS);
+    (await it.acquire(A, 40))[Symbol.dispose]();
+    const [{ pid } = {}] = it.executions.list();
+    const client = new AbortController();
+    const reached = Promise.withResolvers<void>();
+    const given = Promise.withResolvers<never>();
+    const prepare = (signal: AbortSignal) => {
+      reached.resolve();
+      signal.addEventListener('abort', () => given.reject(signal.reason), { once: true });
+      return given.promise;
+    };
+    const restarted = it.executions.restart({ ...it.runnable(A, 40), prepare }, client.signal);
+    await reached.promise;
+    client.abort(new Error('left'));
+    await expect(restarted).rejects.toThrow('left');
+    await expect(given.promise).rejects.toThrow();
+    expect(it.executions.list()).toMatchObject([{ pid, state: 'running' }]);
+    // Its room is free again, and another restart may begin.
+    expect((await it.restart(A))?.bootMs).toBeGreaterThan(0);
+  });
+
+  test('executions: restart once at a time, start what sleeps, and give up when all is stopped', async () => {
+    await using it = await startExecutions(HALTS);
+    expect((await it.restart(A))?.bootMs).toBeGreaterThan(0);
+    const first = it.restart(A);
+    await expect(it.restart(A)).rejects.toMatchObject({ code: 'PROGRAM_RESTARTING' });
+    await first;
+    const waiting = Promise.withResolvers<never>();
+    const reached = Promise.withResolvers<void>();
+    const prepare = (signal: AbortSignal) => {
+      reached.resolve();
+      signal.addEventListener('abort', () => waiting.reject(new VmletError('NODE_STOPPING')), { once: true });
+      return waiting.promise;
+    };
+    const given = it.executions.restart({ ...it.runnable(A, 40), prepare }, never);
+    await reached.promise;
+    // It starts anew, as what waits in line does, and is told why that is refused.
+    const refused = expect(given).rejects.toMatchObject({ code: 'NODE_STOPPING' });
+    await it.executions.stop(A, 'told to');
+    await refused;
+    expect(it.executions.list()).toEqual([]);
   });
 
   test('executions: start anew after a crash, and say it in the log', async () => {

@@ -514,6 +514,17 @@ describe('failures', () => {
     expect(problem(answer)).toMatchObject({ code: 'QUEUE_FULL', retryable: true });
   });
 
+  test('gateway: asks nobody to come back soon, when the program is stopped', async () => {
+    const findProgram = () => {
+      throw new VmletError('PROGRAM_STOPPED', { operands: { itemHash: PROGRAM } });
+    };
+    await using it = await startGateway(ok, { components: { findProgram } });
+    const answer = await exchange(it.port, ...get());
+    expect(answer).toMatch(/^HTTP\/1.1 503 /);
+    expect(answer).not.toMatch(/retry-after/i);
+    expect(problem(answer)).toMatchObject({ code: 'PROGRAM_STOPPED', retryable: false });
+  });
+
   test('gateway: answers what is not in the catalogue with 500, and no detail of an error', async () => {
     const acquire = async () => {
       throw new VmletError('PROGRAM_LOAD_FAILED', { operands: { code: 'IMPORT_FAILED' }, detail: 's3cret traceback' });
@@ -605,6 +616,24 @@ describe('listening', () => {
     );
     expect(await ask('nothing')).toMatch(/^HTTP\/1.1 404 /);
     expect(it.leases.taken).toBe(0);
+  });
+
+  test('gateway: serves a program by name, and redirects a browser to the name’s host', async () => {
+    const findProgram = (ref: string) => {
+      expect(ref).toBe('hello');
+      const prepare = async () =>
+        Promise.reject(new TypeError('Cannot prepare: the program of this test runs already'));
+      return { itemHash: PROGRAM, memoryMiB: 1, seconds: 30, prepare };
+    };
+    await using it = await startGateway(ok, { components: { findProgram, hasName: (label) => label === 'hello' } });
+    const ask = (host: string, path: string, more: string[] = []) =>
+      exchange(it.port, `GET ${path} HTTP/1.1`, `Host: ${host}`, ...more, 'connection: close', '', '');
+    expect(await ask('hello.vm.localhost', '/')).toMatch(/ok$/);
+    expect(await ask('localhost', '/vm/hello/')).toMatch(/ok$/);
+    expect(await ask('localhost', '/vm/hello/a', ['Sec-Fetch-Mode: navigate'])).toMatch(
+      new RegExp(`^HTTP/1.1 307 [\\s\\S]*location: http://hello.vm.localhost:${it.port}/a\r\n`, 'i'),
+    );
+    expect(await ask('other.vm.localhost', '/')).toMatch(/^HTTP\/1.1 404 /);
   });
 
   test('gateway: says what is wrong, when its port is in use', async () => {

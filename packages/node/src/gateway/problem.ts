@@ -20,7 +20,7 @@ export function sendProblem(response: ServerResponse, error: VmletError, request
     'cache-control': 'no-store',
     'x-request-id': requestId,
   };
-  if (error.entry.status === 503) headers['retry-after'] = RETRY_AFTER_SECONDS;
+  if (error.entry.status === 503 && error.entry.retryable) headers['retry-after'] = RETRY_AFTER_SECONDS;
   response.writeHead(error.entry.status, headers);
   response.end(body);
 }

@@ -17,7 +17,7 @@ const MAX_HEADER_BYTES = 64 * 1024;
 /** What a client may name its request; anything else gets a name of ours. */
 const REQUEST_ID = /^[\w.-]{1,64}$/;
 
-export interface GatewayConfig extends RouteConfig {
+export interface GatewayConfig extends Omit<RouteConfig, 'hasName'> {
   /** Believe the forwarding headers of a proxy in front of the node. */
   trustForwarded: boolean;
   /** How long requests under way may take when the gateway is to close, in milliseconds. */
@@ -32,7 +32,9 @@ export interface ProgramTarget extends Runnable {
 
 export interface GatewayComponents {
   executions: Pick<Executions, 'acquire'>;
-  /** Finds a program by its item_hash. @throws VmletError `PROGRAM_NOT_FOUND`, or why it may not run */
+  /** Whether a label is the name of a program. */
+  hasName: RouteConfig['hasName'];
+  /** Finds a program by its item_hash or its name. @throws VmletError `PROGRAM_NOT_FOUND`, or why it may not run */
   findProgram: (ref: string) => ProgramTarget;
   /** Answers requests to the API's hosts. */
   api: RequestListener;
@@ -106,7 +108,8 @@ export class Gateway implements AsyncDisposable {
 
   #route({ headers, url = '/' }: IncomingMessage): Route {
     const secFetchMode = single(headers['sec-fetch-mode']);
-    return route({ host: headers.host, url, secFetchMode, accept: headers.accept }, this.#config);
+    const { hasName } = this.#components;
+    return route({ host: headers.host, url, secFetchMode, accept: headers.accept }, { ...this.#config, hasName });
   }
 
   async #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
@@ -171,7 +174,8 @@ export class Gateway implements AsyncDisposable {
   #redirect(to: Extract<Route, { kind: 'redirect' }>, request: IncomingMessage, response: ServerResponse): void {
     // An unknown program has no host to go to.
     const { itemHash } = this.#components.findProgram(to.ref);
-    const host = `${programLabel(itemHash)}.${this.#config.programDomain}`;
+    const label = this.#components.hasName(to.ref) ? to.ref : programLabel(itemHash);
+    const host = `${label}.${this.#config.programDomain}`;
     const port = request.socket.localPort === 80 ? '' : `:${request.socket.localPort}`;
     response.writeHead(307, {
       location: `http://${host}${port}${to.path}`,

@@ -72,6 +72,7 @@ export async function startGateway(program: RequestListener, options: TestGatewa
         };
         return { itemHash: PROGRAM, memoryMiB: 1, seconds: options.seconds ?? 30, prepare };
       },
+      hasName: () => false,
       api: (_request: IncomingMessage, response: ServerResponse) => response.end('api'),
       log: createLogger('silent'),
       ...options.components,

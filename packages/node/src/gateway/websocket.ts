@@ -57,7 +57,7 @@ export function refuseUpgrade(socket: Duplex, error: VmletError, requestId: stri
       'content-type: application/problem+json',
       `content-length: ${Buffer.byteLength(body)}`,
       `x-request-id: ${requestId}`,
-      ...(status === 503 ? [`retry-after: ${RETRY_AFTER_SECONDS}`] : []),
+      ...(status === 503 && error.entry.retryable ? [`retry-after: ${RETRY_AFTER_SECONDS}`] : []),
       'connection: close',
       '',
       body,

@@ -6,9 +6,11 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import type { ItemHash } from '@vmlet/messages';
 import { describe, expect, test } from 'vitest';
+import { Names, Stops } from '../deployments/index.ts';
 import { VmletError } from '../errors.ts';
 import { ProgramLogs } from '../executions/index.ts';
 import type { ProgramRecord } from '../ledger/index.ts';
+import { openDatabase } from '../store/index.ts';
 import type { OwnerComponents } from './components.ts';
 import { serveOwner } from './server.ts';
 
@@ -54,6 +56,18 @@ const status = {
   rssMiB: 1,
 };
 
+const unexpected = () => {
+  throw new TypeError('Cannot run a program: this test asks for none');
+};
+/** What deployments.test.ts looks at. */
+const unasked = { acquire: unexpected, restart: unexpected, stop: unexpected };
+
+/** Names and stops of nothing. */
+function names() {
+  const database = openDatabase(':memory:');
+  return { names: new Names(database), stops: new Stops(database) };
+}
+
 async function serve(components: Partial<OwnerComponents> = {}) {
   const dir = await mkdtempDisposable(join(tmpdir(), 'vmlet-test-'));
   const path = join(dir.path, 'owner.sock');
@@ -64,11 +78,14 @@ async function serve(components: Partial<OwnerComponents> = {}) {
       program: (hash) => (hash === PROGRAM ? record : undefined),
       store: () => undefined,
     },
-    executions: { list: () => [] },
+    executions: { list: () => [], ...unasked },
+    ...names(),
+    findProgram: unasked.acquire,
     logs,
     status: () => status,
     runtimes: () => [],
     urlsOf: () => ({ url: 'url', hostUrl: 'hostUrl' }),
+    nameUrlsOf: () => ({ url: 'url', hostUrl: 'hostUrl' }),
     doctor: async () => [],
     install: async () => ({ ok: true, archive: Buffer.from('site-packages') }),
     ...components,

@@ -4,7 +4,10 @@ import fastify, { type FastifyInstance } from 'fastify';
 import * as z from 'zod';
 import { asVmletError, toProblem, VmletError } from '../errors.ts';
 import type { OwnerComponents } from './components.ts';
+import { goneSignal, registerLifecycle } from './lifecycle.ts';
+import { registerNames } from './names.ts';
 import { registerPrograms } from './programs.ts';
+import { registerUsage } from './usage.ts';
 
 /** Requirements and local wheels of one program. */
 const MAX_ARCHIVE_BYTES = 256 * 1024 * 1024;
@@ -19,7 +22,7 @@ const MAX_SOCKET_PATH_BYTES = 107;
 export async function serveOwner(path: string, components: OwnerComponents): Promise<AsyncDisposable> {
   const app = fastify({ bodyLimit: MAX_ARCHIVE_BYTES, forceCloseConnections: true });
   app.setErrorHandler((error, _request, reply) => {
-    const known = error instanceof z.ZodError ? malformed(error) : asVmletError(error);
+    const known = error instanceof z.ZodError ? malformed(error) : (unreadable(error) ?? asVmletError(error));
     void reply
       .code(known.entry.status)
       .type('application/problem+json')
@@ -29,6 +32,9 @@ export async function serveOwner(path: string, components: OwnerComponents): Pro
   app.get('/runtimes', async () => ({ runtimes: components.runtimes() }));
   app.get('/doctor', async () => ({ checks: await components.doctor() }));
   registerPrograms(app, components);
+  registerLifecycle(app, components);
+  registerNames(app, components);
+  registerUsage(app, components);
   registerInstall(app, components);
   // The home is locked by this process: a socket found here belongs to a node that was killed.
   await rm(path, { force: true });
@@ -57,13 +63,18 @@ function registerInstall(app: FastifyInstance, components: OwnerComponents): voi
   app.addContentTypeParser('application/zip', (_request, payload, done) => done(null, payload));
   app.post('/install', async (request, reply) => {
     const { runtime } = z.object({ runtime: z.string() }).parse(request.query);
-    const gone = new AbortController();
-    reply.raw.once('close', () => gone.abort(new Error('Cannot go on installing: the client is gone')));
     const archive = request.body as Readable;
-    const installed = await components.install({ runtime, archive, signal: gone.signal });
+    const installed = await components.install({ runtime, archive, signal: goneSignal(reply) });
     if (!installed.ok) throw new VmletError('INSTALL_FAILED', { detail: installed.output });
     return reply.type('application/zip').send(installed.archive);
   });
+}
+
+/** What fastify itself refuses, such as a body that is no JSON. */
+function unreadable(error: unknown): VmletError | undefined {
+  if (!(error instanceof Error) || !('statusCode' in error) || !('code' in error)) return undefined;
+  if (Number(error.statusCode) >= 500 || !/^FST_/.test(String(error.code))) return undefined;
+  return new VmletError('OWNER_REQUEST_MALFORMED', { operands: { found: error.message }, cause: error });
 }
 
 function malformed(error: z.ZodError): VmletError {
