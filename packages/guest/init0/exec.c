@@ -19,7 +19,7 @@
 
 #include "session.h"
 
-enum { HEAD_BYTES = 8, FLAG_TTY = 1, MAX_TEXTS = 4096, INPUT_BYTES = 65536, HANG_UP_MS = 2000, END_OF_TEXT = 4, LAST_READS = 64 };
+enum { HEAD_BYTES = 8, FLAG_TTY = 1, MAX_TEXTS = 4096, INPUT_BYTES = 65536, HANG_UP_MS = 2000, END_OF_INPUT = 4, LAST_READS = 64 };
 
 /* What is to be run: texts that lie in the request. */
 static struct {
@@ -146,7 +146,7 @@ static void feed(void) {
   session.start = session.stop = 0;
   if (!session.in_is_over || session.in < 0) return;
   /* A terminal has no end of its own: its reader is told. */
-  if (order.tty && write(session.in, (const char[]){END_OF_TEXT}, 1) < 0 && errno == EAGAIN) return;
+  if (order.tty && write(session.in, (const char[]){END_OF_INPUT}, 1) < 0 && errno == EAGAIN) return;
   close_at(&session.in);
 }
 

@@ -26,6 +26,10 @@ export class StubMachine {
     return Promise.reject(new TypeError('Cannot connect: this machine is a stub'));
   }
 
+  openSession(): Promise<never> {
+    return this.connect();
+  }
+
   halt(graceMs: number): void {
     this.ending = true;
     this.halts.push(graceMs);

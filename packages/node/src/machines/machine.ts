@@ -5,7 +5,7 @@ import { ConsoleRing, printable } from './console.ts';
 import { ControlChannel, type GuestMisbehaved } from './control/channel.ts';
 import type { QemuExit, QemuProcess } from './qemu/launch.ts';
 import { type MachineState, transition } from './state.ts';
-import { Wire } from './wire/wire.ts';
+import { type StreamRequest, Wire } from './wire/wire.ts';
 
 export type LogLine = Extract<GuestMessage, { type: 'log' }>;
 export type LoadRequest = Omit<Extract<HostMessage, { type: 'load' }>, 'type'>;
@@ -104,6 +104,14 @@ export class Machine {
    */
   connect(port: number, signal?: AbortSignal): Promise<Duplex> {
     return this.#wire.connect(port, signal);
+  }
+
+  /**
+   * Starts a session of the owner in the guest. Allowed when `loaded`.
+   * @throws StreamBroken why the guest refuses it; why the machine ended; the signal's reason
+   */
+  openSession(request: StreamRequest, signal?: AbortSignal): Promise<Duplex> {
+    return this.#wire.open(request, signal);
   }
 
   /** Asks the guest to shut down within `graceMs`. Allowed from `booted` on; the caller bounds the wait for `ended`. */

@@ -7,10 +7,13 @@ import type { OwnerComponents } from './components.ts';
 import { goneSignal, registerLifecycle } from './lifecycle.ts';
 import { registerNames } from './names.ts';
 import { registerPrograms } from './programs.ts';
+import { registerSessions } from './sessions.ts';
 import { registerUsage } from './usage.ts';
 
 /** Requirements and local wheels of one program. */
 const MAX_ARCHIVE_BYTES = 256 * 1024 * 1024;
+/** The request of a session is part of its path. */
+const MAX_HEADER_BYTES = 64 * 1024;
 /** Of a Unix socket (sun_path), without its NUL. */
 const MAX_SOCKET_PATH_BYTES = 107;
 
@@ -20,7 +23,11 @@ const MAX_SOCKET_PATH_BYTES = 107;
  * @throws VmletError `PORT_IN_USE` if the socket cannot be made
  */
 export async function serveOwner(path: string, components: OwnerComponents): Promise<AsyncDisposable> {
-  const app = fastify({ bodyLimit: MAX_ARCHIVE_BYTES, forceCloseConnections: true });
+  const app = fastify({
+    bodyLimit: MAX_ARCHIVE_BYTES,
+    forceCloseConnections: true,
+    http: { maxHeaderSize: MAX_HEADER_BYTES },
+  });
   app.setErrorHandler((error, _request, reply) => {
     const known = error instanceof z.ZodError ? malformed(error) : (unreadable(error) ?? asVmletError(error));
     void reply
@@ -36,6 +43,7 @@ export async function serveOwner(path: string, components: OwnerComponents): Pro
   registerNames(app, components);
   registerUsage(app, components);
   registerInstall(app, components);
+  registerSessions(app, components);
   // The home is locked by this process: a socket found here belongs to a node that was killed.
   await rm(path, { force: true });
   try {
