@@ -44,7 +44,7 @@ async function vmlet(args: readonly string[], input = '') {
 }
 
 const exec = (args: readonly string[], input = '') => vmlet(['exec', ...args], input);
-const processes = async () => (await exec(['app', '--', 'sh', '-c', 'cat /proc/[0-9]*/comm'])).stdout.split('\n');
+const processes = async () => (await exec(['app', '--', 'sh', '-c', 'cat /proc/[0-9]*/cmdline | tr "\\0" " "'])).stdout;
 
 describe('vmlet exec', () => {
   test('exec: wakes the machine, runs a command in it, and ends as that does', async () => {
@@ -89,7 +89,8 @@ until(b"# ")
 os.write(fd, b"stty size; tty; echo rea''dy\\n"); until(b"30 100"); until(b"/dev/pts/"); until(b"ready")
 size(11, 22)
 os.write(fd, b"trap 'stty size; echo so''on' WINCH; while [ \\"$(stty size)\\" != '11 22' ]; do :; done; echo sma''ller\\n"); until(b"smaller")
-os.write(fd, b"echo sleep''ing; sleep 1000\\n"); until(b"sleeping")
+# A job that says so itself is in the foreground: a key in the moment of its start would be the shell's.
+os.write(fd, b"sh -c 'echo sleep""ing; exec sleep 1000'\\n"); until(b"sleeping")
 os.write(fd, b"\\x03"); until(b"# ")
 os.write(fd, b"echo st''ill\\n"); until(b"still")
 os.write(fd, b"exit 5\\n")
@@ -109,12 +110,12 @@ sys.exit(code)`;
   });
 
   test('exec: ends the command in the machine, when the command line is killed', async () => {
-    const child = start(VMLET, ['exec', 'app', '--', 'sh', '-c', 'echo here; exec sleep 1000']);
+    const child = start(VMLET, ['exec', 'app', '--', 'sh', '-c', 'echo here; exec sleep 4321']);
     await once(child.stdout ?? child, 'data');
-    await expect.poll(processes, { timeout: 20_000 }).toContain('sleep');
+    await expect.poll(processes, { timeout: 20_000 }).toContain('sleep 4321');
     child.kill('SIGKILL');
     await once(child, 'close');
-    await expect.poll(processes, { timeout: 20_000 }).not.toContain('sleep');
+    await expect.poll(processes, { timeout: 20_000 }).not.toContain('sleep 4321');
   });
 
   test('exec: hands on what it is told to end by', async () => {

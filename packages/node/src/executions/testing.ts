@@ -1,6 +1,7 @@
 import { mkdtempDisposable } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { type Duplex, PassThrough } from 'node:stream';
 import { Pool } from 'undici';
 import { VmletError } from '../errors.ts';
 import type { Machine } from '../machines/index.ts';
@@ -26,8 +27,8 @@ export class StubMachine {
     return Promise.reject(new TypeError('Cannot connect: this machine is a stub'));
   }
 
-  openSession(): Promise<never> {
-    return this.connect();
+  async openSession(): Promise<Duplex> {
+    return new PassThrough();
   }
 
   halt(graceMs: number): void {
