@@ -1,12 +1,6 @@
 import { expect, test } from 'vitest';
-import {
-  encodeCopyRequest,
-  encodeExecRequest,
-  encodeRecord,
-  RecordDecoder,
-  SESSION_LIMITS,
-  SessionError,
-} from './session.ts';
+import { encodeRecord, RecordDecoder, SESSION_LIMITS, SessionError } from './session.ts';
+import { encodeCopyRequest, encodeExecRequest } from './session-requests.ts';
 
 test('records: are read as they were written, however they are cut', () => {
   const payloads = ['', 'a', 'x'.repeat(SESSION_LIMITS.recordBytes)].map((text) => Buffer.from(text));

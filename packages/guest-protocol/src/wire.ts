@@ -27,13 +27,7 @@ export interface WireFrame {
 }
 
 /** Why bytes are no frame. C gives the same code for the same bytes: see `vectors/wire.json`. */
-export type WireErrorCode =
-  | 'WIRE_TYPE'
-  | 'WIRE_LENGTH'
-  | 'WIRE_ARGUMENT'
-  | 'WIRE_STREAM'
-  | 'WIRE_CREDIT'
-  | 'WIRE_TRUNCATED';
+type WireErrorCode = 'WIRE_TYPE' | 'WIRE_LENGTH' | 'WIRE_ARGUMENT' | 'WIRE_STREAM' | 'WIRE_CREDIT' | 'WIRE_TRUNCATED';
 
 /** A breach of the format of the wire. The wire it came from cannot be used any more; trying again does not help. */
 export class WireError extends Error {

@@ -24,7 +24,6 @@
 #include "session.h"
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
-
 enum { EX_PROTOCOL = 76, OUT_BYTES = 2 * WIRE_FRAME_BYTES, LEAST_READ_BYTES = 4096 };
 enum { PAGE_BYTES = 4096, READS = 8 }; /* what Linux gives of a port at once; how often it is asked in one round */
 
@@ -32,31 +31,25 @@ enum { PAGE_BYTES = 4096, READS = 8 }; /* what Linux gives of a port at once; ho
 struct stream {
   uint32_t id; /* 0: free */
   int fd;
-  bool connecting, readable, writable; /* readable, writable: edges */
-  bool hung;                           /* its end is to be read */
+  bool connecting, readable, writable, hung; /* the latter three: edges; hung: its end is to be read */
   bool host_ended, shut;               /* END has come; it was passed on */
-  bool guest_ended;                    /* END was sent */
-  bool deaf;                           /* the program takes no bytes any more: what comes is dropped */
+  bool guest_ended, deaf;              /* END was sent; no bytes are taken any more: what comes is dropped */
   bool owes_opened, owes_end;
   int owes_refused, owes_reset; /* an errno */
   size_t attempt;               /* address that is being tried */
   uint16_t port;
-  uint32_t credit; /* bytes that may be sent to the host */
-  uint32_t owed;   /* bytes that the program has taken and the host was not told of */
+  uint32_t credit, owed; /* bytes that may be sent to the host; that were taken and it was not told of */
   unsigned char *held;
   size_t start, end; /* what of `held` waits for the program */
 };
 static struct stream streams[WIRE_STREAMS];
 static size_t high; /* streams in use are all below */
 static uint32_t last_id;
-
 static int port_fd, epoll_fd;
-static bool port_readable, port_writable = true;
+static bool port_readable, port_writable = true, has_host = true;
 static unsigned char in[2 * WIRE_FRAME_BYTES], out[OUT_BYTES];
 static size_t in_have, out_start, out_end;
-static bool has_host = true;
 static volatile sig_atomic_t draining;
-
 static void drain(int number) { draining = number; }
 
 /* The host is trusted, and one that breaks the protocol cannot be understood any more. */
@@ -287,10 +280,7 @@ static bool from_program(struct stream *stream) {
 static void put_credit(struct stream *stream) {
   if (stream->host_ended || stream->owed < WIRE_WINDOW_BYTES / 2) return;
   if (!has_room(WIRE_HEADER_BYTES + WIRE_CREDIT_BYTES)) return;
-  wire_put_head(out + out_end, WIRE_WINDOW, 0, stream->id, WIRE_CREDIT_BYTES);
-  for (int i = 0; i < WIRE_CREDIT_BYTES; i++)
-    out[out_end + WIRE_HEADER_BYTES + (size_t)i] = (unsigned char)(stream->owed >> (24 - 8 * i));
-  out_end += WIRE_HEADER_BYTES + WIRE_CREDIT_BYTES;
+  out_end += wire_put_credit(out + out_end, stream->id, stream->owed);
   stream->owed = 0;
 }
 

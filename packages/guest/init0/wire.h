@@ -38,6 +38,13 @@ static inline void wire_put_head(unsigned char *to, enum wire_type type, int arg
   for (size_t i = 0; i < sizeof head; i++) to[i] = head[i];
 }
 
+/* Writes a WINDOW frame. Returns its length. */
+static inline size_t wire_put_credit(unsigned char *to, uint32_t stream, uint32_t bytes) {
+  wire_put_head(to, WIRE_WINDOW, 0, stream, WIRE_CREDIT_BYTES);
+  for (int i = 0; i < WIRE_CREDIT_BYTES; i++) to[WIRE_HEADER_BYTES + i] = (unsigned char)(bytes >> (24 - 8 * i));
+  return WIRE_HEADER_BYTES + WIRE_CREDIT_BYTES;
+}
+
 /* The checks of a header, in the order that the format fixes. */
 static inline enum wire_breach wire_check(const unsigned char *head) {
   static const struct {

@@ -1,5 +1,5 @@
 import { basename, posix, resolve } from 'node:path';
-import { encodeCopyRequest } from '@vmlet/guest-protocol/session';
+import { encodeCopyRequest } from '@vmlet/guest-protocol/session-requests';
 import type { Command } from 'commander';
 import { addExamples, type Cli } from '../cli.ts';
 import { pickProgram } from '../client/pick-program.ts';

@@ -1,4 +1,5 @@
-import { encodeExecRequest, SessionError } from '@vmlet/guest-protocol/session';
+import { SessionError } from '@vmlet/guest-protocol/session';
+import { encodeExecRequest } from '@vmlet/guest-protocol/session-requests';
 import { type Command, Option } from 'commander';
 import { addExamples, type Cli } from '../cli.ts';
 import { pickProgram } from '../client/pick-program.ts';

@@ -2,7 +2,6 @@ import { constants } from 'node:os';
 import type { Duplex } from 'node:stream';
 import {
   encodeRecord,
-  encodeSize,
   FROM_COMMAND,
   RecordDecoder,
   SESSION_LIMITS,
@@ -10,6 +9,7 @@ import {
   type SessionRecord,
   TO_COMMAND,
 } from '@vmlet/guest-protocol/session';
+import { encodeSize } from '@vmlet/guest-protocol/session-requests';
 import type { Context } from '../context.ts';
 import { CliError } from '../errors.ts';
 import { rawInput, sizeOf } from './terminal.ts';

@@ -1,8 +1,8 @@
 import { ReadStream } from 'node:tty';
-import type { TerminalSize } from '@vmlet/guest-protocol/session';
+import type { TerminalSize } from '@vmlet/guest-protocol/session-requests';
 import type { Context } from '../context.ts';
 
-const DEFAULT_SIZE: TerminalSize = { rows: 24, columns: 80 };
+const USUAL_SIZE: TerminalSize = { rows: 24, columns: 80 };
 
 /** Whether somebody sits at a terminal, with both ends of it. */
 export function isInteractive({ stdin, output }: Pick<Context, 'stdin' | 'output'>): boolean {
@@ -11,7 +11,7 @@ export function isInteractive({ stdin, output }: Pick<Context, 'stdin' | 'output
 
 /** The size of the terminal that stdout is; a usual one where it is none. */
 export function sizeOf({ output }: Pick<Context, 'output'>): TerminalSize {
-  return output.size ?? DEFAULT_SIZE;
+  return output.size ?? USUAL_SIZE;
 }
 
 /** Hands every key on as it is, those that would end this process too, until it is disposed of. */

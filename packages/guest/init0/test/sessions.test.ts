@@ -1,17 +1,13 @@
 import { mkdir, mkdtempDisposable, readFile, readlink, stat, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { COPY, encodeRecord, FROM_COMMAND, RecordDecoder, TO_COMMAND } from '@vmlet/guest-protocol/session';
 import {
-  COPY,
   type ExecRequest,
   encodeCopyRequest,
   encodeExecRequest,
-  encodeRecord,
   encodeSize,
-  FROM_COMMAND,
-  RecordDecoder,
-  TO_COMMAND,
-} from '@vmlet/guest-protocol/session';
+} from '@vmlet/guest-protocol/session-requests';
 import { WIRE_KINDS, WIRE_TYPES } from '@vmlet/guest-protocol/wire';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Guest } from './guest.ts';

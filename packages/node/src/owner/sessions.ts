@@ -5,7 +5,7 @@ import { WIRE_KINDS, WIRE_LIMITS } from '@vmlet/guest-protocol/wire';
 import type { FastifyInstance } from 'fastify';
 import * as z from 'zod';
 import { asVmletError, toProblem, VmletError } from '../errors.ts';
-import { StreamBroken, type StreamRequest } from '../machines/index.ts';
+import type { StreamRequest } from '../machines/index.ts';
 import type { OwnerComponents } from './components.ts';
 import { findRecord } from './lifecycle.ts';
 
@@ -50,9 +50,7 @@ async function serve(
     const { hash, wanted } = read(request);
     const program = components.findProgram(findRecord(hash, components).itemHash);
     using lease = await components.executions.acquire(program, gone.signal);
-    const stream = await lease.openSession(wanted, gone.signal).catch((error: unknown) => {
-      throw refusal(error, wanted);
-    });
+    const stream = await lease.openSession(wanted, gone.signal);
     socket.off('data', listen).pause();
     gone.signal.addEventListener('abort', () => stream.destroy(), { once: true });
     if (gone.signal.aborted) stream.destroy();
@@ -76,14 +74,6 @@ function read(request: IncomingMessage): { hash: string; wanted: StreamRequest }
   const { kind, request: payload } = query.data;
   if (payload.length > WIRE_LIMITS.payloadBytes) throw malformed(`a request of ${payload.length} bytes`);
   return { hash, wanted: { kind: KINDS[kind], payload } };
-}
-
-/** Why a guest starts no session, in words. */
-function refusal(error: unknown, { kind }: StreamRequest): unknown {
-  if (!(error instanceof StreamBroken)) return error;
-  const noShell = kind === WIRE_KINDS.EXEC && error.code === 'ENOENT';
-  const found = noShell ? 'the runtime has neither /bin/bash nor /bin/sh' : `the guest says ${error.code}`;
-  return new VmletError('SESSION_REFUSED', { operands: { found }, cause: error });
 }
 
 function malformed(found: string): VmletError {
