@@ -180,8 +180,9 @@ const entryRules = [
   {
     name: 'parts-by-index-from-outside',
     comment:
-      'main.ts, tests and benches enter a part by its index.ts as other parts do; the style tests look everywhere',
-    from: { pathNot: [`${NODE}[^/]+/`, '^tests/style/'] },
+      'main.ts, tests and benches enter a part by its index.ts as other parts do; the style tests look everywhere, and ' +
+      'fuzzing goes to the parser itself',
+    from: { pathNot: [`${NODE}[^/]+/`, '^tests/(style|fuzz)/'] },
     to: { path: `${NODE}[^/]+/`, pathNot: [`${NODE}errors/`, '/index\\.ts$', TEST] },
   },
   {

@@ -38,6 +38,7 @@ export async function startDirect(zip: Blob): Promise<DirectProgram> {
     new Executions({
       backend: { kit, ...probe, namePrefix: NAME_PREFIX },
       logs: new ProgramLogs(join(path, 'logs')),
+      owners: { reserve: () => ({ [Symbol.dispose]() {} }), mayUseCpu() {}, charge() {} },
       config: {
         maxInFlight: 1,
         maxQueued: 1,
@@ -57,12 +58,13 @@ export async function startDirect(zip: Blob): Promise<DirectProgram> {
     memoryMiB: MEMORY_MIB,
     runtimeImage: imagePath,
     codeImage,
-    launch: { ...launch, argv, args: [] },
+    launch: { ...launch, init: 'kit' as const, argv, args: [] },
     variables: {},
     vcpus: 1,
     seconds: 60,
   });
-  const lease = stack.use(await executions.acquire({ itemHash: PROGRAM, memoryMiB: MEMORY_MIB, prepare }, signal));
+  const program = { itemHash: PROGRAM, owner: 'bench', vcpus: 1, memoryMiB: MEMORY_MIB, prepare };
+  const lease = stack.use(await executions.acquire(program, signal));
   const owned = stack.move();
   return { client: lease.client, [Symbol.asyncDispose]: () => owned.disposeAsync() };
 }

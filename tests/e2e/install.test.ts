@@ -1,7 +1,6 @@
-import { request } from 'node:http';
-import { buffer } from 'node:stream/consumers';
 import { unzipSync, zipSync } from 'fflate';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { install } from '../framework/install.ts';
 import { startTestNode, type TestNode } from '../framework/node.ts';
 
 let node: TestNode;
@@ -24,23 +23,9 @@ function wheel(): Uint8Array {
   });
 }
 
-function install(archive: Uint8Array): Promise<{ status: number; body: Buffer }> {
-  const { promise, resolve, reject } = Promise.withResolvers<{ status: number; body: Buffer }>();
-  const options = {
-    socketPath: node.node.ownerSocket,
-    method: 'POST',
-    path: `/install?runtime=${node.runtime}`,
-    headers: { 'content-type': 'application/zip' },
-  };
-  request(options, async (answer) => resolve({ status: answer.statusCode ?? 0, body: await buffer(answer) }))
-    .on('error', reject)
-    .end(archive);
-  return promise;
-}
-
 test('install: requirements are installed by the runtime’s own Python, and a program imports them', async () => {
   const name = 'tiny-1.0-py3-none-any.whl';
-  const answer = await install(zipSync({ 'requirements.txt': bytes(`./${name}\n`), [name]: wheel() }));
+  const answer = await install(node, zipSync({ 'requirements.txt': bytes(`./${name}\n`), [name]: wheel() }));
   expect(answer.status, answer.body.toString()).toBe(200);
   const installed = unzipSync(answer.body);
   expect(Object.keys(installed)).toContain('tiny/__init__.py');
@@ -63,7 +48,7 @@ async def app(scope, receive, send):
 });
 
 test('install: what pip says of a failure reaches the owner', async () => {
-  const answer = await install(zipSync({ 'requirements.txt': bytes('./absent-1.0-py3-none-any.whl\n') }));
+  const answer = await install(node, zipSync({ 'requirements.txt': bytes('./absent-1.0-py3-none-any.whl\n') }));
   expect(answer.status).toBe(422);
   expect(JSON.parse(answer.body.toString())).toMatchObject({ code: 'INSTALL_FAILED', phase: 'code' });
   expect(JSON.parse(answer.body.toString()).detail).toContain('absent-1.0');

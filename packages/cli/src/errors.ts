@@ -1,3 +1,4 @@
+import { deployErrors } from './errors/deploy.ts';
 import type { CliErrorEntry } from './errors/entry.ts';
 import { operateErrors } from './errors/operate.ts';
 import { EXIT_CODES } from './exit-codes.ts';
@@ -30,63 +31,6 @@ const usageErrors = {
     template: 'Cannot remove "{program}": nobody is there to be asked, expected a terminal or --yes',
     hint: 'Add --yes to remove it without a question',
     exitCode: usage,
-  },
-} as const satisfies Record<string, CliErrorEntry>;
-
-const folderErrors = {
-  FOLDER_UNREADABLE: {
-    phase: 'pack',
-    template: 'Cannot read "{path}": {found}, expected a folder with a program',
-    hint: 'Name the folder: vmlet deploy FOLDER',
-    exitCode: badInput,
-  },
-  FOLDER_EMPTY: {
-    phase: 'pack',
-    template: 'Cannot pack "{path}": no file in it that belongs to a program, expected at least one',
-    hint: 'Name another folder: vmlet deploy FOLDER',
-    exitCode: badInput,
-  },
-  FOLDER_LINK_OUTSIDE: {
-    phase: 'pack',
-    template: 'Cannot pack the link "{path}": it points to "{target}", expected a target inside the folder',
-    hint: 'Replace the link by what it points to, or remove it',
-    exitCode: badInput,
-  },
-  FOLDER_FILE_TYPE: {
-    phase: 'pack',
-    template: 'Cannot pack "{path}": it is {found}, expected files, folders and links',
-    hint: 'Move it out of the folder',
-    exitCode: badInput,
-  },
-  FOLDER_CHANGED: {
-    phase: 'pack',
-    template: 'Cannot pack "{path}": {found}, expected it to stay as it is while it is packed',
-    hint: 'Try again when nothing writes to the folder',
-    exitCode: badInput,
-  },
-  FOLDER_TOO_LARGE: {
-    phase: 'pack',
-    template: 'Cannot pack "{path}": {found}, expected at most {limit}',
-    hint: 'Move data out of the folder; the largest files are {largest}',
-    exitCode: badInput,
-  },
-  ENTRYPOINT_UNKNOWN: {
-    phase: 'detect',
-    template: 'Cannot guess the entrypoint of "{path}": {found}, expected {expected}',
-    hint: 'Name it with --entrypoint MODULE:NAME, for example --entrypoint main:app',
-    exitCode: badInput,
-  },
-  ENTRYPOINT_MALFORMED: {
-    phase: 'detect',
-    template: 'Cannot use the entrypoint "{entrypoint}": {found}, expected {expected}',
-    hint: 'Write it as MODULE:NAME, for example --entrypoint main:app',
-    exitCode: badInput,
-  },
-  ARCHIVE_UNREADABLE: {
-    phase: 'install',
-    template: 'Cannot read the installed packages: {found}, expected a zip of them',
-    hint: 'Delete "{path}" if it exists, then deploy again',
-    exitCode: badInput,
   },
 } as const satisfies Record<string, CliErrorEntry>;
 
@@ -160,10 +104,16 @@ const programErrors = {
     hint: 'Name a runtime, or give the item_hash of its STORE message',
     exitCode: notFound,
   },
+  RUNTIME_UNREADABLE: {
+    phase: 'runtime',
+    template: 'Cannot use "{path}" for a runtime: {found}, expected {expected}',
+    hint: 'See docs/formats/manifest.md, and docs/guides/bring-your-own-init.md for an example',
+    exitCode: badInput,
+  },
   INSTALL_FAILED: {
     phase: 'install',
-    template: 'Cannot install "requirements.txt": {found}, expected pip to succeed inside the runtime',
-    hint: 'Correct requirements.txt; a machine without internet needs the wheels in the folder',
+    template: 'Cannot install "{file}": {found}, expected {installer} to succeed inside the runtime',
+    hint: '{next}',
     exitCode: badInput,
   },
   MESSAGE_REJECTED: {
@@ -211,7 +161,7 @@ const hostErrors = {
 /** Every error that the command line itself raises. A code is public and never gets another meaning. */
 export const CLI_ERRORS = {
   ...usageErrors,
-  ...folderErrors,
+  ...deployErrors,
   ...nodeErrors,
   ...programErrors,
   ...operateErrors,

@@ -6,6 +6,7 @@ import { OwnerClient } from './client/owner.ts';
 import type { ListedRuntime } from './client/owner-schema.ts';
 import type { Context } from './context.ts';
 import { CliError } from './errors.ts';
+import { initFilesOf } from './publish/init-files.ts';
 import { officialRuntimes, RECIPES } from './publish/runtime.ts';
 
 /** A runtime that can be named here: by a recipe, by what was built of it, by what the node has. */
@@ -80,7 +81,9 @@ interface Known {
 async function ofRecipe(folder: string, { listed, context }: Known): Promise<KnownRuntime> {
   const recipePath = join(folder, 'recipe.yaml');
   const recipe: Recipe = await readRecipe(recipePath);
-  const built: BuiltRuntime | undefined = await findRuntime(folder, { cache: context.paths.cache });
+  const { cache } = context.paths;
+  const initFiles = initFilesOf({ cache, signal: context.signal });
+  const built: BuiltRuntime | undefined = await findRuntime(folder, { cache, initFiles });
   if (built !== undefined) return ofManifest(built.manifest, { listed, imagePath: built.imagePath, recipePath });
   const { name, version } = recipe;
   return { name, version, recipePath, manifest: undefined, imagePath: undefined, published: [] };

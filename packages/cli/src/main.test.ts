@@ -13,7 +13,7 @@ VERBS.push('rollback', 'name', 'config', 'install-service', 'completion');
 /** Commands of groups. */
 const NOUNS = {
   name: ['ls', 'rm'],
-  runtime: ['ls', 'show', 'build'],
+  runtime: ['ls', 'show', 'build', 'add', 'init-files'],
   config: ['ls', 'get', 'set', 'unset', 'path'],
 };
 
@@ -83,10 +83,17 @@ describe('command line', () => {
 
   test('vmlet: says where it looked, when no node runs', async () => {
     await using home = await temporaryFolder();
-    for (const args of [['ls'], ['logs', 'x'], ['invoke', 'x'], ['rm', 'x'], ['deploy', home.path]]) {
-      const { exitCode, stderr } = await runCli([...args, '--home', '.'], { cwd: home.path });
-      expect(exitCode).toBe(6);
+    const commands = ['ls', 'logs x', 'invoke x', 'rm x', 'deploy .', 'top', 'stop x', 'start x', 'restart x'];
+    commands.push('rollback x', 'name x y', 'name ls', 'name rm x');
+    for (const command of commands) {
+      const args = [...command.split(' '), '--home', '.'];
+      const { exitCode, stderr } = await runCli(args, { cwd: home.path });
+      expect({ command, exitCode }).toEqual({ command, exitCode: 6 });
       expect(stderr).toContain(`no "node.json" in "${home.path}"`);
+      const asJson = await runCli([...args, '--json'], { cwd: home.path });
+      const shown = { code: 'NODE_NOT_RUNNING', phase: 'connect', exitCode: 6 };
+      const words = { cause: expect.stringMatching(/^Cannot /), next: expect.stringMatching(/^Start one/) };
+      expect(JSON.parse(asJson.stderr)).toEqual({ error: { ...shown, ...words } });
     }
   });
 

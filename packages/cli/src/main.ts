@@ -3,6 +3,7 @@ import type { Readable } from 'node:stream';
 import { resolvePaths } from '@vmlet/host';
 import { Command, CommanderError } from 'commander';
 import { addExamples, type Cli } from './cli.ts';
+import { registerBlock } from './commands/block.ts';
 import { COMPLETE, registerComplete, registerCompletion } from './commands/completion.ts';
 import { registerConfig } from './commands/config.ts';
 import { registerCp } from './commands/cp.ts';
@@ -111,6 +112,7 @@ const COMMANDS = [
   registerRollback,
   registerName,
   registerRm,
+  registerBlock,
   registerRuntime,
   registerConfig,
   registerInstallService,

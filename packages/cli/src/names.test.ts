@@ -232,6 +232,17 @@ describe('names', () => {
     expect(await vmletIn(away, 'invoke', 'store')).toMatchObject({ exitCode: 0, stdout: 'two' });
   });
 
+  test('vmlet deploy: takes another name, when that of the folder is reserved', async () => {
+    const path = join(folder.path, 'api');
+    await mkdir(path);
+    await writeFile(join(path, 'main.py'), program('api'));
+    const deployed = await vmlet('deploy', path);
+    expect(deployed.stdout).toContain(`${node.url}/vm/api-app/\n`);
+    expect(deployed.stderr).toContain('The name api is reserved: this is api-app');
+    expect((await vmlet('deploy', path, '--name', 'api')).exitCode).toBe(7);
+    expect((await vmlet('rm', 'api-app', '--yes')).exitCode).toBe(0);
+  });
+
   test('vmlet rm: removes a name with all its versions', async () => {
     const { forgotten } = JSON.parse((await vmlet('rm', 'store', '--yes', '--json')).stdout);
     expect(forgotten).toContain(first);

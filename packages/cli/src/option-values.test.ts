@@ -67,6 +67,6 @@ describe('option values', () => {
     () => wholeNumber('--memory', { min: 0, max: 100 })(''),
   ])('option values: are refused with status 2, when malformed (%#)', (read) => {
     expect(read).toThrow(CliError);
-    expect(read).toThrow(/^Cannot read --[\w-]+: found "/);
+    expect(read).toThrow(/^Cannot read (--[\w-]+|the name): found "/);
   });
 });

@@ -65,7 +65,7 @@ export function isProgramName(text: string): boolean {
 /** The name of a program: a DNS label. Which ones are free or reserved is for the node to say. */
 export function programName(text: string): string {
   if (isProgramName(text)) return text;
-  throw malformed('--name', text, 'at most 63 of a-z, 0-9 and "-", with no "-" at an end');
+  throw malformed('the name', text, 'at most 63 of a-z, 0-9 and "-", with no "-" at an end');
 }
 
 /** Collects host names, given any number of times. */

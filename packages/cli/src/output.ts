@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import type { Writable } from 'node:stream';
+import { Writable } from 'node:stream';
 import pc from 'picocolors';
 import type { Failure } from './failure.ts';
 import { Progress } from './progress.ts';
@@ -56,6 +56,12 @@ export class Output {
       write: (text) => void stderr.write(text),
       dim: this.#stderrColors.dim,
     });
+  }
+
+  /** An output with the same answers and nothing said beside them, for what is done over and over. */
+  quiet(): Output {
+    const stderr = new Writable({ write: (_chunk, _encoding, done) => done() });
+    return new Output({ stdout: this.#stdout, stderr, json: this.isJson, color: false });
   }
 
   /** A line of the answer. */

@@ -1,14 +1,34 @@
+import { readFile } from 'node:fs/promises';
 import type { ContentStore } from './content/index.ts';
 import { VmletError } from './errors.ts';
-import { installRequirements } from './executions/index.ts';
+import { installPackages } from './executions/index.ts';
 import type { Ledger } from './ledger/index.ts';
 import type { Backend } from './machines/index.ts';
 import type { OwnerComponents } from './owner/index.ts';
-import { launcherArgv, manifestOf } from './runtimes/index.ts';
+import { initOf, launcherArgv, manifestOf } from './runtimes/index.ts';
 
-/** How long pip may take, in milliseconds: it may have to fetch and unpack a lot, under emulation. */
+/** How long pip or npm may take, in milliseconds: it may have to fetch and unpack a lot, under emulation. */
 const INSTALL_DEADLINE_MS = 15 * 60_000;
-const PIP_VARIABLES = /^PIP_[A-Z_]+$/;
+
+type Installer = Parameters<OwnerComponents['install']>[0]['installer'];
+
+interface Settings {
+  launcher: 'python' | 'node';
+  /** Variables of this host that say where packages come from, and none that say who asks for them. */
+  variables: RegExp;
+  /** Variables of this host that name a file of authorities, the first that is set counts. */
+  authorities: readonly string[];
+}
+
+const SETTINGS: Readonly<Record<Installer, Settings>> = {
+  pip: { launcher: 'python', variables: /^PIP_[A-Z_]+$/, authorities: ['PIP_CERT', 'SSL_CERT_FILE'] },
+  npm: {
+    launcher: 'node',
+    variables:
+      /^npm_config_(?:registry|https?_proxy|proxy|noproxy|strict_ssl|fetch_\w+|maxsockets|replace_registry_host|legacy_peer_deps)$/i,
+    authorities: ['npm_config_cafile', 'NPM_CONFIG_CAFILE', 'NODE_EXTRA_CA_CERTS', 'SSL_CERT_FILE'],
+  },
+};
 
 export interface InstallComponents {
   ledger: Pick<Ledger, 'store'>;
@@ -17,20 +37,25 @@ export interface InstallComponents {
   bootDeadlineMs: number;
 }
 
-/** Installs requirements inside a published runtime. pip gets the node's own PIP_* settings. */
+/** Installs packages inside a published runtime. pip and npm get the node's own settings of where packages are. */
 export function installFor({
   ledger,
   content,
   backend,
   bootDeadlineMs,
 }: InstallComponents): OwnerComponents['install'] {
-  return async ({ runtime, archive, signal }) => {
+  return async ({ runtime, installer, archive, signal }) => {
     const store = ledger.store(runtime);
     if (!store) throw new VmletError('RUNTIME_NOT_FOUND', { operands: { ref: runtime } });
-    return installRequirements({
+    const manifest = manifestOf(store);
+    const settings = SETTINGS[installer];
+    return installPackages({
+      installer,
       runtimeImage: await content.verifiedPath(store.fileHash, { signal }),
-      launcherArgv: launcherArgv('python', manifestOf(store)),
-      variables: pipVariables(process.env),
+      launcherArgv: launcherArgv(settings.launcher, manifest),
+      init: initOf(manifest),
+      variables: variablesOf(process.env, settings),
+      authorities: await authoritiesOf(process.env, settings),
       archive,
       backend,
       bootDeadlineMs,
@@ -41,7 +66,15 @@ export function installFor({
   };
 }
 
-function pipVariables(env: NodeJS.ProcessEnv): Record<string, string> {
-  const entries = Object.entries(env).filter(([name, value]) => PIP_VARIABLES.test(name) && value !== undefined);
+function variablesOf(env: NodeJS.ProcessEnv, { variables, authorities }: Settings): Record<string, string> {
+  const isPassed = (name: string) => variables.test(name) && !authorities.includes(name);
+  const entries = Object.entries(env).filter(([name, value]) => isPassed(name) && value !== undefined);
   return Object.fromEntries(entries.map(([name, value]) => [name, value ?? '']));
+}
+
+/** Where a host trusts authorities of its own, as behind a firewall that reads along, its machines must too. */
+async function authoritiesOf(env: NodeJS.ProcessEnv, { authorities }: Settings): Promise<Buffer | undefined> {
+  const path = authorities.map((name) => env[name]).find((value) => value !== undefined && value !== '');
+  // One that cannot be read is as none: the installer says what it does not trust.
+  return path === undefined ? undefined : await readFile(path).catch(() => undefined);
 }

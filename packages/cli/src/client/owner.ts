@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import { createInterface } from 'node:readline';
 import type * as z from 'zod';
 import { CliError } from '../errors.ts';
+import { type BlockEntry, blocksSchema } from './block-schema.ts';
 import { broken, expectStatus, type HttpRequest, nameOf, type Origin, readBytes, readText, send } from './http.ts';
 import {
   type Check,
@@ -18,6 +19,9 @@ import { type Usage, usageSchema } from './owner-usage.ts';
 
 /** What the packages of one program may come to, in bytes. */
 const MAX_PACKAGES_BYTES = 512 * 1024 * 1024;
+
+/** What installs packages inside a runtime. */
+export type Installer = 'pip' | 'npm';
 
 /**
  * The owner's commands, over the Unix socket of a node.
@@ -55,12 +59,33 @@ export class OwnerClient {
     yield* this.#lines({ path, signal }, logEntrySchema);
   }
 
-  /** Installs requirements inside a runtime: a zip goes in, a zip of site-packages comes out. */
-  async install(runtime: string, archive: Uint8Array, { signal }: { signal: AbortSignal }): Promise<Uint8Array> {
+  /** Installs packages inside a runtime: a zip of what names them goes in, a zip of what was installed comes out. */
+  async install(
+    { runtime, installer, archive }: { runtime: string; installer: Installer; archive: Uint8Array },
+    { signal }: { signal: AbortSignal },
+  ): Promise<Uint8Array> {
     const headers = { 'content-type': 'application/zip', 'content-length': String(archive.length) };
-    const path = `/install?runtime=${encodeURIComponent(runtime)}`;
+    const path = `/install?runtime=${encodeURIComponent(runtime)}&with=${installer}`;
     const answer = await this.#ask({ method: 'POST', path, headers, body: archive, signal });
     return await readBytes(answer, { origin: this.#origin, signal, maxBytes: MAX_PACKAGES_BYTES });
+  }
+
+  /** What the node has nothing to do with. */
+  async blocks(signal: AbortSignal): Promise<BlockEntry[]> {
+    return (await this.ask('GET', '/blocks', { schema: blocksSchema, signal })).entries;
+  }
+
+  async reloadBlocks(signal: AbortSignal): Promise<BlockEntry[]> {
+    return (await this.ask('POST', '/blocks/reload', { schema: blocksSchema, signal })).entries;
+  }
+
+  async block(entry: BlockEntry, { signal }: { signal: AbortSignal }): Promise<BlockEntry[]> {
+    return (await this.ask('POST', '/blocks', { schema: blocksSchema, body: entry, signal })).entries;
+  }
+
+  /** `removed` is false if it was not blocked. */
+  async unblock(what: string, signal: AbortSignal): Promise<{ removed: boolean; entries: BlockEntry[] }> {
+    return await this.ask('DELETE', `/blocks?what=${encodeURIComponent(what)}`, { schema: blocksSchema, signal });
   }
 
   /** What each machine uses: a line at once, then one each `everyMs`, until the signal aborts or the node stops. */
@@ -82,9 +107,7 @@ export class OwnerClient {
   }
 
   async #json<T>(path: string, schema: z.ZodType<T>, signal: AbortSignal): Promise<T> {
-    const answer = await this.#ask({ path, signal });
-    const text = await readText(answer, { origin: this.#origin, signal });
-    return this.#parse(text, { schema, request: `GET ${path}` });
+    return await this.ask('GET', path, { schema, signal });
   }
 
   /** An answer of a JSON document a line, as it comes. */

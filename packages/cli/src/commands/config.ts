@@ -28,7 +28,7 @@ export function registerConfig({ program, run }: Cli): void {
     );
   addExamples(group, [
     ['vmlet config ls', 'all settings, and where their values come from'],
-    ['vmlet config set runtime debian-11-node', 'deploy on Node.js unless told otherwise'],
+    ['vmlet config set runtime my-debian', 'deploy on a runtime of your own, whatever the program is'],
   ]);
   const cli = { program: group, run };
   registerLs(cli);
@@ -88,7 +88,7 @@ function registerSet({ program, run }: Cli, root: Command): void {
     .argument('<key>', 'as `vmlet config ls` has it')
     .argument('<value>', 'as one types it after the option');
   addExamples(command, [
-    ['vmlet config set runtime debian-11-node', 'deploy on Node.js unless told otherwise'],
+    ['vmlet config set runtime my-debian', 'deploy on a runtime of your own, whatever the program is'],
     ['vmlet config set node http://127.0.0.1:4021', 'talk to that node unless told otherwise'],
   ]);
   command.action(async (key: string, value: string, _options: unknown, self: Command) => {

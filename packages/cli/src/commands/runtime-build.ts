@@ -6,6 +6,7 @@ import type { Command } from 'commander';
 import { addExamples, type Cli } from '../cli.ts';
 import type { Context } from '../context.ts';
 import { findRecipe } from '../known-runtimes.ts';
+import { initFilesOf } from '../publish/init-files.ts';
 import { formatBytes } from '../terminal-text.ts';
 
 /** `vmlet runtime build`. */
@@ -33,9 +34,10 @@ async function build(recipe: string, { out }: { out?: string }, context: Context
   const { output, paths, cwd, signal } = context;
   const folder = await findRecipe(recipe, cwd);
   const { cache } = paths;
-  const isCached = (await findRuntime(folder, { cache })) !== undefined;
   const onProgress = (step: string, detail?: string) => output.step(step, detail);
-  const { manifest, imagePath } = await ensureRuntime(folder, { cache, onProgress, signal });
+  const initFiles = initFilesOf({ cache, onProgress, signal });
+  const isCached = (await findRuntime(folder, { cache, initFiles })) !== undefined;
+  const { manifest, imagePath } = await ensureRuntime(folder, { cache, onProgress, signal, initFiles });
   const image = out === undefined ? imagePath : await copyOut({ manifest, imagePath }, resolve(cwd, out));
   output.settle();
   if (output.isJson) output.json({ image, cached: isCached, manifest });

@@ -49,7 +49,7 @@ export function nameOfFolder(path: string): string {
  */
 export async function planName(
   { told, folder, address }: { told: string | undefined; folder: string; address: string },
-  { owner, signal }: NameTools,
+  { owner, output, signal }: NameTools,
 ): Promise<NamePlan> {
   const name = told ?? nameOfFolder(folder);
   if (owner === undefined) return { name, before: null };
@@ -60,7 +60,9 @@ export async function planName(
     const isReserved = error instanceof ProblemError && error.problem.code === 'NAME_MALFORMED';
     if (told !== undefined || !isReserved) throw error;
     const other = `${name.slice(0, MAX_NAME_CHARS - 4)}-app`;
-    return { name: other, before: await names.check(other, address) };
+    const before = await names.check(other, address);
+    output.note(`The name ${name} is reserved: this is ${other} (other: --name NAME)`);
+    return { name: other, before };
   }
 }
 

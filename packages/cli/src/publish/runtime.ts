@@ -10,6 +10,7 @@ import type { OwnerClient } from '../client/owner.ts';
 import type { ListedRuntime } from '../client/owner-schema.ts';
 import { CliError } from '../errors.ts';
 import { formatBytes } from '../terminal-text.ts';
+import { initFilesOf } from './init-files.ts';
 import { type Publisher, storeFile } from './publisher.ts';
 
 /** The recipes of the official runtimes, each in a folder of its name. */
@@ -58,7 +59,10 @@ export async function resolveRuntime(
   if (RUNTIME_NAME.test(wanted) && official.includes(wanted)) {
     const { output, signal } = publisher;
     const onProgress = (step: string, detail?: string) => output.step(`Building the runtime: ${step}`, detail);
-    const built = await ensureRuntime(join(RECIPES, wanted), { cache, onProgress, signal });
+    const built = await ensureRuntime(join(RECIPES, wanted), {
+      ...{ cache, onProgress, signal },
+      initFiles: initFilesOf({ cache, onProgress, signal }),
+    });
     const published = own.find((runtime) => runtime.fileHash === built.manifest.fileHash);
     return published ? resolved(published) : await publishRuntime(built, publisher);
   }
@@ -75,7 +79,11 @@ export async function officialRuntimes(): Promise<string[]> {
   return entries.filter((entry) => entry.isDirectory()).map((entry) => entry.name);
 }
 
-async function publishRuntime({ manifest, imagePath }: BuiltRuntime, publisher: Publisher): Promise<ResolvedRuntime> {
+/** Publishes an image with its manifest; the bytes are sent only if the node lacks them. */
+export async function publishRuntime(
+  { manifest, imagePath }: BuiltRuntime,
+  publisher: Publisher,
+): Promise<ResolvedRuntime> {
   publisher.output.step('Publishing the runtime', `${manifest.name}, ${formatBytes(manifest.sizeBytes)}`);
   const file = {
     fileHash: manifest.fileHash,

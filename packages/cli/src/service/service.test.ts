@@ -45,6 +45,17 @@ function confined(): string[] {
   return ['setpriv', '--no-new-privs', ...(isRoot ? [`--bounding-set=${bounding}`, '--inh-caps=-all'] : []), '--'];
 }
 
+/**
+ * What `doctor` says of the confinement of machines. Not of cgroups: a service has its own, and the one that tests run in
+ * may be one that only full root can write to.
+ */
+async function confinementOf(env: Record<string, string>): Promise<[string, string][]> {
+  const { checks } = JSON.parse((await runCli(['doctor', '--json'], { env })).stdout);
+  return checks
+    .filter(({ code }: { code: string }) => /^(SANDBOX|NAMESPACES|MACHINE_USERS)$/.test(code))
+    .map(({ code, status }: { code: string; status: string }) => [code, status]);
+}
+
 async function isRefused(port: number): Promise<boolean> {
   const socket = connect(port, '127.0.0.1');
   try {
@@ -81,6 +92,10 @@ test('service: is ready when it says so, and SIGTERM answers what is under way, 
   const [, url = ''] = /^READY=1 STATUS=Serving at (http:\S+)$/.exec((await heard.next()).value ?? '') ?? [];
   const port = Number(new URL(url).port);
   expect(await isRefused(port)).toBe(false);
+
+  // Nothing of the confinement is lost by having no more than the unit gives.
+  const unbound = { ...own, VMLET_HOME: join(folder.path, 'none') };
+  expect(await confinementOf(own)).toEqual(await confinementOf(unbound));
 
   const deployed = await runCli(['deploy', join(folder.path, 'app'), '--json'], { env: own });
   expect(deployed.exitCode).toBe(0);

@@ -3,6 +3,7 @@ import type { Dispatcher } from 'undici';
 import { type Deadline, deadline, type IdleTimer, idleTimer, orAborted } from '../deadline.ts';
 import { asVmletError, VmletError } from '../errors.ts';
 import { haltMachine, type StreamRequest } from '../machines/index.ts';
+import type { CpuMeter } from './cpu.ts';
 import { explain } from './explain.ts';
 import { GUEST_HTTP_PORT } from './launcher.ts';
 import type { ProgramLog } from './logs.ts';
@@ -53,6 +54,10 @@ interface Waiting {
 export interface ExecutionComponents {
   limits: ExecutionLimits;
   log: ProgramLog;
+  /** Charges the owner for what the machine uses. */
+  cpu: Pick<CpuMeter, 'start' | 'sample' | 'finish' | 'lost'>;
+  /** @throws VmletError why its owner may use the processors no more; the machine is stopped for it */
+  mayGoOn: () => void;
   /** Starts the machine; aborted when the execution is stopped before it is up. */
   wake: (signal: AbortSignal) => Promise<Awake>;
 }
@@ -134,6 +139,7 @@ export class Execution {
     if (this.#state === 'waking') this.#stop.abort(new ExecutionOver(reason));
     else if (this.#awake && (this.#state === 'running' || this.#state === 'retiring')) {
       this.#move('halting', reason);
+      this.#components.cpu.finish();
       this.#components.log.platform(`Stopping: ${reason}`);
       await haltMachine(this.#awake.machine, this.#components.limits.graceMs);
     }
@@ -167,6 +173,7 @@ export class Execution {
         this.#stop.signal.throwIfAborted();
       }
       this.#move('running', 'wake');
+      this.#components.cpu.start(this.#awake.machine.pid);
       this.#components.log.platform(started(this.#awake));
       this.#settle();
       const reason = await this.#awake.machine.ended;
@@ -179,6 +186,7 @@ export class Execution {
       }
     } finally {
       this.#idle[Symbol.dispose]();
+      this.#components.cpu.lost();
       this.#drain?.[Symbol.dispose]();
       this.#components.log.endLines();
       this.#move('ended', 'end of the machine');
@@ -216,7 +224,9 @@ export class Execution {
         open = false;
         this.inFlight--;
         this.served++;
+        this.#components.cpu.sample();
         this.#settle();
+        this.#stopIfUsedUp();
       },
     };
   }
@@ -225,6 +235,14 @@ export class Execution {
     if (!this.touched) this.#components.log.platform('Its owner has opened a session in the machine');
     this.touched = true;
     return awake.machine.openSession(request, signal);
+  }
+
+  #stopIfUsedUp(): void {
+    try {
+      this.#components.mayGoOn();
+    } catch (error) {
+      void this.stop(asVmletError(error).message);
+    }
   }
 
   #move(to: ExecutionState, trigger: string): void {

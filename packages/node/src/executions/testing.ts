@@ -5,9 +5,17 @@ import { type Duplex, PassThrough } from 'node:stream';
 import { Pool } from 'undici';
 import { VmletError } from '../errors.ts';
 import type { Machine } from '../machines/index.ts';
+import type { OwnerMeter } from './cpu.ts';
 import { Execution, type ExecutionLimits } from './execution.ts';
 import { ProgramLog } from './logs.ts';
 import type { Awake, WakePhases } from './wake.ts';
+
+/** Allows everything, to everybody. */
+export const noMeter: OwnerMeter = {
+  reserve: () => ({ [Symbol.dispose]: () => {} }),
+  mayUseCpu: () => {},
+  charge: () => {},
+};
 
 export const PHASES: WakePhases = { prepareMs: 1, bootMs: 2, loadMs: 3 };
 
@@ -76,6 +84,8 @@ export async function startExecution(limits: Partial<ExecutionLimits> = {}): Pro
   const execution = new Execution({
     limits: { ...LIMITS, ...limits },
     log,
+    cpu: { start: () => {}, sample: () => {}, finish: () => {}, lost: () => {} },
+    mayGoOn: () => {},
     wake: (signal) => {
       started.wakes++;
       started.signal = signal;

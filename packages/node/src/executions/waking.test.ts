@@ -10,9 +10,11 @@ import type { ItemHash } from '@vmlet/messages';
 import { describe, expect, test } from 'vitest';
 import { VmletError } from '../errors.ts';
 import { backend, isAlive, LOADED, READY, type Scenario, standInForQemu } from '../machines/testing.ts';
+import type { OwnerMeter } from './cpu.ts';
 import { Executions, type ExecutionsConfig, type Runnable } from './executions.ts';
-import { installRequirements } from './installer.ts';
+import { installPackages } from './installer.ts';
 import { ProgramLogs } from './logs.ts';
+import { noMeter } from './testing.ts';
 
 const never = new AbortController().signal;
 const [A, B] = ['a'.repeat(64), 'b'.repeat(64)] as [ItemHash, ItemHash];
@@ -34,7 +36,11 @@ async function standIn(scenario: Scenario, answer: RequestListener) {
   };
 }
 
-async function startExecutions(scenario: Scenario, config: Partial<ExecutionsConfig> = {}) {
+async function startExecutions(
+  scenario: Scenario,
+  config: Partial<ExecutionsConfig> = {},
+  owners: OwnerMeter = noMeter,
+) {
   const stack = new AsyncDisposableStack();
   const dir = await mkdtempDisposable(join(tmpdir(), 'vmlet-test-'));
   stack.defer(() => dir.remove());
@@ -44,6 +50,7 @@ async function startExecutions(scenario: Scenario, config: Partial<ExecutionsCon
     new Executions({
       backend,
       logs,
+      owners,
       config: {
         maxInFlight: 8,
         maxQueued: 8,
@@ -59,13 +66,15 @@ async function startExecutions(scenario: Scenario, config: Partial<ExecutionsCon
   );
   const runnable = (itemHash: ItemHash, memoryMiB: number): Runnable => ({
     itemHash,
+    owner: '0x1',
+    vcpus: 1,
     memoryMiB,
     prepare: async () => ({
       itemHash,
       memoryMiB,
       runtimeImage: '/runtime',
       codeImage: '/code',
-      launch: { kind: 'python', argv: ['python3'], entrypoint: 'main:app', interface: 'asgi', args: [] },
+      launch: { kind: 'python', init: 'kit', argv: ['python3'], entrypoint: 'main:app', interface: 'asgi', args: [] },
       variables: {},
       vcpus: 1,
       seconds: 1,
@@ -218,13 +227,18 @@ describe('executions with machines', () => {
   });
 });
 
-describe('installRequirements', () => {
-  const install = async (answer: RequestListener, more: { deadlineMs?: number; signal?: AbortSignal } = {}) => {
+describe('installPackages', () => {
+  const install = async (
+    answer: RequestListener,
+    more: { deadlineMs?: number; signal?: AbortSignal; authorities?: Buffer } = {},
+  ) => {
     await using _machine = await standIn(HALTS, answer);
-    return await installRequirements({
+    return await installPackages({
+      installer: 'pip',
       runtimeImage: '/runtime',
       launcherArgv: ['/usr/bin/python3'],
       variables: { PIP_INDEX_URL: 'x' },
+      authorities: more.authorities,
       archive: Readable.from([Buffer.from('zip')]),
       backend,
       bootDeadlineMs: 20_000,
@@ -242,6 +256,17 @@ describe('installRequirements', () => {
       response.writeHead(422).end('no such package');
     });
     expect(failed).toEqual({ ok: false, output: 'no such package' });
+  });
+
+  test('install: hands over the authorities that the host trusts before anything else', async () => {
+    const seen: string[] = [];
+    const answer: RequestListener = async (request, response) => {
+      seen.push(`${request.method} ${await text(request)}`);
+      response.end('done');
+    };
+    const done = await install(answer, { authorities: Buffer.from('PEM') });
+    expect(done).toEqual({ ok: true, archive: Buffer.from('done') });
+    expect(seen).toEqual(['PUT PEM', 'POST zip']);
   });
 
   test('install: takes no more than it may of what a guest answers', async () => {

@@ -71,7 +71,7 @@ export async function startGateway(program: RequestListener, options: TestGatewa
         const prepare = async () => {
           throw new TypeError('Cannot prepare: the program of this test runs already');
         };
-        return { itemHash: PROGRAM, memoryMiB: 1, seconds: options.seconds ?? 30, prepare };
+        return { itemHash: PROGRAM, owner: '0x1', vcpus: 1, memoryMiB: 1, seconds: options.seconds ?? 30, prepare };
       },
       hasName: () => false,
       api: (_request: IncomingMessage, response: ServerResponse) => response.end('api'),

@@ -5,7 +5,7 @@ import { VmletError } from '../errors.ts';
 import type { Accelerator } from './accelerator.ts';
 import { Machine, type MachineEvents } from './machine.ts';
 import { userNetworkAddresses } from './network/user.ts';
-import { qemuArguments } from './qemu/command-line.ts';
+import { type InitSource, qemuArguments } from './qemu/command-line.ts';
 import { launchQemu, type QemuProcess } from './qemu/launch.ts';
 import { QmpClient, QmpError } from './qmp/client.ts';
 
@@ -24,8 +24,10 @@ export interface Backend {
 export interface MachineSpec {
   /** Read-only root filesystem image. */
   runtimeImage: string;
-  /** Read-only code image, the third drive. */
+  /** Read-only code image, the last drive. */
   codeImage?: string;
+  /** Where init0 and the launchers come from: the boot kit unless told. Without the kit its drive is not there. */
+  init?: InitSource | undefined;
   vcpus: number;
   memoryMiB: number;
   /** Whether the guest has a network card, and may open connections to anywhere. */
@@ -56,7 +58,7 @@ export async function bootMachine(
   } catch (error) {
     machine.kill();
     const reason = await machine.ended;
-    throw bootFailure(error, { machine, reason, limit, detail: machine.consoleTail() });
+    throw bootFailure(error, { machine, reason, limit, detail: detailOf(spec, machine) });
   }
 }
 
@@ -87,15 +89,28 @@ function argumentsOf(backend: Backend, spec: MachineSpec, name: string): string[
     tscKhz: backend.tscKhz,
     vcpus: spec.vcpus,
     memoryMiB: spec.memoryMiB,
-    drives: [spec.runtimeImage, kit.image, ...(spec.codeImage ? [spec.codeImage] : [])],
+    init: spec.init,
+    drives: drivesOf(spec, kit),
     internet: spec.internet,
   });
+}
+
+function drivesOf({ runtimeImage, codeImage, init }: MachineSpec, kit: BootKit): string[] {
+  return [runtimeImage, ...(init === 'image' ? [] : [kit.image]), ...(codeImage ? [codeImage] : [])];
 }
 
 /** The host's clock, as `configure` carries it. Not `performance.timeOrigin`: that misses steps of the clock and sleep. */
 function wallClock(): { sec: number; nsec: number } {
   const ms = Date.now();
   return { sec: Math.floor(ms / 1000), nsec: (ms % 1000) * 1e6 };
+}
+
+/** A foreign init in the place of init0 would start what it knows, and never say hello. */
+function detailOf({ init }: MachineSpec, machine: Machine): string {
+  const console = machine.consoleTail() && `console:\n${machine.consoleTail()}`;
+  const isSilent = init === 'image' && machine.marks.every(({ step }) => step === 'ended');
+  const hint = isSilent && 'The image has to have the /sbin/init that this writes: vmlet runtime init-files';
+  return [hint, console].filter((part) => part).join('\n');
 }
 
 interface Failure {
@@ -115,5 +130,5 @@ function bootFailure(error: unknown, failure: Failure): unknown {
 function timeout(code: 'MACHINE_BOOT_TIMEOUT', { machine, limit, detail }: Failure): VmletError {
   const done = machine.marks.filter((mark) => mark.step !== 'ended');
   const steps = done.map((mark) => `${mark.step} after ${Math.round(mark.atMs)} ms`).join(', ') || 'none';
-  return new VmletError(code, { operands: { ms: limit.ms, steps }, detail: detail && `console:\n${detail}` });
+  return new VmletError(code, { operands: { ms: limit.ms, steps }, detail });
 }

@@ -1,5 +1,5 @@
 import type { Duplex } from 'node:stream';
-import type { GuestMessage, HostMessage } from '@vmlet/guest-protocol';
+import { type GuestMessage, type HostMessage, PROTOCOL_VERSION } from '@vmlet/guest-protocol';
 import { WIRE_KINDS } from '@vmlet/guest-protocol/wire';
 import { VmletError } from '../errors.ts';
 import { ConsoleRing, printable } from './console.ts';
@@ -159,7 +159,8 @@ export class Machine {
   #handle(message: GuestMessage): void {
     switch (message.type) {
       case 'hello':
-        this.#move('booted', 'hello');
+        if (message.protocol !== PROTOCOL_VERSION) this.kill(protocolUnsupported(message));
+        else this.#move('booted', 'hello');
         break;
       case 'ready':
         this.#move('ready', 'ready');
@@ -226,6 +227,12 @@ function failureOf(message: Failed, console: string): VmletError {
   if (phase === 'load') return new VmletError('PROGRAM_LOAD_FAILED', { operands: { code }, detail });
   if (phase === 'serve') return new VmletError('PROGRAM_FAILED', { operands: { code }, detail });
   return new VmletError('MACHINE_BOOT_FAILED', { operands: { code, phase, message: words }, detail });
+}
+
+/** Only an init0 of an image can be of another version than the node: the boot kit's comes with it. */
+function protocolUnsupported({ protocol, version }: Extract<GuestMessage, { type: 'hello' }>): VmletError {
+  const operands = { version: printable(version), found: protocol, expected: PROTOCOL_VERSION };
+  return new VmletError('INIT_PROTOCOL_UNSUPPORTED', { operands });
 }
 
 type Exited = Extract<GuestMessage, { type: 'exited' }>;

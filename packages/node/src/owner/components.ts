@@ -1,6 +1,7 @@
 import type { Readable } from 'node:stream';
 import type { Manifest } from '@vmlet/builder';
 import type { ItemHash } from '@vmlet/messages';
+import type { BlockList } from '../admission/index.ts';
 import type { Names, Stops } from '../deployments/index.ts';
 import type { Executions, Installed, ProgramLogs, Runnable } from '../executions/index.ts';
 import type { Ledger } from '../ledger/index.ts';
@@ -26,6 +27,15 @@ export interface PublishedRuntime {
   manifest: Manifest;
 }
 
+/** A request to install packages inside a runtime. */
+export interface InstallCall {
+  runtime: string;
+  /** Which of them knows what is to be installed. */
+  installer: 'pip' | 'npm';
+  archive: Readable;
+  signal: AbortSignal;
+}
+
 /** Where a program is called: below the node's URL, and on a host of its own. */
 export interface Urls {
   url: string;
@@ -45,6 +55,7 @@ export interface OwnerComponents {
   runtimes: () => PublishedRuntime[];
   urlsOf: (itemHash: ItemHash) => Urls;
   nameUrlsOf: (name: string) => Urls;
+  blocks: Pick<BlockList, 'entries' | 'add' | 'remove' | 'reload'>;
   doctor: () => Promise<Check[]>;
-  install: (request: { runtime: string; archive: Readable; signal: AbortSignal }) => Promise<Installed>;
+  install: (request: InstallCall) => Promise<Installed>;
 }

@@ -3,6 +3,7 @@ import type { Readable } from 'node:stream';
 import fastify, { type FastifyInstance } from 'fastify';
 import * as z from 'zod';
 import { asVmletError, toProblem, VmletError } from '../errors.ts';
+import { registerBlocks } from './blocks.ts';
 import type { OwnerComponents } from './components.ts';
 import { goneSignal, registerLifecycle } from './lifecycle.ts';
 import { registerNames } from './names.ts';
@@ -10,12 +11,14 @@ import { registerPrograms } from './programs.ts';
 import { registerSessions } from './sessions.ts';
 import { registerUsage } from './usage.ts';
 
-/** Requirements and local wheels of one program. */
+/** What names the packages of one program, and archives of packages that come with it. */
 const MAX_ARCHIVE_BYTES = 256 * 1024 * 1024;
 /** The request of a session is part of its path. */
 const MAX_HEADER_BYTES = 64 * 1024;
 /** Of a Unix socket (sun_path), without its NUL. */
 const MAX_SOCKET_PATH_BYTES = 107;
+
+const installSchema = z.object({ runtime: z.string(), with: z.enum(['pip', 'npm']).default('pip') });
 
 /**
  * Serves the owner's commands on a Unix socket that only its user may open; being able to open it is the permission.
@@ -44,6 +47,7 @@ export async function serveOwner(path: string, components: OwnerComponents): Pro
   registerUsage(app, components);
   registerInstall(app, components);
   registerSessions(app, components);
+  registerBlocks(app, components);
   // The home is locked by this process: a socket found here belongs to a node that was killed.
   await rm(path, { force: true });
   try {
@@ -70,10 +74,10 @@ function listenFailure(path: string, cause: unknown): VmletError {
 function registerInstall(app: FastifyInstance, components: OwnerComponents): void {
   app.addContentTypeParser('application/zip', (_request, payload, done) => done(null, payload));
   app.post('/install', async (request, reply) => {
-    const { runtime } = z.object({ runtime: z.string() }).parse(request.query);
+    const { runtime, with: installer } = installSchema.parse(request.query);
     const archive = request.body as Readable;
-    const installed = await components.install({ runtime, archive, signal: goneSignal(reply) });
-    if (!installed.ok) throw new VmletError('INSTALL_FAILED', { detail: installed.output });
+    const installed = await components.install({ runtime, installer, archive, signal: goneSignal(reply) });
+    if (!installed.ok) throw new VmletError('INSTALL_FAILED', { operands: { installer }, detail: installed.output });
     return reply.type('application/zip').send(installed.archive);
   });
 }
