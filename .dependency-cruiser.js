@@ -29,8 +29,8 @@ const PACKAGES = {
     why: 'The daemon uses the libraries; it never knows the command line that drives it',
   },
   cli: {
-    uses: ['builder', 'host', 'messages', 'node'],
-    why: 'The command line drives nodes; guest internals and frames are not its business',
+    uses: ['builder', 'guest-protocol', 'host', 'messages', 'node'],
+    why: 'The command line drives nodes; of guests it knows what a node relays of a session, and nothing else',
   },
 };
 

@@ -2,7 +2,7 @@ import type { Duplex } from 'node:stream';
 import type { Dispatcher } from 'undici';
 import { type Deadline, deadline, type IdleTimer, idleTimer, orAborted } from '../deadline.ts';
 import { asVmletError, VmletError } from '../errors.ts';
-import { haltMachine } from '../machines/index.ts';
+import { haltMachine, type StreamRequest } from '../machines/index.ts';
 import type { CpuMeter } from './cpu.ts';
 import { explain } from './explain.ts';
 import { GUEST_HTTP_PORT } from './launcher.ts';
@@ -26,6 +26,8 @@ export interface Lease extends Disposable {
   readonly client: Dispatcher;
   /** Opens a connection to the program, for what is no HTTP request. @throws why there is none */
   connect(signal: AbortSignal): Promise<Duplex>;
+  /** Starts a session of the owner in the machine, which counts as touched from then on. @throws why there is none */
+  openSession(request: StreamRequest, signal: AbortSignal): Promise<Duplex>;
   /** The cold start that this request waited for; undefined if the machine was running. */
   readonly phases: WakePhases | undefined;
   /** No request is sent to this machine after those it has: it did not answer in time. */
@@ -70,6 +72,8 @@ export class Execution {
   readonly startedMs = Date.now();
   inFlight = 0;
   served = 0;
+  /** Whether its owner has run or written something in the machine: it is not what its message says any more. */
+  touched = false;
   #state: ExecutionState = 'waking';
   #awake: Awake | undefined;
   #failure: unknown = new ExecutionOver();
@@ -213,6 +217,7 @@ export class Execution {
     return {
       client: awake.pool,
       connect: (signal) => awake.machine.connect(GUEST_HTTP_PORT, signal),
+      openSession: (request, signal) => this.#openSession(awake, { request, signal }),
       phases: waited ? awake.phases : undefined,
       retire: () => this.retire('it did not answer in time'),
       explain: (error) => explain(awake.machine, error),
@@ -226,6 +231,12 @@ export class Execution {
         this.#stopIfUsedUp();
       },
     };
+  }
+
+  #openSession(awake: Awake, { request, signal }: { request: StreamRequest; signal: AbortSignal }): Promise<Duplex> {
+    if (!this.touched) this.#components.log.platform('Its owner has opened a session in the machine');
+    this.touched = true;
+    return awake.machine.openSession(request, signal);
   }
 
   #stopIfUsedUp(): void {

@@ -47,6 +47,8 @@ export interface ExecutionInfo {
   state: ExecutionState;
   inFlight: number;
   served: number;
+  /** Whether its owner has had a session in the machine. */
+  touched: boolean;
   startedMs: number;
   pid: number | undefined;
 }
@@ -124,6 +126,7 @@ export class Executions implements AsyncDisposable {
       state: execution.state,
       inFlight: execution.inFlight,
       served: execution.served,
+      touched: execution.touched,
       startedMs: execution.startedMs,
       pid: execution.pid,
     }));

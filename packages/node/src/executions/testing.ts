@@ -1,6 +1,7 @@
 import { mkdtempDisposable } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { type Duplex, PassThrough } from 'node:stream';
 import { Pool } from 'undici';
 import { VmletError } from '../errors.ts';
 import type { Machine } from '../machines/index.ts';
@@ -32,6 +33,10 @@ export class StubMachine {
 
   connect(): Promise<never> {
     return Promise.reject(new TypeError('Cannot connect: this machine is a stub'));
+  }
+
+  async openSession(): Promise<Duplex> {
+    return new PassThrough();
   }
 
   halt(graceMs: number): void {

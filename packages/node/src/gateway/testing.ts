@@ -43,6 +43,7 @@ export async function startGateway(program: RequestListener, options: TestGatewa
     return {
       client: pool,
       connect: async () => connect(upstreamPort, '127.0.0.1'),
+      openSession: () => Promise.reject(new TypeError('Cannot open a session: there is no machine')),
       phases: options.phases,
       retire: () => void leases.retired++,
       explain: async (error) => {

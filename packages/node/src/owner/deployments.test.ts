@@ -44,7 +44,7 @@ async function serve({ acquire, machines = 0 }: Serving = {}) {
   const asked: string[] = [];
   // This process stands for a machine.
   const machine = { itemHash: ONE, state: 'running' as const, inFlight: 0, served: 1, startedMs: 1 };
-  const running = [{ ...machine, pid: process.pid, port: 1 }].slice(0, machines);
+  const running = [{ ...machine, pid: process.pid, touched: false }].slice(0, machines);
   const given = async () => ({ phases: PHASES, [Symbol.dispose]: () => void asked.push('given back') });
   const server = await serveOwner(socketPath, {
     ledger: {
