@@ -29,8 +29,8 @@ const PACKAGES = {
     why: 'The daemon uses the libraries; it never knows the command line that drives it',
   },
   cli: {
-    uses: ['builder', 'host', 'messages', 'node'],
-    why: 'The command line drives nodes; guest internals and frames are not its business',
+    uses: ['builder', 'guest-protocol', 'host', 'messages', 'node'],
+    why: 'The command line drives nodes; of guests it knows what a node relays of a session, and nothing else',
   },
 };
 
@@ -180,8 +180,9 @@ const entryRules = [
   {
     name: 'parts-by-index-from-outside',
     comment:
-      'main.ts, tests and benches enter a part by its index.ts as other parts do; the style tests look everywhere',
-    from: { pathNot: [`${NODE}[^/]+/`, '^tests/style/'] },
+      'main.ts, tests and benches enter a part by its index.ts as other parts do; the style tests look everywhere, and ' +
+      'fuzzing goes to the parser itself',
+    from: { pathNot: [`${NODE}[^/]+/`, '^tests/(style|fuzz)/'] },
     to: { path: `${NODE}[^/]+/`, pathNot: [`${NODE}errors/`, '/index\\.ts$', TEST] },
   },
   {

@@ -38,6 +38,7 @@ export async function startDirect(zip: Blob): Promise<DirectProgram> {
     new Executions({
       backend: { kit, ...probe, namePrefix: NAME_PREFIX },
       logs: new ProgramLogs(join(path, 'logs')),
+      owners: { reserve: () => ({ [Symbol.dispose]() {} }), mayUseCpu() {}, charge() {} },
       config: {
         maxInFlight: 1,
         maxQueued: 1,
@@ -62,7 +63,8 @@ export async function startDirect(zip: Blob): Promise<DirectProgram> {
     vcpus: 1,
     seconds: 60,
   });
-  const lease = stack.use(await executions.acquire({ itemHash: PROGRAM, memoryMiB: MEMORY_MIB, prepare }, signal));
+  const program = { itemHash: PROGRAM, owner: 'bench', vcpus: 1, memoryMiB: MEMORY_MIB, prepare };
+  const lease = stack.use(await executions.acquire(program, signal));
   const owned = stack.move();
   return { client: lease.client, [Symbol.asyncDispose]: () => owned.disposeAsync() };
 }

@@ -167,6 +167,24 @@ async def app(scope, receive, send):
     }
   });
 
+  test('vmlet block: blocks, lists, reads its file again and unblocks, when it is asked to', async () => {
+    const [address, hash] = ['0x238224C744F4b90b4494516e074D2676ECfC6803', 'f'.repeat(64)];
+    expect(await vmlet(['block', address, hash, '--reason', 'spam \u001b[31m'])).toMatchObject({
+      exitCode: 0,
+      stdout: '',
+    });
+    expect((await vmlet(['block'])).stdout).toBe(`${address}  spam [31m\n${hash}  spam [31m\n`);
+    expect((await vmlet(['unblock', address.toLowerCase(), 'nobody'])).stderr).toMatch(
+      /Unblocked 0x[\s\S]*Was not blocked: nobody/,
+    );
+    await writeFile(join(folder.path, 'home', 'block-list'), `${address} # by hand\n`);
+    const reloaded = await vmlet(['block', '--reload', '--json']);
+    expect(JSON.parse(reloaded.stdout)).toEqual({ entries: [{ what: address, reason: 'by hand' }] });
+    expect((await vmlet(['block', 'two words'])).exitCode).toBe(7);
+    await vmlet(['unblock', address]);
+    expect((await vmlet(['block'])).stdout).toBe('');
+  });
+
   test('vmlet doctor: asks the node, when one runs', async () => {
     const { exitCode, stdout } = await vmlet(['doctor', '--json']);
     expect(exitCode).toBe(0);

@@ -3,11 +3,14 @@ import type { Readable } from 'node:stream';
 import { resolvePaths } from '@vmlet/host';
 import { Command, CommanderError } from 'commander';
 import { addExamples, type Cli } from './cli.ts';
+import { registerBlock } from './commands/block.ts';
 import { COMPLETE, registerComplete, registerCompletion } from './commands/completion.ts';
 import { registerConfig } from './commands/config.ts';
+import { registerCp } from './commands/cp.ts';
 import { registerDemo } from './commands/demo.ts';
 import { registerDeploy } from './commands/deploy.ts';
 import { registerDoctor } from './commands/doctor.ts';
+import { registerExec } from './commands/exec.ts';
 import { registerInstallService } from './commands/install-service.ts';
 import { registerInvoke } from './commands/invoke.ts';
 import { registerLogs } from './commands/logs.ts';
@@ -23,7 +26,7 @@ import { registerTop } from './commands/top.ts';
 import { registerUp } from './commands/up.ts';
 import type { Context } from './context.ts';
 import { CliError } from './errors.ts';
-import { EXIT_CODES, type ExitCode } from './exit-codes.ts';
+import { EXIT_CODES } from './exit-codes.ts';
 import { failureOf } from './failure.ts';
 import { Output, OutputClosed, type OutputStream } from './output.ts';
 import { applySettings, readSettings } from './settings.ts';
@@ -51,10 +54,10 @@ interface GlobalOptions {
 /**
  * Runs `vmlet` once.
  * @param args without the interpreter and the script
- * @returns the exit status; whatever goes wrong has been told on stderr
+ * @returns the exit status, one of `EXIT_CODES` or that of a command in a machine; whatever goes wrong has been told on stderr
  */
-export async function main(args: readonly string[], io: Io): Promise<ExitCode> {
-  let exitCode: ExitCode = EXIT_CODES.ok;
+export async function main(args: readonly string[], io: Io): Promise<number> {
+  let exitCode: number = EXIT_CODES.ok;
   // Known before the command line is understood: that it is not is told in the same form.
   const isJson = args.slice(0, args.includes('--') ? args.indexOf('--') : args.length).includes('--json');
   let output = new Output({ ...io, json: isJson, color: wantsColor(io.env, !args.includes('--no-color')) });
@@ -101,12 +104,15 @@ const COMMANDS = [
   registerLs,
   registerLogs,
   registerTop,
+  registerExec,
+  registerCp,
   registerStop,
   registerStart,
   registerRestart,
   registerRollback,
   registerName,
   registerRm,
+  registerBlock,
   registerRuntime,
   registerConfig,
   registerInstallService,

@@ -6,7 +6,7 @@ import { Progress } from './progress.ts';
 import { clean } from './terminal-text.ts';
 
 /** A stream of the process, or one that a test reads. */
-export type OutputStream = Writable & { readonly isTTY?: boolean; readonly columns?: number };
+export type OutputStream = Writable & { readonly isTTY?: boolean; readonly columns?: number; readonly rows?: number };
 
 export type Colors = ReturnType<typeof pc.createColors>;
 
@@ -86,6 +86,24 @@ export class Output {
   async bytes(chunk: Uint8Array | string, signal: AbortSignal): Promise<void> {
     this.#progress.end();
     if (!this.#stdout.write(chunk)) await once(this.#stdout, 'drain', { signal });
+  }
+
+  /** Bytes said beside the answer, as they are, no faster than the reader takes them. */
+  async besideBytes(chunk: Uint8Array, signal: AbortSignal): Promise<void> {
+    this.#progress.end();
+    if (!this.#stderr.write(chunk)) await once(this.#stderr, 'drain', { signal });
+  }
+
+  /** Rows and columns of the terminal that stdout is; undefined if it is none. */
+  get size(): { rows: number; columns: number } | undefined {
+    const { rows, columns } = this.#stdout;
+    return this.isTerminal && rows && columns ? { rows, columns } : undefined;
+  }
+
+  /** Tells of each change of that size, until it is disposed of. */
+  onResize(listener: () => void): Disposable {
+    this.#stdout.on('resize', listener);
+    return { [Symbol.dispose]: () => void this.#stdout.off('resize', listener) };
   }
 
   /** Something worth knowing that was not asked for. */

@@ -47,3 +47,9 @@ export const WIRE_LIMITS = {
   /** Streams that are open at the same time. */
   streams: 512,
 } as const;
+
+/** Bounds of a session: what the owner does inside a machine, over a stream of the wire. */
+export const SESSION_LIMITS = {
+  /** Payload of a record. */
+  recordBytes: 32_768,
+} as const;

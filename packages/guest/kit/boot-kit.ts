@@ -81,7 +81,9 @@ async function buildInto(work: string, options: BootKitOptions): Promise<string>
 
   options.onProgress?.('Compiling init0');
   const init0 = join(kit, 'init0');
-  const init0Sources = ['init0/init0.c', 'init0/wire.c'].map((source) => join(GUEST_FOLDER, source));
+  const init0Sources = ['init0.c', 'wire.c', 'session.c', 'exec.c', 'copy.c'].map((source) =>
+    join(GUEST_FOLDER, 'init0', source),
+  );
   await compile(init0Sources, init0, signal);
   await compile([join(GUEST_FOLDER, 'kit/tsc-rate.c')], join(kit, 'tsc-rate'), signal);
   const moduleNames = await readModuleNames(join(GUEST_FOLDER, 'init0/modules.txt'));

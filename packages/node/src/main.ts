@@ -1,6 +1,6 @@
 import { rm } from 'node:fs/promises';
 import { ensureBootKit } from '@vmlet/guest';
-import { createAdmission } from './admission/index.ts';
+import { BlockList, capsFor, createAdmission, OwnerUsage } from './admission/index.ts';
 import { type Api, createApi } from './api/index.ts';
 import { openFileStore } from './content/index.ts';
 import { Names, Stops } from './deployments/index.ts';
@@ -15,6 +15,7 @@ import { type Backend, probeAccelerator, sweepMachines } from './machines/index.
 import { executionsConfig, type NodeOptions } from './node-options.ts';
 import { type NodeStatus, serveOwner } from './owner/index.ts';
 import { createPrograms } from './programs.ts';
+import { createPublishPolicy } from './publish-policy.ts';
 import { CodeImages } from './runtimes/index.ts';
 import { openCache, openDatabase, openHome, writeFileAtomic } from './store/index.ts';
 import { createLogger, type Logger } from './telemetry/index.ts';
@@ -86,6 +87,9 @@ async function openNetwork(options: NodeOptions, { stack, log }: Making) {
   const ledger = stack.use(await openLedger({ database, content, onListenerError }));
   const operator = (await loadOrCreateKey(options.config)).signer.address;
   const admission = createAdmission({ operatorAddress: operator, allow: options.allow });
+  const blocks = await BlockList.open({ path: options.blockList ?? home.paths.blockList });
+  const capsOf = capsFor(operator, options.ownerCaps);
+  const policy = createPublishPolicy({ ledger, content, blocks, capsOf, paths: home.paths });
   const names = new Names(database);
   const stops = new Stops(database);
   stack.defer(
@@ -95,12 +99,12 @@ async function openNetwork(options: NodeOptions, { stack, log }: Making) {
       stops.forget(event.message.itemHash);
     }),
   );
-  return { home, content, ledger, operator, admission, names, stops };
+  return { home, content, ledger, operator, admission, blocks, capsOf, policy, names, stops };
 }
 
 /** What runs machines here, and the executions of programs. */
 async function openCompute(options: NodeOptions, { stack, log, network }: Making & { network: Network }) {
-  const { home, content, ledger, admission, operator, names, stops } = network;
+  const { home, content, ledger, admission, operator, blocks, capsOf, names, stops } = network;
   const cache = await openCache(options.cache);
   const signal = options.signal ?? new AbortController().signal;
   const progress = options.onProgress ? { onProgress: options.onProgress } : {};
@@ -115,8 +119,11 @@ async function openCompute(options: NodeOptions, { stack, log, network }: Making
   await codeImages.sweepTemporary();
   const logs = new ProgramLogs(home.paths.logs);
   const config = executionsConfig(options, accelerator);
-  const executions = stack.use(new Executions({ backend, logs, config }));
-  const programs = createPrograms({ ledger, content, codeImages, admission, names, stops, operator });
+  const onError = (err: unknown) => log.error({ err }, 'processor time of owners was not read or written');
+  const owners = stack.use(await OwnerUsage.open({ path: home.paths.usage, capsOf, onError }));
+  const executions = stack.use(new Executions({ backend, logs, config, owners }));
+  const programs = createPrograms({ ledger, content, codeImages, admission, blocks, names, stops, operator });
+  stack.defer(blocks.subscribe(() => stopRefused({ executions, programs, log })));
   const unsubscribe = ledger.subscribe((event) => {
     if (event.type !== 'forgotten' || event.message.type !== 'PROGRAM') return;
     const { itemHash } = event.message;
@@ -129,17 +136,30 @@ async function openCompute(options: NodeOptions, { stack, log, network }: Making
   return { backend, probe, config, logs, executions, programs };
 }
 
+/** Stops what runs and may no longer. */
+function stopRefused({ executions, programs, log }: Pick<Compute, 'executions' | 'programs'> & { log: Logger }): void {
+  for (const { itemHash } of executions.list()) {
+    try {
+      programs.find(itemHash);
+    } catch (refusal) {
+      const reason = refusal instanceof Error ? refusal.message : String(refusal);
+      const failed = (err: unknown) => log.error({ err, itemHash }, 'a blocked program was not stopped');
+      executions.stop(itemHash, reason).catch(failed);
+    }
+  }
+}
+
 /** The public listener, the owner's socket, and the record by which commands find them. */
 async function openEdges(options: NodeOptions, made: Making & { network: Network; compute: Compute }) {
   const { stack, log, network, compute } = made;
-  const { home, ledger, content, operator, names, stops } = network;
+  const { home, ledger, content, operator, blocks, names, stops } = network;
   const { executions, logs, programs, backend, probe, config } = compute;
   const api = stack.use(await openApi(options, made));
   const programDomain = options.programDomain ?? PROGRAM_DOMAIN;
   const { apiHosts = [], trustForwarded = false } = options;
   const gateway = stack.use(
     new Gateway(
-      { programDomain, apiHosts, trustForwarded, drainMs: DRAIN_MS },
+      { programDomain, apiHosts, trustForwarded, drainMs: DRAIN_MS, limits: options.gatewayLimits ?? {} },
       { executions, findProgram: programs.find, hasName: (label) => names.has(label), api: api.handler, log },
     ),
   );
@@ -153,7 +173,7 @@ async function openEdges(options: NodeOptions, made: Making & { network: Network
   const nameUrlsOf = programs.nameUrlsOf({ url, programDomain, port });
   const { runtimes, find: findProgram } = programs;
   const deployments = { names, stops, findProgram, urlsOf, nameUrlsOf };
-  const owner = { ledger, executions, logs, status, runtimes, doctor, install, ...deployments };
+  const owner = { ledger, executions, logs, status, runtimes, doctor, install, blocks, ...deployments };
   stack.use(await serveOwner(ownerSocket, owner));
   const record = { format: 1, pid: process.pid, url, programDomain, ownerSocket };
   await writeFileAtomic(nodeFile, { bytes: Buffer.from(`${JSON.stringify(record)}\n`), mode: 0o600 });
@@ -162,11 +182,12 @@ async function openEdges(options: NodeOptions, made: Making & { network: Network
 }
 
 function openApi(options: NodeOptions, { log, network }: Making & { network: Network }): Promise<Api> {
-  const { content, ledger, admission } = network;
+  const { content, ledger, admission, policy } = network;
   return createApi({
     content,
     ledger,
     admission,
+    policy,
     version: VERSION,
     // Where only the operator publishes, nobody else fills the disk.
     limits: options.allow === 'own' ? { unsignedFileBytes: 0 } : {},

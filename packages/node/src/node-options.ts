@@ -1,6 +1,7 @@
 import { availableParallelism, totalmem } from 'node:os';
-import type { Allowed } from './admission/index.ts';
+import type { Allowed, OwnerCaps } from './admission/index.ts';
 import type { ExecutionsConfig } from './executions/index.ts';
+import type { GatewayLimits } from './gateway/index.ts';
 import type { Backend } from './machines/index.ts';
 
 const MIB = 1024 * 1024;
@@ -37,6 +38,12 @@ export interface NodeOptions {
   bootDeadlineMs?: number;
   /** How long a program may take until it listens. In milliseconds. */
   loadDeadlineMs?: number;
+  /** What each owner but the operator may take; what is left out has its default. */
+  ownerCaps?: Partial<OwnerCaps>;
+  /** File of addresses and hashes that this node has nothing to do with; by default `block-list` in the home. */
+  blockList?: string;
+  /** Bounds on what clients may hold. */
+  gatewayLimits?: Partial<GatewayLimits>;
   onProgress?: (step: string, detail?: string) => void;
   signal?: AbortSignal;
 }

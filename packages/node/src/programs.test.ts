@@ -44,7 +44,7 @@ interface Found {
   stopped?: boolean;
 }
 
-function setUp(found: Found = { program }) {
+function setUp(found: Found = { program }, blocked: { what?: string } = {}) {
   const asked: string[] = [];
   const listeners: LedgerListener[] = [];
   const components: ProgramsComponents = {
@@ -61,6 +61,7 @@ function setUp(found: Found = { program }) {
     content: { verifiedPath: async (fileHash: FileHash) => `/content/${fileHash}` },
     codeImages: new CodeImages('/nowhere'),
     admission: { mayRun: ({ itemHash }: ProgramRecord) => void asked.push(itemHash) },
+    blocks: { find: (whats) => [...whats].find((what) => what === blocked.what), subscribe: () => () => {} },
     names: { find: (name) => ({ name, address: ADDRESS, itemHash: found.names?.[name], versions: [] }) },
     stops: {
       refuse: (itemHash) => {
@@ -135,4 +136,12 @@ test('urlsOf: gives the path below the node and the program’s own host, by has
   expect(urls.hostUrl).toMatch(/^http:\/\/[a-z2-7]{52}\.vm\.localhost:81\/$/);
   const named = programs.nameUrlsOf({ url: 'http://127.0.0.1:81', programDomain: 'vm.localhost', port: 81 })('web');
   expect(named).toEqual({ url: 'http://127.0.0.1:81/vm/web/', hostUrl: 'http://web.vm.localhost:81/' });
+});
+
+test('find: refuses what is blocked, by owner, by message and by file', () => {
+  for (const what of [ADDRESS, hash('a'), program.content.code.ref, program.content.runtime.ref]) {
+    const { programs } = setUp({ program }, { what });
+    expect(() => programs.find(hash('a'))).toThrow(expect.objectContaining({ code: 'BLOCKED' }));
+  }
+  expect(setUp({ program }, { what: hash('f') }).programs.find(hash('a')).owner).toBe(ADDRESS);
 });

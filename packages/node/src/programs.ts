@@ -1,5 +1,5 @@
 import type { ItemHash } from '@vmlet/messages';
-import type { Admission } from './admission/index.ts';
+import { type Admission, type BlockList, ownerKey } from './admission/index.ts';
 import type { ContentStore } from './content/index.ts';
 import type { Names, Stops } from './deployments/index.ts';
 import { VmletError } from './errors.ts';
@@ -14,6 +14,7 @@ export interface ProgramsComponents {
   content: Pick<ContentStore, 'verifiedPath'>;
   codeImages: CodeImages;
   admission: Pick<Admission, 'mayRun'>;
+  blocks: Pick<BlockList, 'find' | 'subscribe'>;
   names: Pick<Names, 'find'>;
   stops: Pick<Stops, 'refuse'>;
   operator: string;
@@ -27,6 +28,7 @@ export function createPrograms(components: ProgramsComponents) {
   ledger.subscribe((event) => {
     if (event.type === 'forgotten') targets.delete(event.message.itemHash);
   });
+  components.blocks.subscribe(() => targets.clear());
   return {
     /** By item_hash or by name. What a name leads to is asked once a request, which then stays with that program. */
     find: (ref: string) => {
@@ -53,21 +55,34 @@ function urls({ url, programDomain, port }: PublicAddress, { ref, label }: { ref
   return { url: `${url}/vm/${ref}/`, hostUrl: `http://${label}.${programDomain}:${port}/` };
 }
 
-/** @throws VmletError `PROGRAM_NOT_FOUND`, `RUN_FORBIDDEN`, `PROGRAM_STOPPED` */
-function findRunnable(ref: string, { ledger, admission, stops }: ProgramsComponents): ProgramRecord {
+/** @throws VmletError `PROGRAM_NOT_FOUND`, `RUN_FORBIDDEN`, `BLOCKED`, `PROGRAM_STOPPED` */
+function findRunnable(ref: string, { ledger, admission, blocks, stops }: ProgramsComponents): ProgramRecord {
   const program = ledger.program(ref);
   if (!program) throw new VmletError('PROGRAM_NOT_FOUND', { operands: { ref: ref.slice(0, 128) } });
   admission.mayRun(program);
   stops.refuse(program.itemHash);
+  const what = blocks.find(partsOf(program, ledger));
+  if (what !== undefined) throw new VmletError('BLOCKED', { operands: { what } });
   return program;
 }
 
-/** @throws VmletError `PROGRAM_NOT_FOUND`, `RUN_FORBIDDEN`, `PROGRAM_STOPPED` */
+/** All that a block list may name of a program: its owner, itself, and the messages and files it is made of. */
+function partsOf({ itemHash, content }: ProgramRecord, ledger: ProgramsComponents['ledger']): (string | undefined)[] {
+  const stores = [content.code, content.runtime].flatMap(({ ref, use_latest: latest }) => {
+    const store = ledger.store(ref, { latest });
+    return [ref, store?.itemHash, store?.fileHash];
+  });
+  return [itemHash, content.address, ...stores];
+}
+
+/** @throws VmletError `PROGRAM_NOT_FOUND`, `RUN_FORBIDDEN`, `BLOCKED`, `PROGRAM_STOPPED` */
 function target(ref: string, components: ProgramsComponents): ProgramTarget {
   const program = findRunnable(ref, components);
-  const { memory, seconds } = program.content.resources;
+  const { memory, seconds, vcpus } = program.content.resources;
   return {
     itemHash: program.itemHash,
+    owner: ownerKey(program.content.address),
+    vcpus,
     memoryMiB: memory,
     seconds,
     // Looked up anew: it may have been forgotten or stopped, or may no longer run here, while its request was in line.

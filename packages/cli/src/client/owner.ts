@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import { createInterface } from 'node:readline';
 import type * as z from 'zod';
 import { CliError } from '../errors.ts';
+import { type BlockEntry, blocksSchema } from './block-schema.ts';
 import { broken, expectStatus, type HttpRequest, nameOf, type Origin, readBytes, readText, send } from './http.ts';
 import {
   type Check,
@@ -69,6 +70,24 @@ export class OwnerClient {
     return await readBytes(answer, { origin: this.#origin, signal, maxBytes: MAX_PACKAGES_BYTES });
   }
 
+  /** What the node has nothing to do with. */
+  async blocks(signal: AbortSignal): Promise<BlockEntry[]> {
+    return (await this.ask('GET', '/blocks', { schema: blocksSchema, signal })).entries;
+  }
+
+  async reloadBlocks(signal: AbortSignal): Promise<BlockEntry[]> {
+    return (await this.ask('POST', '/blocks/reload', { schema: blocksSchema, signal })).entries;
+  }
+
+  async block(entry: BlockEntry, { signal }: { signal: AbortSignal }): Promise<BlockEntry[]> {
+    return (await this.ask('POST', '/blocks', { schema: blocksSchema, body: entry, signal })).entries;
+  }
+
+  /** `removed` is false if it was not blocked. */
+  async unblock(what: string, signal: AbortSignal): Promise<{ removed: boolean; entries: BlockEntry[] }> {
+    return await this.ask('DELETE', `/blocks?what=${encodeURIComponent(what)}`, { schema: blocksSchema, signal });
+  }
+
   /** What each machine uses: a line at once, then one each `everyMs`, until the signal aborts or the node stops. */
   async *usage({ everyMs, signal }: { everyMs: number; signal: AbortSignal }): AsyncGenerator<Usage> {
     yield* this.#lines({ path: `/usage?everyMs=${everyMs}`, signal }, usageSchema);
@@ -88,9 +107,7 @@ export class OwnerClient {
   }
 
   async #json<T>(path: string, schema: z.ZodType<T>, signal: AbortSignal): Promise<T> {
-    const answer = await this.#ask({ path, signal });
-    const text = await readText(answer, { origin: this.#origin, signal });
-    return this.#parse(text, { schema, request: `GET ${path}` });
+    return await this.ask('GET', path, { schema, signal });
   }
 
   /** An answer of a JSON document a line, as it comes. */

@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import { resolve } from 'node:path';
 import { type Command, Option } from 'commander';
 import { addExamples, type Cli } from '../cli.ts';
 import type { Context } from '../context.ts';
@@ -14,10 +15,20 @@ interface UpOptions {
   trustForwarded?: boolean;
   apiHost?: string[];
   logLevel: string;
+  blockList?: string;
+  maxMachinesPerOwner?: number;
+  maxMemoryPerOwner?: number;
+  maxDiskPerOwner?: number;
+  maxCpuPerOwner?: number;
+  maxProgramsPerOwner?: number;
+  maxConnectionsPerClient?: number;
 }
 
 const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'];
 const DEFAULT_LISTEN = '127.0.0.1:4020';
+
+const NOT_OPERATOR = '; as those below, not for the operator';
+const cap = (name: string) => wholeNumber(`--max-${name}-per-owner`, { min: 0, max: 1e9 });
 
 /** `vmlet up`. */
 export function registerUp({ program, run }: Cli): void {
@@ -32,6 +43,7 @@ export function registerUp({ program, run }: Cli): void {
   addExamples(command, [
     ['vmlet up', 'your own node; deploy to it from another terminal'],
     ['vmlet up --listen 127.0.0.1:0 --json', 'any free port; one JSON line says which'],
+    ['vmlet up --allow any --max-machines-per-owner 2', 'for strangers too, within bounds'],
     ['vmlet up --home ./node-2 --listen 127.0.0.1:4021', 'a second node'],
   ]);
   command.action(async (options: UpOptions, self: Command) => {
@@ -52,6 +64,7 @@ async function up(options: UpOptions, context: Context): Promise<undefined> {
       ...(memoryBudget === undefined ? {} : { memoryBudgetMiB: memoryBudget }),
       ...(trustForwarded === undefined ? {} : { trustForwarded }),
       ...(apiHosts === undefined ? {} : { apiHosts }),
+      ...boundsOf(options, context),
       onProgress: (step, detail) => output.step(step, detail),
     });
     const { url, ownerSocket, operator, backend } = node;
@@ -89,8 +102,36 @@ export function addUpOptions(command: Command): void {
     )
     .option('--trust-forwarded', 'believe the forwarding headers of a proxy; only where nobody gets around it')
     .option('--api-host <host>', 'another host name of the API; may be given again', apiHost)
+    .option('--block-list <file>', 'addresses and hashes this node has nothing to do with (default: in the home)')
+    .option('--max-machines-per-owner <n>', `machines of one owner at once${NOT_OPERATOR}`, cap('machines'))
+    .option('--max-memory-per-owner <MiB>', 'memory of those', cap('memory'))
+    .option('--max-disk-per-owner <MiB>', 'files, code images and logs of one owner', cap('disk'))
+    .option('--max-cpu-per-owner <seconds>', 'processor time of one owner in an hour', cap('cpu'))
+    .option('--max-programs-per-owner <n>', 'programs of one owner', cap('programs'))
+    .option(
+      '--max-connections-per-client <n>',
+      'connections of one address',
+      wholeNumber('--max-connections-per-client', { min: 1, max: 65_535 }),
+    )
     .addOption(new Option('--log-level <level>', 'of the log on stderr').choices(LOG_LEVELS).default('warn'));
   showDefault(command);
+}
+
+/** What owners and clients may take; what is not given has the node's default. */
+function boundsOf(options: UpOptions, { cwd }: Context) {
+  const caps = {
+    machines: options.maxMachinesPerOwner,
+    memoryMiB: options.maxMemoryPerOwner,
+    diskMiB: options.maxDiskPerOwner,
+    cpuSeconds: options.maxCpuPerOwner,
+    programs: options.maxProgramsPerOwner,
+  };
+  const { blockList, maxConnectionsPerClient: connectionsPerClient } = options;
+  return {
+    ownerCaps: Object.fromEntries(Object.entries(caps).filter(([, value]) => value !== undefined)),
+    ...(blockList === undefined ? {} : { blockList: resolve(cwd, blockList) }),
+    ...(connectionsPerClient === undefined ? {} : { gatewayLimits: { connectionsPerClient } }),
+  };
 }
 
 /** A parsed default is an object; the help shows it as it is typed. */

@@ -13,6 +13,7 @@ export interface CliErrorEntry {
     | 'invoke'
     | 'host'
     | 'deploy'
+    | 'session'
     | 'config';
   /** `Cannot <verb> <operand>: <state found>, expected <state wanted>`, with `{operand}` places. */
   readonly template: string;

@@ -1,7 +1,7 @@
 import { EXIT_CODES } from '../exit-codes.ts';
 import type { CliErrorEntry } from './entry.ts';
 
-const { badInput, cannot, notFound, programFailed, usage } = EXIT_CODES;
+const { badInput, cannot, notFound, programFailed, refused, usage } = EXIT_CODES;
 
 /** Errors of names and of what is done to deployed programs. */
 export const operateErrors = {
@@ -10,6 +10,30 @@ export const operateErrors = {
     template: 'Cannot move "{name}" to the new version "{itemHash}": {found}, expected it to start',
     hint: 'The version before it serves on. Correct the program and deploy again; --no-wait moves the name whatever happens',
     exitCode: programFailed,
+  },
+  SESSION_BROKEN: {
+    phase: 'session',
+    template: 'Cannot go on with the session: {found}, expected it to end by itself',
+    hint: 'Look at what the platform says of the machine with: vmlet logs',
+    exitCode: programFailed,
+  },
+  COPY_SIDES: {
+    phase: 'session',
+    template: 'Cannot copy "{source}" to "{target}": {found}, expected one of them to be PROGRAM:PATH',
+    hint: 'A local name with a colon is written with a folder: ./{source}',
+    exitCode: usage,
+  },
+  COPY_FAILED: {
+    phase: 'session',
+    template: 'Cannot copy "{path}": {found}, expected files, folders and links that can be read and written',
+    hint: 'Correct the path or its permissions, then copy again',
+    exitCode: badInput,
+  },
+  COPY_REFUSED: {
+    phase: 'session',
+    template: 'Cannot take what the machine sends for "{path}": {found}, expected {expected}',
+    hint: 'Nothing outside the target was touched; copy less, or look at what the program has made there',
+    exitCode: refused,
   },
   RECIPE_UNREADABLE: {
     phase: 'runtime',

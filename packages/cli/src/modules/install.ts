@@ -9,7 +9,8 @@ import { npmSettings } from './npmrc.ts';
 const NPMRC = '.npmrc';
 /** What npm may need to see of a folder: packages of its own and archives that package.json names by their path. */
 const SEEN = /(?:^|\/)package\.json$|\.tgz$/;
-const HINT = 'Correct package.json, or run npm install and deploy with its node_modules: --no-install';
+const HINT =
+  'Correct package.json; what must be compiled needs a runtime with compilers; --no-install packs node_modules as it is';
 
 /**
  * Installs the production dependencies of a folder with the npm of its runtime: `npm ci` where there is a lock file,
@@ -35,9 +36,13 @@ export async function installModules(
   );
 }
 
-/** npm's own words: `npm error code ERESOLVE`, then lines that explain. */
-function npmError(output: string): string | undefined {
+/** npm's own words: `npm error code ERESOLVE`, then lines that explain; of a failed compilation there are hundreds. */
+export function npmError(output: string): string | undefined {
   const lines = output.split('\n').flatMap((line) => /^npm (?:error|ERR!) (.+)$/.exec(line)?.[1] ?? []);
+  const path = lines.map((line) => /^path .*node_modules\/(.+)$/.exec(line)?.[1]).find((found) => found !== undefined);
+  if (lines.some((line) => line.startsWith('gyp ERR!'))) {
+    return `${path ?? 'a package'} has to be compiled, and that failed (the official runtime has no compiler)`;
+  }
   const telling = lines.filter((line) => !/^(?:code|errno|syscall|path|A complete log|[A-Z]+$)\b/.test(line));
   return telling[0] ?? lines[0];
 }

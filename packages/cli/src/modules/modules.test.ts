@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { describe, expect, test } from 'vitest';
@@ -8,6 +8,7 @@ import { readIgnoreRules } from '../pack/ignore.ts';
 import { walkFolder } from '../pack/walk.ts';
 import { temporaryFolder } from '../testing.ts';
 import { chooseModules } from './choose.ts';
+import { npmError } from './install.ts';
 import { npmSettings } from './npmrc.ts';
 import { productionModules } from './production.ts';
 
@@ -181,6 +182,14 @@ describe('chooseModules', () => {
     const walked = await walkFolder(app.path, { rules, signal });
     const choice = await chooseModules(walked, { path: app.path, rules, manifest, install: undefined, signal });
     expect(choice).toMatchObject({ from: 'folder', notes: [] });
+    // What was built here is loaded before what the package brings.
+    await mkdir(join(app.path, 'node_modules/a/build/Release'), { recursive: true });
+    await writeFile(
+      join(app.path, 'node_modules/a/build/Release/a.node'),
+      Buffer.concat([await readFile(part), Buffer.from('GLIBC_2.38')]),
+    );
+    const built = await chooseModules(walked, { path: app.path, rules, manifest, install: undefined, signal });
+    expect(built).toMatchObject({ from: 'install', why: 'a is built with glibc 2.38, and the runtime has 2.31' });
   });
 });
 
@@ -205,5 +214,16 @@ describe('npmSettings', () => {
       'legacy-peer-deps=true',
     ]);
     expect(secrets).toEqual(['_authToken', '_password', '_auth', 'email']);
+  });
+});
+
+describe('npmError', () => {
+  test('npmError: finds the line that tells why npm failed', () => {
+    const missing =
+      'npm warn x\nnpm error code E404\nnpm error 404 Not Found - GET x\nnpm error A complete log is in y\n';
+    expect(npmError(missing)).toBe('404 Not Found - GET x');
+    const compiled = 'npm error code 1\nnpm error path /tmp/x/node_modules/@s/a\nnpm error gyp ERR! find Python\n';
+    expect(npmError(compiled)).toMatch(/^@s\/a has to be compiled/);
+    expect(npmError('')).toBeUndefined();
   });
 });

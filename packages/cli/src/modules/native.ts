@@ -4,6 +4,8 @@ import type { SourceFile } from '../pack/walk.ts';
 
 /** What the official runtime for Node.js has (Debian 11, Node.js 24): libraries, and the version of its binary interface. */
 const RUNTIME = { glibc: 31, libstdcxx: 28, abi: 137 };
+/** Where node-gyp and its like put what they build on a machine. */
+const BUILT_HERE = /\/build\//;
 /** What is built for others, by the names of files that packages bring for every system. */
 const ELSEWHERE =
   /(?:^|[/.+_-])(?:darwin|win32|windows|freebsd|android|arm|arm64|armv\d\w*|aarch64|ia32|s390x|ppc64|riscv64|musl|alpine)(?:$|[/.+_-])/;
@@ -23,11 +25,20 @@ export async function unfitModules(files: readonly SourceFile[]): Promise<string
   );
   const faults: string[] = [];
   for (const [name, parts] of byPackage) {
-    const near = parts.filter((part) => !ELSEWHERE.test(part.path.slice(name.length)));
-    const reasons = await Promise.all((near.length > 0 ? near : parts).map(faultOf));
-    if (!reasons.includes(undefined)) faults.push(`${name.split('node_modules/').at(-1)} ${reasons[0]}`);
+    const fault = await faultOfPackage(name, parts);
+    if (fault !== undefined) faults.push(`${name.split('node_modules/').at(-1)} ${fault}`);
   }
   return faults;
+}
+
+/** Of what a package brings for many systems one that fits is enough; what was built here is all for this one. */
+async function faultOfPackage(name: string, parts: readonly SourceFile[]): Promise<string | undefined> {
+  const isIn = (pattern: RegExp) => (part: SourceFile) => pattern.test(part.path.slice(name.length));
+  const built = await Promise.all(parts.filter(isIn(BUILT_HERE)).map(faultOf));
+  if (built.length > 0) return built.find((fault) => fault !== undefined);
+  const near = parts.filter((part) => !isIn(ELSEWHERE)(part));
+  const faults = await Promise.all((near.length > 0 ? near : parts).map(faultOf));
+  return faults.includes(undefined) ? undefined : faults[0];
 }
 
 async function faultOf({ absolutePath, sizeBytes }: SourceFile): Promise<string | undefined> {

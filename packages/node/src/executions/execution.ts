@@ -2,7 +2,8 @@ import type { Duplex } from 'node:stream';
 import type { Dispatcher } from 'undici';
 import { type Deadline, deadline, type IdleTimer, idleTimer, orAborted } from '../deadline.ts';
 import { asVmletError, VmletError } from '../errors.ts';
-import { haltMachine } from '../machines/index.ts';
+import { haltMachine, type StreamRequest } from '../machines/index.ts';
+import type { CpuMeter } from './cpu.ts';
 import { explain } from './explain.ts';
 import { GUEST_HTTP_PORT } from './launcher.ts';
 import type { ProgramLog } from './logs.ts';
@@ -25,6 +26,8 @@ export interface Lease extends Disposable {
   readonly client: Dispatcher;
   /** Opens a connection to the program, for what is no HTTP request. @throws why there is none */
   connect(signal: AbortSignal): Promise<Duplex>;
+  /** Starts a session of the owner in the machine, which counts as touched from then on. @throws why there is none */
+  openSession(request: StreamRequest, signal: AbortSignal): Promise<Duplex>;
   /** The cold start that this request waited for; undefined if the machine was running. */
   readonly phases: WakePhases | undefined;
   /** No request is sent to this machine after those it has: it did not answer in time. */
@@ -51,6 +54,10 @@ interface Waiting {
 export interface ExecutionComponents {
   limits: ExecutionLimits;
   log: ProgramLog;
+  /** Charges the owner for what the machine uses. */
+  cpu: Pick<CpuMeter, 'start' | 'sample' | 'finish' | 'lost'>;
+  /** @throws VmletError why its owner may use the processors no more; the machine is stopped for it */
+  mayGoOn: () => void;
   /** Starts the machine; aborted when the execution is stopped before it is up. */
   wake: (signal: AbortSignal) => Promise<Awake>;
 }
@@ -65,6 +72,8 @@ export class Execution {
   readonly startedMs = Date.now();
   inFlight = 0;
   served = 0;
+  /** Whether its owner has run or written something in the machine: it is not what its message says any more. */
+  touched = false;
   #state: ExecutionState = 'waking';
   #awake: Awake | undefined;
   #failure: unknown = new ExecutionOver();
@@ -130,6 +139,7 @@ export class Execution {
     if (this.#state === 'waking') this.#stop.abort(new ExecutionOver(reason));
     else if (this.#awake && (this.#state === 'running' || this.#state === 'retiring')) {
       this.#move('halting', reason);
+      this.#components.cpu.finish();
       this.#components.log.platform(`Stopping: ${reason}`);
       await haltMachine(this.#awake.machine, this.#components.limits.graceMs);
     }
@@ -165,6 +175,7 @@ export class Execution {
       // Who waits is told why: started again at once, it might end like that for ever.
       if (this.#awake.machine.ending) throw await this.#awake.machine.ended;
       this.#move('running', 'wake');
+      this.#components.cpu.start(this.#awake.machine.pid);
       this.#components.log.platform(started(this.#awake));
       this.#settle();
       const reason = await this.#awake.machine.ended;
@@ -177,6 +188,7 @@ export class Execution {
       }
     } finally {
       this.#idle[Symbol.dispose]();
+      this.#components.cpu.lost();
       this.#drain?.[Symbol.dispose]();
       this.#components.log.endLines();
       this.#move('ended', 'end of the machine');
@@ -205,6 +217,7 @@ export class Execution {
     return {
       client: awake.pool,
       connect: (signal) => awake.machine.connect(GUEST_HTTP_PORT, signal),
+      openSession: (request, signal) => this.#openSession(awake, { request, signal }),
       phases: waited ? awake.phases : undefined,
       retire: () => this.retire('it did not answer in time'),
       explain: (error) => explain(awake.machine, error),
@@ -213,9 +226,25 @@ export class Execution {
         open = false;
         this.inFlight--;
         this.served++;
+        this.#components.cpu.sample();
         this.#settle();
+        this.#stopIfUsedUp();
       },
     };
+  }
+
+  #openSession(awake: Awake, { request, signal }: { request: StreamRequest; signal: AbortSignal }): Promise<Duplex> {
+    if (!this.touched) this.#components.log.platform('Its owner has opened a session in the machine');
+    this.touched = true;
+    return awake.machine.openSession(request, signal);
+  }
+
+  #stopIfUsedUp(): void {
+    try {
+      this.#components.mayGoOn();
+    } catch (error) {
+      void this.stop(asVmletError(error).message);
+    }
   }
 
   #move(to: ExecutionState, trigger: string): void {

@@ -10,9 +10,11 @@ import type { ItemHash } from '@vmlet/messages';
 import { describe, expect, test } from 'vitest';
 import { VmletError } from '../errors.ts';
 import { backend, isAlive, LOADED, READY, type Scenario, standInForQemu } from '../machines/testing.ts';
+import type { OwnerMeter } from './cpu.ts';
 import { Executions, type ExecutionsConfig, type Runnable } from './executions.ts';
 import { installPackages } from './installer.ts';
 import { ProgramLogs } from './logs.ts';
+import { noMeter } from './testing.ts';
 
 const never = new AbortController().signal;
 const [A, B] = ['a'.repeat(64), 'b'.repeat(64)] as [ItemHash, ItemHash];
@@ -34,7 +36,11 @@ async function standIn(scenario: Scenario, answer: RequestListener) {
   };
 }
 
-async function startExecutions(scenario: Scenario, config: Partial<ExecutionsConfig> = {}) {
+async function startExecutions(
+  scenario: Scenario,
+  config: Partial<ExecutionsConfig> = {},
+  owners: OwnerMeter = noMeter,
+) {
   const stack = new AsyncDisposableStack();
   const dir = await mkdtempDisposable(join(tmpdir(), 'vmlet-test-'));
   stack.defer(() => dir.remove());
@@ -44,6 +50,7 @@ async function startExecutions(scenario: Scenario, config: Partial<ExecutionsCon
     new Executions({
       backend,
       logs,
+      owners,
       config: {
         maxInFlight: 8,
         maxQueued: 8,
@@ -59,6 +66,8 @@ async function startExecutions(scenario: Scenario, config: Partial<ExecutionsCon
   );
   const runnable = (itemHash: ItemHash, memoryMiB: number): Runnable => ({
     itemHash,
+    owner: '0x1',
+    vcpus: 1,
     memoryMiB,
     prepare: async () => ({
       itemHash,

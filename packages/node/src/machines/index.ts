@@ -5,3 +5,4 @@ export { haltMachine } from './halt.ts';
 export { loadProgram } from './load.ts';
 export type { LogLine, Machine } from './machine.ts';
 export { sweepMachines } from './sweep.ts';
+export type { StreamRequest } from './wire/wire.ts';

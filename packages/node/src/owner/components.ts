@@ -1,6 +1,7 @@
 import type { Readable } from 'node:stream';
 import type { Manifest } from '@vmlet/builder';
 import type { ItemHash } from '@vmlet/messages';
+import type { BlockList } from '../admission/index.ts';
 import type { Names, Stops } from '../deployments/index.ts';
 import type { Executions, Installed, ProgramLogs, Runnable } from '../executions/index.ts';
 import type { Ledger } from '../ledger/index.ts';
@@ -54,6 +55,7 @@ export interface OwnerComponents {
   runtimes: () => PublishedRuntime[];
   urlsOf: (itemHash: ItemHash) => Urls;
   nameUrlsOf: (name: string) => Urls;
+  blocks: Pick<BlockList, 'entries' | 'add' | 'remove' | 'reload'>;
   doctor: () => Promise<Check[]>;
   install: (request: InstallCall) => Promise<Installed>;
 }

@@ -7,6 +7,7 @@ import { createInterface } from 'node:readline';
 import { text } from 'node:stream/consumers';
 import type { ItemHash } from '@vmlet/messages';
 import { describe, expect, test } from 'vitest';
+import { BlockList } from '../admission/index.ts';
 import { Names, Stops } from '../deployments/index.ts';
 import { insertProgram } from '../deployments/testing.ts';
 import { VmletError } from '../errors.ts';
@@ -43,7 +44,7 @@ async function serve({ acquire, machines = 0 }: Serving = {}) {
   const asked: string[] = [];
   // This process stands for a machine.
   const machine = { itemHash: ONE, state: 'running' as const, inFlight: 0, served: 1, startedMs: 1 };
-  const running = [{ ...machine, pid: process.pid, port: 1 }].slice(0, machines);
+  const running = [{ ...machine, pid: process.pid, touched: false }].slice(0, machines);
   const given = async () => ({ phases: PHASES, [Symbol.dispose]: () => void asked.push('given back') });
   const server = await serveOwner(socketPath, {
     ledger: {
@@ -62,10 +63,13 @@ async function serve({ acquire, machines = 0 }: Serving = {}) {
     },
     names: new Names(database),
     stops,
+    blocks: await BlockList.open({ path: join(dir.path, 'block-list') }),
     findProgram: (ref) => {
       stops.refuse(ref as ItemHash);
       return {
         itemHash: ref as ItemHash,
+        owner: '0x1',
+        vcpus: 1,
         memoryMiB: 1,
         prepare: () => Promise.reject(new TypeError('Cannot prepare')),
       };

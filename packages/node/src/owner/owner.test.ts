@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import type { ItemHash } from '@vmlet/messages';
 import { describe, expect, test } from 'vitest';
+import { BlockList } from '../admission/index.ts';
 import { Names, Stops } from '../deployments/index.ts';
 import { VmletError } from '../errors.ts';
 import { ProgramLogs } from '../executions/index.ts';
@@ -87,6 +88,7 @@ async function serve(components: Partial<OwnerComponents> = {}) {
     urlsOf: () => ({ url: 'url', hostUrl: 'hostUrl' }),
     nameUrlsOf: () => ({ url: 'url', hostUrl: 'hostUrl' }),
     doctor: async () => [],
+    blocks: await BlockList.open({ path: join(dir.path, 'block-list') }),
     install: async () => ({ ok: true, archive: Buffer.from('site-packages') }),
     ...components,
   });

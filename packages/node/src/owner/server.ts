@@ -3,14 +3,18 @@ import type { Readable } from 'node:stream';
 import fastify, { type FastifyInstance } from 'fastify';
 import * as z from 'zod';
 import { asVmletError, toProblem, VmletError } from '../errors.ts';
+import { registerBlocks } from './blocks.ts';
 import type { OwnerComponents } from './components.ts';
 import { goneSignal, registerLifecycle } from './lifecycle.ts';
 import { registerNames } from './names.ts';
 import { registerPrograms } from './programs.ts';
+import { registerSessions } from './sessions.ts';
 import { registerUsage } from './usage.ts';
 
 /** What names the packages of one program, and archives of packages that come with it. */
 const MAX_ARCHIVE_BYTES = 256 * 1024 * 1024;
+/** The request of a session is part of its path. */
+const MAX_HEADER_BYTES = 64 * 1024;
 /** Of a Unix socket (sun_path), without its NUL. */
 const MAX_SOCKET_PATH_BYTES = 107;
 
@@ -22,7 +26,11 @@ const installSchema = z.object({ runtime: z.string(), with: z.enum(['pip', 'npm'
  * @throws VmletError `PORT_IN_USE` if the socket cannot be made
  */
 export async function serveOwner(path: string, components: OwnerComponents): Promise<AsyncDisposable> {
-  const app = fastify({ bodyLimit: MAX_ARCHIVE_BYTES, forceCloseConnections: true });
+  const app = fastify({
+    bodyLimit: MAX_ARCHIVE_BYTES,
+    forceCloseConnections: true,
+    http: { maxHeaderSize: MAX_HEADER_BYTES },
+  });
   app.setErrorHandler((error, _request, reply) => {
     const known = error instanceof z.ZodError ? malformed(error) : (unreadable(error) ?? asVmletError(error));
     void reply
@@ -38,6 +46,8 @@ export async function serveOwner(path: string, components: OwnerComponents): Pro
   registerNames(app, components);
   registerUsage(app, components);
   registerInstall(app, components);
+  registerSessions(app, components);
+  registerBlocks(app, components);
   // The home is locked by this process: a socket found here belongs to a node that was killed.
   await rm(path, { force: true });
   try {

@@ -9,6 +9,7 @@ import { gatherFacts } from '../facts.ts';
 import type {
   Acceptance,
   CheckedMessage,
+  Holdings,
   Ledger,
   LedgerEvent,
   LedgerListener,
@@ -113,6 +114,10 @@ class SqliteLedger implements Ledger {
 
   storesOf(address: string): StoreRecord[] {
     return this.#index.storesOf(address).flatMap((row) => this.#storeRecord(row) ?? []);
+  }
+
+  holdingsOf(address: string): Holdings {
+    return this.#index.holdingsOf(address);
   }
 
   subscribe(listener: LedgerListener): () => void {
