@@ -55,9 +55,9 @@ export async function deployVictim(
 /** What a client saw: an answer, whole or cut, or none. */
 export interface Outcome {
   status?: number;
-  /** Undefined where the connection was cut in it. */
+  /** Of a program's answer; absent where the connection was cut in it. */
   body?: string;
-  /** Of a problem document. */
+  /** Of the platform's own answer. */
   code?: string;
 }
 
@@ -69,7 +69,7 @@ export function ask(url: string): Promise<Outcome> {
     const body = await text(answer).catch(() => undefined);
     if (body === undefined) return resolve({ status });
     const isProblem = answer.headers['content-type']?.startsWith('application/problem+json');
-    resolve({ status, body, ...(isProblem ? { code: JSON.parse(body).code } : {}) });
+    resolve({ status, ...(isProblem ? { code: JSON.parse(body).code } : { body }) });
   })
     .on('error', () => resolve({}))
     .end();
@@ -86,6 +86,12 @@ export async function qemuOf(homeId: string): Promise<number[]> {
   const pids = await machinesOf(homeId);
   const names = await Promise.all(pids.map((pid) => readFile(`/proc/${pid}/comm`, 'utf8').catch(() => '')));
   return pids.filter((_, index) => names[index]?.startsWith('qemu-system'));
+}
+
+/** The name that a process of a machine bears. */
+export async function nameOfMachine(pid: number): Promise<string | undefined> {
+  const args = (await readFile(`/proc/${pid}/cmdline`, 'utf8')).split('\0');
+  return args[args.indexOf('-name') + 1];
 }
 
 /** How often a program has got a path, by its log, over all its machines. */
