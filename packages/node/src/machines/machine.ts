@@ -235,6 +235,11 @@ function deathOf(machine: string, exit: QemuExit, console: string): VmletError {
       detail,
     });
   }
-  const found = exit.signal ? `ended by ${exit.signal}` : `exit code ${exit.code}`;
+  const found = endOf(exit);
   return new VmletError('MACHINE_DIED', { operands: { machine, found }, detail });
+}
+
+function endOf({ code, signal, outOfMemory }: QemuExit): string {
+  if (outOfMemory) return 'ended by the kernel, since its process needed more memory than its cgroup has';
+  return signal ? `ended by ${signal}` : `exit code ${code}`;
 }
