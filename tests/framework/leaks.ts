@@ -1,5 +1,6 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { cgroupsNaming } from './cage.ts';
 
 /** The id that a home's machines bear in their names. */
 export async function homeIdOf(home: string): Promise<string> {
@@ -22,10 +23,18 @@ export async function processesNaming(text: string): Promise<number[]> {
   return pids;
 }
 
+/** Fails if a process or a cgroup is left that has a text in its command line, or in its name. */
+export async function assertNothingCaged(text: string): Promise<void> {
+  const [pids, cgroups] = await Promise.all([processesNaming(text), cgroupsNaming(text)]);
+  if (pids.length > 0) throw new Error(`Processes are left of "${text}": ${pids.join(', ')}`);
+  if (cgroups.length > 0) throw new Error(`Cgroups are left of "${text}": ${cgroups.join(', ')}`);
+}
+
 /** Fails if a stopped node has left a process, a socket, or an unfinished file. */
 export async function assertNothingLeft({ homeId, home }: { homeId: string; home: string }): Promise<void> {
   const pids = await machinesOf(homeId);
   if (pids.length > 0) throw new Error(`Processes are left of the node of "${home}": ${pids.join(', ')}`);
+  await assertNothingCaged(`vmlet-${homeId}`);
   const entries = await readdir(home, { recursive: true });
   const left = entries.filter((name) => /\.tmp-|\.part$|\.sock$|node\.json$/.test(name));
   if (left.length > 0) throw new Error(`Files are left of the node of "${home}": ${left.join(', ')}`);

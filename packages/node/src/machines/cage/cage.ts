@@ -56,6 +56,8 @@ export interface CageParts {
   findings: CageFindings;
   /** Undefined: commands run as they are. */
   host: HostFiles | undefined;
+  /** Descriptors of this process that a child would inherit. */
+  leaked: readonly number[];
   namespaces: boolean;
   sandbox: boolean;
   uids: UidBlock | undefined;
@@ -117,7 +119,7 @@ export class Cage implements AsyncDisposable {
       devices: new Map(kvm ? [['/dev/kvm', kvm.path]] : []),
     };
     const started = await startProcess(cageCommand(shape, request.command(places)), {
-      ...{ sockets: request.sockets, bwrap, files: opened.fds, env: { PATH: CHAIN_PATH } },
+      ...{ sockets: request.sockets, bwrap, files: opened.fds, sealed: this.#parts.leaked, env: { PATH: CHAIN_PATH } },
     });
     const owned = stack.move();
     return { ...started, exited: started.exited.then((exit) => ended(exit, { cgroup, owned })) };
@@ -172,6 +174,7 @@ export function bareCage(): Cage {
   return new Cage({
     findings: { sandbox: none, namespaces: none, users: none, cgroups: none },
     host: undefined,
+    leaked: [],
     namespaces: false,
     sandbox: false,
     uids: undefined,

@@ -4,6 +4,7 @@ import { QEMU_SANDBOX } from '../qemu/sandbox.ts';
 import { Cage, type CageParts } from './cage.ts';
 import type { Finding } from './findings.ts';
 import { findHostFiles, type HostFiles } from './host-files.ts';
+import { leakedDescriptors } from './leaked.ts';
 import { takeUidBlock, type UidBlock, type UidRange } from './uids.ts';
 
 const KVM_DEVICE = '/dev/kvm';
@@ -57,7 +58,10 @@ interface Found {
 }
 
 async function partsThatWork({ host, uids, cgroups }: Found): Promise<CageParts> {
-  const nothing: Omit<CageParts, 'findings'> = { host, namespaces: false, sandbox: false, uids: undefined, cgroups: undefined, kvm: '' };
+  const nothing: Omit<CageParts, 'findings'> = {
+    ...{ host, leaked: await leakedDescriptors() },
+    ...{ namespaces: false, sandbox: false, uids: undefined, cgroups: undefined, kvm: '' },
+  };
   const [sandbox, users, limited] = await Promise.all([
     tryOut({ ...nothing, sandbox: true }),
     uids.block ? tryOut({ ...nothing, uids: uids.block }) : uids.why,

@@ -1,4 +1,5 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, type StdioOptions, spawn } from 'node:child_process';
+import { open } from 'node:fs/promises';
 import { constants } from 'node:os';
 import { Duplex, type Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
@@ -36,6 +37,8 @@ export interface StartOptions {
   bwrap?: { filter: Buffer } | undefined;
   /** Open files that it inherits, after those. */
   files: readonly number[];
+  /** Descriptors of this process that it would inherit, which it gets /dev/null for. */
+  sealed?: readonly number[];
   env: NodeJS.ProcessEnv;
 }
 
@@ -91,11 +94,11 @@ export class CageFailed extends Error {
 async function spawned([command = '', ...args]: readonly string[], options: StartOptions): Promise<ChildProcess> {
   const { sockets, bwrap, files, env } = options;
   const pipes = sockets + (bwrap ? 2 : 0);
-  const child = spawn(command, args, {
-    detached: true,
-    env,
-    stdio: ['ignore', 'ignore', 'pipe', ...Array<'pipe'>(pipes).fill('pipe'), ...files],
-  });
+  const stdio: StdioOptions = ['ignore', 'ignore', 'pipe', ...Array<'pipe'>(pipes).fill('pipe'), ...files];
+  await using nothing = await open('/dev/null', 'r');
+  const last = Math.max(-1, ...(options.sealed ?? []));
+  for (let fd = stdio.length; fd <= last; fd++) stdio[fd] = options.sealed?.includes(fd) ? nothing.fd : 'ignore';
+  const child = spawn(command, args, { detached: true, env, stdio });
   await new Promise<void>((resolve, reject) => {
     child.once('spawn', resolve);
     child.on('error', reject);
