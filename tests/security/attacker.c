@@ -67,9 +67,9 @@ static void who_am_i(void) {
 
 static void other_processes(void) {
   long seen = 0;
-  for (pid_t pid = 2; pid < 200000; pid++) seen += kill(pid, 0) == 0 || errno == EPERM;
+  for (pid_t pid = 1; pid < 200000; pid++) seen += kill(pid, 0) == 0 || errno == EPERM;
   number("processes", seen);
-  attempt("kill_all", kill(-1, 0));
+  attempt("kill_init", kill(1, SIGKILL));
   attempt("ptrace", ptrace(PTRACE_TRACEME, 0, NULL, NULL));
   struct iovec vec = {&seen, sizeof seen};
   attempt("process_vm_readv", process_vm_readv(getpid(), &vec, 1, &vec, 1, 0));
@@ -208,6 +208,7 @@ int main(int argc, char **argv) {
     list_root("/", 2);
     fill_files();
   }
+  dprintf(REPORT_FD, "began ok\n");
   /* A second word: stay until the test has looked from outside. */
   if (argc > 2 && !strcmp(argv[2], "stay")) pause();
   dprintf(REPORT_FD, "end ok\n");

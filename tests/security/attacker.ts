@@ -43,5 +43,5 @@ export async function attack(cage: Cage, path: string, { args, ...options }: Att
       .split('\n')
       .map((line) => [line.slice(0, line.lastIndexOf(' ')), line.slice(line.lastIndexOf(' ') + 1)]),
   );
-  return { report, exit, pid: caged.pid };
+  return { report, exit };
 }

@@ -58,7 +58,11 @@ test('diagnose: says what to install, and boots nothing without it', async () =>
 
 test('diagnose: takes a boot that fails for an error, with its words', async () => {
   await using dir = await makeDir();
-  const checks = await diagnose({ home: dir.path, probe: () => Promise.reject(new Error('no machine boots')), confinement });
+  const checks = await diagnose({
+    home: dir.path,
+    probe: () => Promise.reject(new Error('no machine boots')),
+    confinement,
+  });
   expect(checks.find(({ code }) => code === 'MACHINES')).toMatchObject({ status: 'error', text: 'no machine boots' });
 });
 

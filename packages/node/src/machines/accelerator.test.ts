@@ -27,7 +27,7 @@ async function setUp(scenario: (log: string) => string) {
   return {
     cache,
     probe,
-    boots: async () => (await readFile(log, 'utf8')).split('\n').filter((line) => line === 'tcg').length,
+    boots: async () => (await readFile(log, 'utf8')).split('\n').filter((line) => line.startsWith('tcg')).length,
     async [Symbol.asyncDispose]() {
       await qemu[Symbol.asyncDispose]();
       await dir.remove();

@@ -52,7 +52,9 @@ export async function probeAccelerator(kit: BootKit, options: ProbeOptions): Pro
   const qemuVersion = await readQemuVersion(options.signal);
   const bootId = (await readFile('/proc/sys/kernel/random/boot_id', 'utf8')).trim();
   const key = createHash('sha256')
-    .update(JSON.stringify([kit.hash, qemuVersion, bootId, release(), cpus()[0]?.model, await kvmForbidden(options.cage)]))
+    .update(
+      JSON.stringify([kit.hash, qemuVersion, bootId, release(), cpus()[0]?.model, await kvmForbidden(options.cage)]),
+    )
     .digest('hex');
   const folder = join(options.cache, 'probe');
   const path = join(folder, `${key.slice(0, 16)}.json`);

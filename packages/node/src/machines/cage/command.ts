@@ -27,7 +27,7 @@ export interface CageShape {
   files: ReadonlyMap<string, string>;
   /** Devices that it may use, by their path inside. */
   devices: ReadonlyMap<string, string>;
-  /** Descriptors of bwrap's own; undefined without namespaces. */
+  /** Descriptors of bwrap's own. */
   descriptors: { info: number; seccomp: number };
 }
 
@@ -80,7 +80,7 @@ function namespacesCommand(shape: CageShape): string[] {
     ...['--unshare-pid', '--unshare-ipc', '--unshare-uts', '--unshare-cgroup'],
     ...(shape.shareNetwork ? [] : ['--unshare-net']),
     ...(user ? [] : ['--unshare-user', '--uid', NOBODY, '--gid', NOBODY]),
-    ...['--die-with-parent', '--new-session', '--as-pid-1', '--clearenv', '--hostname', 'machine'],
+    ...['--die-with-parent', '--new-session', '--clearenv', '--hostname', 'machine'],
     // To become the machine's user and to forget all of them, setpriv needs three; none is left after it.
     ...['--cap-drop', 'ALL'],
     ...(user ? ['CAP_SETUID', 'CAP_SETGID', 'CAP_SETPCAP'].flatMap((name) => ['--cap-add', name]) : []),
@@ -103,7 +103,9 @@ function foldersAbove(paths: readonly string[]): string[] {
 
 function userCommand({ host, user, namespaces }: CageShape): string[] {
   const { setpriv } = host.commands;
-  const nothing = ['--inh-caps=-all', '--bounding-set=-all', '--no-new-privs', '--pdeathsig', 'KILL', '--'];
-  if (user) return [setpriv, '--reuid', `${user.uid}`, '--regid', `${user.gid}`, '--clear-groups', ...nothing];
+  const nothing = ['--inh-caps=-all', '--bounding-set=-all', '--no-new-privs', '--'];
+  // In a process namespace its end is that of process 1, which bwrap is and which dies with the node.
+  const dies = namespaces ? [] : ['--pdeathsig', 'KILL'];
+  if (user) return [setpriv, '--reuid', `${user.uid}`, '--regid', `${user.gid}`, '--clear-groups', ...dies, ...nothing];
   return namespaces ? [] : [setpriv, '--no-new-privs', '--'];
 }

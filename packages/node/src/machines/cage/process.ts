@@ -1,5 +1,5 @@
 import { type ChildProcess, type StdioOptions, spawn } from 'node:child_process';
-import { open } from 'node:fs/promises';
+import { open, readFile } from 'node:fs/promises';
 import { constants } from 'node:os';
 import { Duplex, type Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
@@ -21,8 +21,10 @@ export interface ProcessExit {
 
 /** A process that was started, and the sockets that it inherited from descriptor 3 on. */
 export interface StartedProcess {
-  /** Of the command itself, as the host counts, where something of the cage stands above it. */
+  /** Of the uppermost process of its namespace, or of the command itself where it has none of its own. */
   readonly pid: number;
+  /** Of the command itself, as the host counts. Known once it has given a sign of life; until then as `pid`. */
+  commandPid(): Promise<number>;
   readonly sockets: readonly Duplex[];
   /** Resolves, never rejects, when the process is gone and its sockets are closed. */
   readonly exited: Promise<ProcessExit>;
@@ -63,18 +65,22 @@ export async function startProcess(command: readonly string[], options: StartOpt
     child.once('close', (code, signal) => resolve({ ...endOf(code, signal, options), stderr: stderr() }));
   });
   const sockets = Array.from({ length: options.sockets }, (_, index) => socketOf(child, 3 + index));
-  const inner = options.bwrap ? await startedByBwrap(child, { ...options.bwrap, ...descriptorsOf(options) }) : undefined;
+  const inner = options.bwrap
+    ? await startedByBwrap(child, { ...options.bwrap, ...descriptorsOf(options) })
+    : undefined;
   if (options.bwrap && inner === undefined) {
     const exit = await exited;
     throw new CageFailed(exit);
   }
+  const pid = inner ?? child.pid ?? 0;
   return {
-    pid: inner ?? child.pid ?? 0,
+    pid,
+    commandPid: () => (inner === undefined ? Promise.resolve(pid) : onlyChildOf(inner)),
     sockets,
     exited,
     kill() {
       if (gone) return;
-      // Process 1 of its namespace takes all others with it; bwrap reaps it and ends, so its end is the end of all.
+      // Process 1 of a namespace takes all others with it; bwrap reaps it and ends, so that its end is the end of all.
       if (inner === undefined) killProcessGroup(child.pid);
       else killOne(inner);
     },
@@ -117,6 +123,12 @@ async function startedByBwrap(
   const said = await text(socketOf(child, info)).catch(() => '');
   if (said === '') return undefined;
   return infoSchema.parse(JSON.parse(said))['child-pid'];
+}
+
+/** bwrap is process 1 of the namespace, and the command its child; itself where the kernel does not tell. */
+async function onlyChildOf(pid: number): Promise<number> {
+  const children = await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8').catch(() => '');
+  return Number(children.trim().split(' ')[0]) || pid;
 }
 
 function endOf(code: number | null, signal: NodeJS.Signals | null, { bwrap }: StartOptions) {

@@ -42,7 +42,11 @@ test('qemuArguments: opens no port of the host, and hands every socket over as a
 
 test('qemuArguments: names accelerator, size and the rate of the clock', () => {
   const tcg = qemuArguments(machine);
-  expect([valuesOf(tcg, '-accel'), valuesOf(tcg, '-smp'), valuesOf(tcg, '-m')]).toEqual([['tcg,tb-size=256'], ['2'], ['256M']]);
+  expect([valuesOf(tcg, '-accel'), valuesOf(tcg, '-smp'), valuesOf(tcg, '-m')]).toEqual([
+    ['tcg,tb-size=256'],
+    ['2'],
+    ['256M'],
+  ]);
   expect(valuesOf(tcg, '-append')[0]).toContain('tsc_early_khz=2400000');
   expect(valuesOf(qemuArguments({ ...machine, accelerator: 'kvm' }), '-accel')).toEqual(['kvm']);
 });

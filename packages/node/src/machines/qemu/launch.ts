@@ -1,7 +1,15 @@
 import type { Duplex, Readable } from 'node:stream';
 import { VmletError } from '../../errors.ts';
 import type { Cage } from '../cage/index.ts';
-import { CONSOLE_FD, CONTROL_FD, QMP_FD, type QemuMachine, qemuArguments, TRANSLATED_MIB, WIRE_FD } from './command-line.ts';
+import {
+  CONSOLE_FD,
+  CONTROL_FD,
+  type QemuMachine,
+  QMP_FD,
+  qemuArguments,
+  TRANSLATED_MIB,
+  WIRE_FD,
+} from './command-line.ts';
 
 const QEMU = 'qemu-system-x86_64';
 const FIRST_FD = 3;
@@ -21,6 +29,8 @@ export interface QemuExit {
 /** A running QEMU process and the sockets that it inherited. */
 export interface QemuProcess {
   readonly pid: number;
+  /** Of QEMU itself, once it has given a sign of life; until then as `pid`, which may stand above it. */
+  commandPid(): Promise<number>;
   readonly qmp: Duplex;
   readonly control: Duplex;
   readonly console: Readable;
