@@ -4,10 +4,12 @@ import { join } from 'node:path';
 import { run } from '@vmlet/host';
 import type { ItemHash } from '@vmlet/messages';
 import { zipSync } from 'fflate';
+import type { Dispatcher } from 'undici';
 import { Client } from 'undici';
 import * as z from 'zod';
 import { forget, publishFile, publishPath, publishProgram, zipOf } from '../tests/framework/publish.ts';
 import { officialRuntime } from '../tests/framework/runtime.ts';
+import { startDirect } from './direct.ts';
 import { type BenchNode, startBenchNode } from './node.ts';
 import { compare, type Row, rowOf } from './stats.ts';
 
@@ -31,7 +33,6 @@ async def index():
 const WARM_UP = 200;
 const HOT_PER_BOOT = 50;
 
-const programsSchema = z.object({ programs: z.array(z.object({ itemHash: z.string(), port: z.number().nullable() })) });
 const statusSchema = z.object({ rssMiB: z.number() });
 
 /** What a part of the bench gives. */
@@ -103,15 +104,13 @@ async function fullBoot(node: BenchNode, { runtime, code: zip, entrypoint }: Boo
   return firstByteMs;
 }
 
-/** Requests in turn over a kept connection to the guest's port and one to the gateway. */
+/** Requests in turn over a kept stream into a machine of this process, and a kept connection to the gateway of a node. */
 async function hot(node: BenchNode, count: number): Promise<{ direct: number[]; gateway: number[] }> {
   const code = await publishFile(node, zipOf({ 'main.py': HELLO }));
   const program = await publishProgram(node, { runtime: node.runtime, code });
   await fetch(`${node.url}/vm/${program}/`);
-  const { programs } = await node.owner('/programs', programsSchema);
-  const port = programs.find((entry) => entry.itemHash === program)?.port;
   await using stack = new AsyncDisposableStack();
-  const direct = stack.adopt(new Client(`http://127.0.0.1:${port}`), (client) => client.destroy());
+  const direct = stack.use(await startDirect(zipOf({ 'main.py': HELLO }))).client;
   const gateway = stack.adopt(new Client(node.url), (client) => client.destroy());
   const samples: { direct: number[]; gateway: number[] } = { direct: [], gateway: [] };
   for (let index = -WARM_UP; index < count; index++) {
@@ -124,9 +123,9 @@ async function hot(node: BenchNode, count: number): Promise<{ direct: number[]; 
   return samples;
 }
 
-async function timed(client: Client, path: string): Promise<number> {
+async function timed(client: Dispatcher, path: string): Promise<number> {
   const started = performance.now();
-  const answer = await client.request({ method: 'GET', path });
+  const answer = await client.request({ origin: 'http://program', method: 'GET', path });
   await answer.body.dump();
   return performance.now() - started;
 }

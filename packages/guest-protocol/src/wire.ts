@@ -4,7 +4,7 @@ export { WIRE_LIMITS };
 
 /** Bytes of a frame before its payload. */
 const HEADER_BYTES = 8;
-const CREDIT_BYTES = 4;
+const CREDIT_SIZE = 4;
 
 /** Types of frames. */
 export const WIRE_TYPES = { OPEN: 1, OPENED: 2, REFUSED: 3, DATA: 4, WINDOW: 5, END: 6, RESET: 7 } as const;
@@ -62,7 +62,7 @@ const SHAPES: ReadonlyMap<number, Shape> = new Map(
       { type: WIRE_TYPES.OPENED, bytes: [0, 0], argument: [0, 0] },
       { type: WIRE_TYPES.REFUSED, bytes: [0, 0], argument: [1, 255] },
       { type: WIRE_TYPES.DATA, bytes: [1, WIRE_LIMITS.payloadBytes], argument: [0, 0] },
-      { type: WIRE_TYPES.WINDOW, bytes: [CREDIT_BYTES, CREDIT_BYTES], argument: [0, 0] },
+      { type: WIRE_TYPES.WINDOW, bytes: [CREDIT_SIZE, CREDIT_SIZE], argument: [0, 0] },
       { type: WIRE_TYPES.END, bytes: [0, 0], argument: [0, 0] },
       { type: WIRE_TYPES.RESET, bytes: [0, 0], argument: [0, 255] },
     ] satisfies Shape[]
@@ -85,7 +85,7 @@ export function encodeWireFrame(frame: Omit<WireFrame, 'payload'> & { payload?: 
 
 /** The payload of a WINDOW frame that gives back so many bytes. */
 export function creditPayload(bytes: number): Buffer {
-  const payload = Buffer.allocUnsafe(CREDIT_BYTES);
+  const payload = Buffer.allocUnsafe(CREDIT_SIZE);
   payload.writeUInt32BE(bytes);
   return payload;
 }

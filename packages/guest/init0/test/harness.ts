@@ -49,6 +49,8 @@ export class Init0 implements AsyncDisposable {
   readonly #exit: Promise<unknown[]>;
   readonly #close: Promise<unknown[]>;
   readonly port: Duplex;
+  /** The wire, which is served from `configure` on. */
+  readonly wire: Duplex;
   /** All messages received so far. */
   readonly received: GuestMessage[] = [];
   stderr = '';
@@ -56,8 +58,8 @@ export class Init0 implements AsyncDisposable {
   constructor(binary: string) {
     const user = process.getuid?.() === 0 ? [] : ['--user', '--map-root-user'];
     const namespace = [...user, '--pid', '--fork', '--mount-proc', '--kill-child'];
-    this.#process = spawn('unshare', [...namespace, binary, '--host-test', '3'], {
-      stdio: ['ignore', 'ignore', 'pipe', 'pipe'],
+    this.#process = spawn('unshare', [...namespace, binary, '--host-test', '3', '4'], {
+      stdio: ['ignore', 'ignore', 'pipe', 'pipe', 'pipe'],
     });
     this.#exit = once(this.#process, 'exit');
     this.#close = once(this.#process, 'close');
@@ -66,6 +68,8 @@ export class Init0 implements AsyncDisposable {
     });
     this.port = this.#process.stdio[3] as Duplex;
     this.port.on('error', () => {});
+    this.wire = this.#process.stdio[4] as Duplex;
+    this.wire.on('error', () => {});
     this.#frames = this.#read();
   }
 
@@ -127,6 +131,7 @@ export class Init0 implements AsyncDisposable {
       await this.#exit;
     }
     this.port.destroy();
+    this.wire.destroy();
     await this.#close;
   }
 }

@@ -69,7 +69,7 @@ export const computeErrors = {
     phase: 'serve',
     status: 502,
     title: 'The guest broke its protocol',
-    template: 'Cannot go on with machine "{machine}": {found}, expected a message of the control protocol',
+    template: 'Cannot go on with machine "{machine}": {found}, expected what its protocols allow',
     hint: 'If the runtime brings its own init, check its version; else report it to the publisher of the runtime',
     fault: 'program',
     retryable: false,
