@@ -7,7 +7,7 @@ import { resolvePaths } from '@vmlet/host';
 import type { FileHash, ItemHash } from '@vmlet/messages';
 import type { Dispatcher } from 'undici';
 import { Executions, ProgramLogs } from '../packages/node/src/executions/index.ts';
-import { probeAccelerator } from '../packages/node/src/machines/index.ts';
+import { openCage, probeAccelerator } from '../packages/node/src/machines/index.ts';
 import { CodeImages } from '../packages/node/src/runtimes/index.ts';
 import { officialRuntime } from '../tests/framework/runtime.ts';
 
@@ -33,10 +33,11 @@ export async function startDirect(zip: Blob): Promise<DirectProgram> {
   const { cache } = resolvePaths();
   const signal = new AbortController().signal;
   const kit = await ensureBootKit({ cache });
-  const probe = await probeAccelerator(kit, { cache, namePrefix: NAME_PREFIX, signal });
+  const cage = stack.use(await openCage({ name: `${NAME_PREFIX}${process.pid}`, homeId: '', cache, signal }));
+  const probe = await probeAccelerator(kit, { cache, namePrefix: NAME_PREFIX, cage, signal });
   const executions = stack.use(
     new Executions({
-      backend: { kit, ...probe, namePrefix: NAME_PREFIX },
+      backend: { kit, ...probe, namePrefix: NAME_PREFIX, cage },
       logs: new ProgramLogs(join(path, 'logs')),
       config: {
         maxInFlight: 1,

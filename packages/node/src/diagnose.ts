@@ -43,7 +43,9 @@ export async function diagnoseHost(options: { home: string; cache: string; signa
   await using stack = new AsyncDisposableStack();
   let opened: Promise<Cage> | undefined;
   const openOnce = () => {
-    opened ??= openCage({ name: `vmlet-doctor-${process.pid}`, homeId: '', signal }).then((cage) => stack.use(cage));
+    opened ??= openCage({ name: `vmlet-doctor-${process.pid}`, homeId: '', cache, signal }).then((cage) =>
+      stack.use(cage),
+    );
     return opened;
   };
   const probe = async () => {

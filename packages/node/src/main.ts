@@ -93,7 +93,7 @@ async function openCompute(options: NodeOptions, { stack, log, network }: Making
   const namePrefix = `vmlet-${home.id}-`;
   const killed = await sweepMachines(namePrefix);
   if (killed.length > 0) log.warn({ killed }, 'killed machines that an earlier node left');
-  const cage = stack.use(await openCage({ name: `vmlet-${home.id}`, homeId: home.id, signal }));
+  const cage = stack.use(await openCage({ name: `vmlet-${home.id}`, homeId: home.id, cache: cache.dir, signal }));
   const weaker = missing(cage.findings);
   if (weaker.length > 0) log.warn({ missing: weaker }, 'machines are confined less than they could be');
   const kit = await ensureBootKit({ cache: cache.dir, signal, ...progress });

@@ -55,7 +55,6 @@ export async function bootMachine(
   const machine = new Machine(id, process, options.events);
   try {
     await orAborted(Promise.all([toReady(machine, spec), handshake(process)]), limit.signal);
-    machine.pid = await process.commandPid();
     return machine;
   } catch (error) {
     machine.kill();

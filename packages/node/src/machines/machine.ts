@@ -29,8 +29,7 @@ export interface Mark {
  */
 export class Machine {
   readonly id: string;
-  /** Of QEMU itself from `ready` on; before that something of its cage may stand there, whose end is QEMU's, too. */
-  pid: number;
+  readonly pid: number;
   /** Resolves, never rejects, with why the machine ended. */
   readonly ended: Promise<VmletError>;
   readonly marks: Mark[] = [];

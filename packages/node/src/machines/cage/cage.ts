@@ -14,8 +14,6 @@ const MAX_PROCESSES = 128;
 const MAX_OPEN_FILES = 256;
 /** Beyond what QEMU uses: stacks and arenas are reserved, and count. In MiB. */
 const RESERVED_MIB = 2048;
-const CHAIN_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
-
 /** What is put into a cage. */
 export interface CageRequest {
   /** Names its cgroup. */
@@ -54,10 +52,8 @@ export interface CagedProcess extends Omit<StartedProcess, 'exited'> {
 /** What this host has to make cages of. */
 export interface CageParts {
   findings: CageFindings;
-  /** Undefined: commands run as they are. */
-  host: HostFiles | undefined;
-  /** Descriptors of this process that a child would inherit. */
-  leaked: readonly number[];
+  /** The program that makes cages, and what they hold; undefined: commands run as they are. */
+  made: { helper: string; host: HostFiles } | undefined;
   namespaces: boolean;
   sandbox: boolean;
   uids: UidBlock | undefined;
@@ -82,6 +78,11 @@ export class Cage implements AsyncDisposable {
     return this.#parts.findings;
   }
 
+  /** The command by which QEMU is started. */
+  get qemu(): string {
+    return this.#parts.made?.host.qemu ?? 'qemu-system-x86_64';
+  }
+
   /** Whether QEMU is to filter its own system calls. */
   get sandbox(): boolean {
     return this.#parts.sandbox;
@@ -97,8 +98,8 @@ export class Cage implements AsyncDisposable {
    * @throws CageFailed, or an Error of the system
    */
   async start(request: CageRequest): Promise<CagedProcess> {
-    const { host, namespaces, uids, cgroups } = this.#parts;
-    if (!host) return startBare(request);
+    const { made, namespaces, uids, cgroups } = this.#parts;
+    if (!made) return startBare(request);
     await using stack = new AsyncDisposableStack();
     const uid = uids?.take();
     if (uid !== undefined) stack.defer(() => uids?.give(uid));
@@ -106,20 +107,20 @@ export class Cage implements AsyncDisposable {
     if (cgroup) stack.defer(() => cgroup.remove());
     await using opened = await openFiles([...request.images, ...(namespaces ? [] : request.files)]);
     const kvm = request.kvm && typeof this.#parts.kvm !== 'string' ? this.#parts.kvm : undefined;
-    const bwrap = namespaces ? { filter: seccompProgram(request) } : undefined;
-    const descriptors = descriptorsOf({ sockets: request.sockets, bwrap });
-    const places = placesOf(request, { namespaces, firstFd: descriptors.firstFile });
+    const descriptors = descriptorsOf({ sockets: request.sockets, files: opened.fds });
     const shape: CageShape = {
-      ...{ host, namespaces, descriptors },
+      ...made,
+      ...{ namespaces, descriptors, parent: process.pid },
       user: uid === undefined ? undefined : { uid, gid: kvm?.gid ?? uid },
-      shareNetwork: request.internet,
+      network: request.internet ? 'host' : undefined,
       cgroupEntries: cgroup?.entries ?? [],
-      limits: { dataBytes: dataBytesOf(request), processes: MAX_PROCESSES, openFiles: MAX_OPEN_FILES },
+      ...{ dataBytes: dataBytesOf(request), processes: MAX_PROCESSES, openFiles: MAX_OPEN_FILES },
       files: new Map(request.files.map((source, index) => [insidePath(index), source])),
       devices: new Map(kvm ? [['/dev/kvm', kvm.path]] : []),
     };
+    const places = placesOf(request, { namespaces, firstFd: descriptors.firstFile });
     const started = await startProcess(cageCommand(shape, request.command(places)), {
-      ...{ sockets: request.sockets, bwrap, files: opened.fds, sealed: this.#parts.leaked, env: { PATH: CHAIN_PATH } },
+      ...{ sockets: request.sockets, files: opened.fds, filter: seccompProgram(request), env: {} },
     });
     const owned = stack.move();
     return { ...started, exited: started.exited.then((exit) => ended(exit, { cgroup, owned })) };
@@ -173,8 +174,7 @@ export function bareCage(): Cage {
   const none = { stands: false, text: 'not asked for' };
   return new Cage({
     findings: { sandbox: none, namespaces: none, users: none, cgroups: none },
-    host: undefined,
-    leaked: [],
+    made: undefined,
     namespaces: false,
     sandbox: false,
     uids: undefined,

@@ -1,111 +1,72 @@
-import { dirname } from 'node:path';
 import type { HostFiles } from './host-files.ts';
 
-/** What a caged command may use, enforced by the kernel on it alone, whether or not there are cgroups. */
-export interface ProcessLimits {
-  /** Memory that it may map for itself, in bytes. */
-  dataBytes: number;
-  /** Processes and threads of its user id. */
-  processes: number;
-  openFiles: number;
-}
+/** Resource limits, by their numbers on x86_64. */
+const RLIMITS = { fsize: 1, data: 2, core: 4, nproc: 6, nofile: 7, memlock: 8 } as const;
 
 /** How strong the cage of one command is made. */
 export interface CageShape {
-  /** Without it nothing but the command itself is there. */
+  /** Path of the program that makes cages. */
+  helper: string;
   host: HostFiles;
+  /** Process id of the node, whose end is that of the command. */
+  parent: number;
   /** The user and group that it runs as; undefined leaves those of the node. */
   user?: { uid: number; gid: number } | undefined;
-  /** Mount, process, network, IPC and host name namespaces of its own. Not as root: a user namespace as well. */
+  /** Mount, process, network, IPC, host name and cgroup namespaces; not as root, a user namespace as well. */
   namespaces: boolean;
-  /** Left out of the namespaces; a machine with a network has one made for it. */
-  shareNetwork: boolean;
+  /** The network namespace that it joins; undefined gives it an empty one. */
+  network?: string | undefined;
   /** Files in which a process writes 0 to enter its cgroups. */
   cgroupEntries: readonly string[];
-  limits: ProcessLimits;
+  /** Memory that it may map for itself, in bytes, where there is no cgroup that limits what it uses. */
+  dataBytes: number;
+  /** Processes and threads of its user. */
+  processes: number;
+  openFiles: number;
   /** Files of the host that it may read, by the path at which it finds them. */
   files: ReadonlyMap<string, string>;
   /** Devices that it may use, by their path inside. */
   devices: ReadonlyMap<string, string>;
-  /** Descriptors of bwrap's own. */
-  descriptors: { info: number; seccomp: number };
+  descriptors: { seccomp: number; report: number; keep: number };
 }
 
-/** Enters cgroups before anything else of the chain is run, so that nothing ever runs without limits. */
-const ENTER_CGROUPS = 'for entry; do shift; [ "$entry" = -- ] && break; echo 0 > "$entry" || exit 125; done; exec "$@"';
-const INSIDE_HOME = '/';
-/** Who an unprivileged node's machine is within its own user namespace: nobody. */
-const NOBODY = '65534';
-
-/**
- * The whole chain of commands that ends in `command`, each of which replaces the one before:
- * setpriv (die with the node), sh (cgroups), prlimit, bwrap (namespaces, seccomp), setpriv (user), command.
- */
+/** The arguments of `cage.c`, which makes a cage and becomes `command` in it. */
 export function cageCommand(shape: CageShape, command: readonly string[]): string[] {
-  const { commands } = shape.host;
+  const { user, descriptors } = shape;
   return [
-    ...[commands.setpriv, '--pdeathsig', 'KILL', '--'],
-    ...(shape.cgroupEntries.length > 0
-      ? [commands.sh, '-c', ENTER_CGROUPS, 'vmlet-cage', ...shape.cgroupEntries, '--']
-      : []),
-    ...limitsCommand(shape),
-    ...(shape.namespaces ? namespacesCommand(shape) : []),
-    ...userCommand(shape),
+    shape.helper,
+    ...['--parent', String(shape.parent)],
+    ...shape.cgroupEntries.flatMap((path) => ['--cgroup', path]),
+    ...(shape.namespaces ? namespaces(shape) : []),
+    ...limits(shape),
+    ...(user ? ['--user', String(user.uid), String(user.gid)] : []),
+    ...['--seccomp', String(descriptors.seccomp), '--report', String(descriptors.report)],
+    ...['--keep', String(descriptors.keep), '--'],
     ...command,
   ];
 }
 
-function limitsCommand({ host, limits, user }: CageShape): string[] {
-  const { dataBytes, processes, openFiles } = limits;
+function namespaces({ host, network, files, devices }: CageShape): string[] {
   return [
-    host.commands.prlimit,
+    '--namespaces',
+    ...(network === undefined ? [] : ['--network', network]),
+    ...host.binds.flatMap((path) => ['--bind', path, path]),
+    ...host.links.flatMap(({ path, target }) => ['--link', target, path]),
+    ...[...files].flatMap(([path, source]) => ['--bind', source, path]),
+    ...[...devices].flatMap(([path, source]) => ['--device', source, path]),
+  ];
+}
+
+function limits({ dataBytes, processes, openFiles, user }: CageShape): string[] {
+  const values: [keyof typeof RLIMITS, number][] = [
     // No byte into any file, whatever it finds open.
-    '--fsize=0',
-    '--core=0',
-    '--memlock=0',
-    `--nofile=${openFiles}`,
-    `--data=${dataBytes}`,
-    // Counted for each user: one that is not the machine's alone has other processes.
-    ...(user ? [`--nproc=${processes}`] : []),
-    '--',
+    ['fsize', 0],
+    ['core', 0],
+    ['memlock', 0],
+    ['nofile', openFiles],
+    ['data', dataBytes],
   ];
-}
-
-function namespacesCommand(shape: CageShape): string[] {
-  const { host, user, descriptors } = shape;
-  const { binds, symlinks } = host;
-  const inside = [...binds, ...shape.files.keys(), ...shape.devices.keys()];
-  return [
-    host.commands.bwrap ?? '',
-    ...['--unshare-pid', '--unshare-ipc', '--unshare-uts', '--unshare-cgroup'],
-    ...(shape.shareNetwork ? [] : ['--unshare-net']),
-    ...(user ? [] : ['--unshare-user', '--uid', NOBODY, '--gid', NOBODY]),
-    ...['--die-with-parent', '--new-session', '--clearenv', '--hostname', 'machine'],
-    // To become the machine's user and to forget all of them, setpriv needs three; none is left after it.
-    ...['--cap-drop', 'ALL'],
-    ...(user ? ['CAP_SETUID', 'CAP_SETGID', 'CAP_SETPCAP'].flatMap((name) => ['--cap-add', name]) : []),
-    ...['--info-fd', String(descriptors.info), '--seccomp', String(descriptors.seccomp)],
-    ...foldersAbove(inside).flatMap((folder) => ['--perms', '0755', '--dir', folder]),
-    ...binds.flatMap((path) => ['--ro-bind', path, path]),
-    ...symlinks.flatMap(({ path, target }) => ['--symlink', target, path]),
-    ...[...shape.files].flatMap(([path, source]) => ['--ro-bind', source, path]),
-    ...[...shape.devices].flatMap(([path, source]) => ['--dev-bind', source, path]),
-    ...['--remount-ro', '/', '--chdir', INSIDE_HOME, '--'],
-  ];
-}
-
-/** bwrap makes folders that are missing for root only. The outer ones first. */
-function foldersAbove(paths: readonly string[]): string[] {
-  const folders = new Set<string>();
-  for (const path of paths) for (let at = dirname(path); at !== '/'; at = dirname(at)) folders.add(at);
-  return [...folders].sort((a, b) => a.length - b.length);
-}
-
-function userCommand({ host, user, namespaces }: CageShape): string[] {
-  const { setpriv } = host.commands;
-  const nothing = ['--inh-caps=-all', '--bounding-set=-all', '--no-new-privs', '--'];
-  // In a process namespace its end is that of process 1, which bwrap is and which dies with the node.
-  const dies = namespaces ? [] : ['--pdeathsig', 'KILL'];
-  if (user) return [setpriv, '--reuid', `${user.uid}`, '--regid', `${user.gid}`, '--clear-groups', ...dies, ...nothing];
-  return namespaces ? [] : [setpriv, '--no-new-privs', '--'];
+  // Counted for each user: one that is not the machine's alone has other processes.
+  if (user) values.push(['nproc', processes]);
+  return values.flatMap(([name, value]) => ['--limit', String(RLIMITS[name]), String(value)]);
 }

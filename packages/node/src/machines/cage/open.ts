@@ -3,8 +3,8 @@ import { type CgroupsFound, openCgroups } from '../cgroup/index.ts';
 import { QEMU_SANDBOX } from '../qemu/sandbox.ts';
 import { Cage, type CageParts } from './cage.ts';
 import type { Finding } from './findings.ts';
+import { ensureHelper } from './helper.ts';
 import { findHostFiles, type HostFiles } from './host-files.ts';
-import { leakedDescriptors } from './leaked.ts';
 import { takeUidBlock, type UidBlock, type UidRange } from './uids.ts';
 
 const KVM_DEVICE = '/dev/kvm';
@@ -19,6 +19,8 @@ export interface CageOptions {
   name: string;
   /** Of the home, which decides on the user ids that are tried first. */
   homeId: string;
+  /** `$VMLET_CACHE`. */
+  cache: string;
   uids?: UidRange | undefined;
   signal: AbortSignal;
 }
@@ -31,11 +33,12 @@ export interface CageOptions {
 export async function openCage(options: CageOptions): Promise<Cage> {
   await using stack = new AsyncDisposableStack();
   const host = await findHostFiles(options.signal);
+  const helper = await ensureHelper(options.cache, options.signal);
   const uids = await openUids(options);
   if (uids.block) stack.use(uids.block);
   const cgroups = await openCgroups(options.name);
   if (cgroups.tree) stack.use(cgroups.tree);
-  const parts = await partsThatWork({ host, uids, cgroups });
+  const parts = await partsThatWork({ made: { host, helper }, uids, cgroups });
   stack.move();
   return new Cage(parts);
 }
@@ -52,14 +55,14 @@ async function openUids({ homeId, uids }: CageOptions): Promise<Uids> {
 }
 
 interface Found {
-  host: HostFiles;
+  made: { helper: string; host: HostFiles };
   uids: Uids;
   cgroups: CgroupsFound;
 }
 
-async function partsThatWork({ host, uids, cgroups }: Found): Promise<CageParts> {
+async function partsThatWork({ made, uids, cgroups }: Found): Promise<CageParts> {
   const nothing: Omit<CageParts, 'findings'> = {
-    ...{ host, leaked: await leakedDescriptors() },
+    made,
     ...{ namespaces: false, sandbox: false, uids: undefined, cgroups: undefined, kvm: '' },
   };
   const [sandbox, users, limited] = await Promise.all([
@@ -74,7 +77,7 @@ async function partsThatWork({ host, uids, cgroups }: Found): Promise<CageParts>
     cgroups: limited === undefined ? cgroups.tree : undefined,
   };
   // Last, since it is made with all the others.
-  const namespaces = host.commands.bwrap ? await tryOut({ ...parts, namespaces: true }) : 'bwrap is not installed';
+  const namespaces = await tryOut({ ...parts, namespaces: true });
   const findings = {
     sandbox: finding(sandbox, 'QEMU filters its own system calls, with every deny'),
     namespaces: finding(namespaces, 'machines see no file, process or network of the host'),
@@ -96,7 +99,7 @@ async function tryOut(parts: Omit<CageParts, 'findings'>): Promise<string | unde
     const trial = await cage.start({
       id: `trial-${process.pid}`,
       ...{ memoryMiB: TRIAL_MEMORY_MIB, cpus: 1, sockets: 0, files: [], images: [], kvm: false, internet: false },
-      command: () => [parts.host?.commands.qemu ?? '', ...(parts.sandbox ? QEMU_SANDBOX : []), '-accel', 'help'],
+      command: () => [parts.made?.host.qemu ?? '', ...(parts.sandbox ? QEMU_SANDBOX : []), '-accel', 'help'],
     });
     const { code, signal, stderr } = await trial.exited;
     return code === 0 ? undefined : stderr || `ended with ${signal ?? `exit code ${code}`}`;

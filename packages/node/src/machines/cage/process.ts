@@ -1,17 +1,11 @@
-import { type ChildProcess, type StdioOptions, spawn } from 'node:child_process';
-import { open, readFile } from 'node:fs/promises';
-import { constants } from 'node:os';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { Duplex, type Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { killProcessGroup } from '@vmlet/host';
-import { z } from 'zod';
 
 /** How much of a command's stderr its end tells, in bytes. */
 const STDERR_TAIL_BYTES = 4096;
-/** bwrap and shells tell the signal that ended their child as an exit code above this. */
-const SIGNAL_EXIT_CODES = 128;
-const infoSchema = z.object({ 'child-pid': z.int().positive() });
-
+const FIRST_SOCKET_FD = 3;
 /** How a process ended. */
 export interface ProcessExit {
   code: number | null;
@@ -21,10 +15,8 @@ export interface ProcessExit {
 
 /** A process that was started, and the sockets that it inherited from descriptor 3 on. */
 export interface StartedProcess {
-  /** Of the uppermost process of its namespace, or of the command itself where it has none of its own. */
+  /** Of the command itself, as the host counts. */
   readonly pid: number;
-  /** Of the command itself, as the host counts. Known once it has given a sign of life; until then as `pid`. */
-  commandPid(): Promise<number>;
   readonly sockets: readonly Duplex[];
   /** Resolves, never rejects, when the process is gone and its sockets are closed. */
   readonly exited: Promise<ProcessExit>;
@@ -35,24 +27,23 @@ export interface StartedProcess {
 export interface StartOptions {
   /** How many sockets it inherits, from descriptor 3 on. */
   sockets: number;
-  /** Set where bwrap runs the command: it reads its filter from the next descriptor, and tells of its child on the one after. */
-  bwrap?: { filter: Buffer } | undefined;
   /** Open files that it inherits, after those. */
   files: readonly number[];
-  /** Descriptors of this process that it would inherit, which it gets /dev/null for. */
-  sealed?: readonly number[];
+  /** Set where a cage stands around it: the cage reads this filter from one descriptor, and reports on the next. */
+  filter?: Buffer | undefined;
   env: NodeJS.ProcessEnv;
 }
 
 /** The numbers that the descriptors of {@link StartOptions} have in the process. */
-export function descriptorsOf({ sockets, bwrap }: Pick<StartOptions, 'sockets' | 'bwrap'>) {
-  const seccomp = 3 + sockets;
-  return { seccomp, info: seccomp + 1, firstFile: bwrap ? seccomp + 2 : seccomp };
+export function descriptorsOf({ sockets, files }: { sockets: number; files: readonly unknown[] }) {
+  const firstFile = FIRST_SOCKET_FD + sockets;
+  const keep = firstFile + files.length;
+  return { firstFile, keep, seccomp: keep, report: keep + 1 };
 }
 
 /**
  * Starts a command in a process group of its own.
- * @throws Error of the system if it does not start, or ends before bwrap has started its child
+ * @throws CageFailed if its cage has not started it; Error of the system
  */
 export async function startProcess(command: readonly string[], options: StartOptions): Promise<StartedProcess> {
   const child = await spawned(command, options);
@@ -62,29 +53,18 @@ export async function startProcess(command: readonly string[], options: StartOpt
     gone = true;
   });
   const exited = new Promise<ProcessExit>((resolve) => {
-    child.once('close', (code, signal) => resolve({ ...endOf(code, signal, options), stderr: stderr() }));
+    child.once('close', (code, signal) => resolve({ code, signal, stderr: stderr() }));
   });
-  const sockets = Array.from({ length: options.sockets }, (_, index) => socketOf(child, 3 + index));
-  const inner = options.bwrap
-    ? await startedByBwrap(child, { ...options.bwrap, ...descriptorsOf(options) })
-    : undefined;
-  if (options.bwrap && inner === undefined) {
-    const exit = await exited;
-    throw new CageFailed(exit);
-  }
-  const pid = inner ?? child.pid ?? 0;
-  return {
-    pid,
-    commandPid: () => (inner === undefined ? Promise.resolve(pid) : onlyChildOf(inner)),
-    sockets,
-    exited,
-    kill() {
-      if (gone) return;
-      // Process 1 of a namespace takes all others with it; bwrap reaps it and ends, so that its end is the end of all.
-      if (inner === undefined) killProcessGroup(child.pid);
-      else killOne(inner);
-    },
+  const sockets = Array.from({ length: options.sockets }, (_, index) => socketOf(child, FIRST_SOCKET_FD + index));
+  const pid = options.filter ? await startedByCage(child, options.filter, options) : child.pid;
+  if (pid === undefined) throw new CageFailed(await exited);
+  const kill = () => {
+    if (gone) return;
+    // What stands above the command ends it and reaps it, so that nothing of it is left when that has ended.
+    if (pid === child.pid) killProcessGroup(pid);
+    else child.kill('SIGTERM');
   };
+  return { pid, sockets, exited, kill };
 }
 
 /** The chain ended before the command was started. */
@@ -98,13 +78,13 @@ export class CageFailed extends Error {
 }
 
 async function spawned([command = '', ...args]: readonly string[], options: StartOptions): Promise<ChildProcess> {
-  const { sockets, bwrap, files, env } = options;
-  const pipes = sockets + (bwrap ? 2 : 0);
-  const stdio: StdioOptions = ['ignore', 'ignore', 'pipe', ...Array<'pipe'>(pipes).fill('pipe'), ...files];
-  await using nothing = await open('/dev/null', 'r');
-  const last = Math.max(-1, ...(options.sealed ?? []));
-  for (let fd = stdio.length; fd <= last; fd++) stdio[fd] = options.sealed?.includes(fd) ? nothing.fd : 'ignore';
-  const child = spawn(command, args, { detached: true, env, stdio });
+  const { sockets, filter, files, env } = options;
+  const pipes = (count: number) => Array<'pipe'>(count).fill('pipe');
+  const child = spawn(command, args, {
+    detached: true,
+    env,
+    stdio: ['ignore', 'ignore', 'pipe', ...pipes(sockets), ...files, ...pipes(filter ? 2 : 0)],
+  });
   await new Promise<void>((resolve, reject) => {
     child.once('spawn', resolve);
     child.on('error', reject);
@@ -112,37 +92,13 @@ async function spawned([command = '', ...args]: readonly string[], options: Star
   return child;
 }
 
-/** Feeds bwrap its filter, and learns which process it has started; undefined if it ended before that. */
-async function startedByBwrap(
-  child: ChildProcess,
-  bwrap: { filter: Buffer; seccomp: number; info: number },
-): Promise<number | undefined> {
-  const { filter, seccomp, info } = bwrap;
+/** Feeds the cage its filter, and learns which process it has become; undefined if it ended before that. */
+async function startedByCage(child: ChildProcess, filter: Buffer, options: StartOptions): Promise<number | undefined> {
+  const { seccomp, report } = descriptorsOf(options);
   socketOf(child, seccomp).end(filter);
   // Both of its processes close it, or are gone: it always ends.
-  const said = await text(socketOf(child, info)).catch(() => '');
-  if (said === '') return undefined;
-  return infoSchema.parse(JSON.parse(said))['child-pid'];
-}
-
-/** bwrap is process 1 of the namespace, and the command its child; itself where the kernel does not tell. */
-async function onlyChildOf(pid: number): Promise<number> {
-  const children = await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8').catch(() => '');
-  return Number(children.trim().split(' ')[0]) || pid;
-}
-
-function endOf(code: number | null, signal: NodeJS.Signals | null, { bwrap }: StartOptions) {
-  if (!bwrap || code === null || code <= SIGNAL_EXIT_CODES) return { code, signal };
-  const named = Object.entries(constants.signals).find(([, number]) => number === code - SIGNAL_EXIT_CODES);
-  return named ? { code: null, signal: named[0] as NodeJS.Signals } : { code, signal };
-}
-
-function killOne(pid: number): void {
-  try {
-    process.kill(pid, 'SIGKILL');
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
-  }
+  const said = await text(socketOf(child, report)).catch(() => '');
+  return said === '' ? undefined : Number(said);
 }
 
 function socketOf(child: ChildProcess, fd: number): Duplex {

@@ -1,12 +1,8 @@
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import { removeTree } from './hierarchy.ts';
 
-/** Turns of the event loop that the last processes get to leave, each some microseconds long: they have ended. */
-const MAX_TURNS = 1000;
-
 /**
- * Removes cgroups. A process that has closed its sockets may be a moment short of having left its cgroup: what is busy
- * then is tried again with the next one, since no event of v1 tells when it is free.
+ * Removes cgroups. Where what stood above a machine was killed, nobody knows when its processes have left: what is busy
+ * is tried again with the next one, and the last of it by the next node of the home.
  */
 export class Removals {
   readonly #waiting = new Set<string>();
@@ -14,14 +10,5 @@ export class Removals {
   async remove(folders: readonly string[]): Promise<void> {
     for (const folder of folders) this.#waiting.add(folder);
     for (const folder of [...this.#waiting]) if (await removeTree(folder)) this.#waiting.delete(folder);
-  }
-
-  /** With the folders that held them. What is busy even then is found by the next node of the home. */
-  async finish(parents: readonly string[]): Promise<void> {
-    await this.remove(parents);
-    for (let turn = 0; turn < MAX_TURNS && this.#waiting.size > 0; turn++) {
-      await nextTurn();
-      await this.remove([]);
-    }
   }
 }

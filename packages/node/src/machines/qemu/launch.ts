@@ -29,8 +29,6 @@ export interface QemuExit {
 /** A running QEMU process and the sockets that it inherited. */
 export interface QemuProcess {
   readonly pid: number;
-  /** Of QEMU itself, once it has given a sign of life; until then as `pid`, which may stand above it. */
-  commandPid(): Promise<number>;
   readonly qmp: Duplex;
   readonly control: Duplex;
   readonly console: Readable;
@@ -58,7 +56,7 @@ export async function launchQemu(machine: QemuMachine, cage: Cage): Promise<Qemu
       images: machine.drives,
       ...{ kvm, internet: machine.internet },
       command: ({ files: [kernel = '', initramfs = ''], images }) => [
-        QEMU,
+        cage.qemu,
         ...qemuArguments({ ...machine, kernel, initramfs, drives: images, sandbox: cage.sandbox }),
       ],
     });
