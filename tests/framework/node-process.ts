@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { loadOrCreateKey } from '@vmlet/node';
-import { homeIdOf, machinesOf } from './leaks.ts';
+import { assertNothingCaged, homeIdOf } from './leaks.ts';
 import type { Publisher } from './publish.ts';
 import { REPOSITORY } from './runtime.ts';
 
@@ -41,9 +41,9 @@ export async function makeTestHome(): Promise<TestHome> {
     },
     [Symbol.asyncDispose]: async () => {
       for (const child of children) await end(child);
-      const left = await machinesOf(await homeIdOf(home));
+      const name = `vmlet-${await homeIdOf(home)}`;
       await rm(folder, { recursive: true, force: true });
-      if (left.length > 0) throw new Error(`Machines are left: ${left.join(', ')}`);
+      await assertNothingCaged(name);
     },
   };
 }

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { run } from '@vmlet/host';
-import type { Cage } from '../../packages/node/src/machines/index.ts';
+import type { Cage, EgressOptions } from '../../packages/node/src/machines/index.ts';
 
 /** How each attack went: "ok", or the number of the error that the kernel gave. */
 export type Report = Record<string, string>;
@@ -23,7 +23,7 @@ export async function compileAttacker(): Promise<Attacker> {
 export interface AttackOptions {
   memoryMiB?: number;
   images?: string[];
-  internet?: boolean;
+  internet?: EgressOptions;
 }
 
 /** Runs the attacker in a cage as QEMU is run in one, to its end. */
@@ -31,7 +31,7 @@ export async function attack(cage: Cage, path: string, { args, ...options }: Att
   const caged = await cage.start({
     id: `attack-${process.pid}`,
     memoryMiB: options.memoryMiB ?? 64,
-    ...{ cpus: 1, sockets: 1, kvm: false, internet: options.internet ?? false },
+    ...{ cpus: 1, sockets: 1, kvm: false, internet: options.internet },
     files: [path],
     images: options.images ?? [],
     command: ({ files: [attacker = ''] }) => [attacker, ...args],

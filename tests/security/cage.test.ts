@@ -170,7 +170,7 @@ test('cage: two machines have two users, and namespaces that are neither the nod
 async function stay(inside: Cage, path: string) {
   const caged = await inside.start({
     id: `stay-${randomBytes(4).toString('hex')}`,
-    ...{ memoryMiB: 64, cpus: 1, sockets: 1, kvm: false, internet: false, files: [path], images: [] },
+    ...{ memoryMiB: 64, cpus: 1, sockets: 1, kvm: false, internet: undefined, files: [path], images: [] },
     command: ({ files: [file = ''] }) => [file, 'idle', 'stay'],
   });
   if (caged.sockets[0]) await once(caged.sockets[0], 'data');

@@ -14,7 +14,7 @@ const PROBE: Probe = {
   kvmRefused: 'it is broken',
 };
 const stands = { stands: true, text: 'it stands' };
-const FINDINGS: CageFindings = { sandbox: stands, namespaces: stands, users: stands, cgroups: stands };
+const FINDINGS: CageFindings = { sandbox: stands, namespaces: stands, users: stands, egress: stands, cgroups: stands };
 const confinement = async () => FINDINGS;
 const makeDir = () => mkdtempDisposable(join(tmpdir(), 'vmlet-test-'));
 
@@ -22,7 +22,7 @@ test('diagnose: tells each thing that a node needs, and why KVM is not used', as
   await using dir = await makeDir();
   const checks = await diagnose({ home: join(dir.path, 'not-yet'), probe: async () => PROBE, confinement });
   expect(checks.map(({ code }) => code).join(' ')).toBe(
-    'PLATFORM TOOLS MACHINES MEMORY DISK SANDBOX NAMESPACES MACHINE_USERS CGROUPS',
+    'PLATFORM TOOLS MACHINES MEMORY DISK SANDBOX NAMESPACES MACHINE_USERS EGRESS CGROUPS',
   );
   const machines = checks.find(({ code }) => code === 'MACHINES');
   expect(machines).toMatchObject({

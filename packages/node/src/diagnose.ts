@@ -145,6 +145,11 @@ const CONFINEMENT: Record<keyof CageFindings, { code: string; title: string; fix
     title: 'Users of machines',
     fix: 'Run the node as root: it gives each machine a user of its own, and keeps root for itself alone',
   },
+  egress: {
+    code: 'EGRESS',
+    title: 'Networks of machines',
+    fix: 'Run the node as root, with pasta and ip (apt-get install passt iproute2); until then, what is installed for programs can reach the host and its networks',
+  },
   cgroups: {
     code: 'CGROUPS',
     title: 'Limits by cgroup',

@@ -1,14 +1,18 @@
+import { lookup } from 'node:dns/promises';
 import type { ContentStore } from './content/index.ts';
 import { VmletError } from './errors.ts';
 import { installRequirements } from './executions/index.ts';
 import type { Ledger } from './ledger/index.ts';
-import type { Backend } from './machines/index.ts';
+import type { Backend, Destination, EgressOptions } from './machines/index.ts';
 import type { OwnerComponents } from './owner/index.ts';
 import { launcherArgv, manifestOf } from './runtimes/index.ts';
 
 /** How long pip may take, in milliseconds: it may have to fetch and unpack a lot, under emulation. */
 const INSTALL_DEADLINE_MS = 15 * 60_000;
 const PIP_VARIABLES = /^PIP_[A-Z_]+$/;
+const LOOPBACK = /^(localhost|127(\.\d+){3}|\[::1\])$/;
+/** Where a guest finds the loopback of its host, by QEMU's user-mode network. */
+const HOST_ADDRESS = '10.0.2.2';
 
 export interface InstallComponents {
   ledger: Pick<Ledger, 'store'>;
@@ -30,7 +34,7 @@ export function installFor({
     return installRequirements({
       runtimeImage: await content.verifiedPath(store.fileHash, { signal }),
       launcherArgv: launcherArgv('python', manifestOf(store)),
-      variables: pipVariables(process.env),
+      ...(await reachIndexes(pipVariables(process.env))),
       archive,
       backend,
       bootDeadlineMs,
@@ -44,4 +48,35 @@ export function installFor({
 function pipVariables(env: NodeJS.ProcessEnv): Record<string, string> {
   const entries = Object.entries(env).filter(([name, value]) => PIP_VARIABLES.test(name) && value !== undefined);
   return Object.fromEntries(entries.map(([name, value]) => [name, value ?? '']));
+}
+
+/**
+ * What pip is told to use may be where a machine reaches nothing, in a private network or on the host's own loopback:
+ * these ports are let through, and no other. A guest finds its host's loopback at an address of its own.
+ */
+export async function reachIndexes(
+  variables: Record<string, string>,
+): Promise<{ variables: Record<string, string>; egress: EgressOptions }> {
+  const allowed: Destination[] = [];
+  const loopbackPorts: number[] = [];
+  const entries = Object.entries(variables).map(async ([name, value]) => {
+    const words = await Promise.all(
+      value.split(/\s+/).map(async (word) => {
+        if (!/^https?:/.test(word) || !URL.canParse(word)) return word;
+        const url = new URL(word);
+        const port = Number(url.port) || (url.protocol === 'https:' ? 443 : 80);
+        if (LOOPBACK.test(url.hostname)) {
+          loopbackPorts.push(port);
+          url.hostname = HOST_ADDRESS;
+          return url.href;
+        }
+        // A name that is not known here is not known there: pip says so.
+        const addresses = await lookup(url.hostname, { family: 4, all: true }).catch(() => []);
+        allowed.push(...addresses.map(({ address }) => ({ address, port })));
+        return word;
+      }),
+    );
+    return [name, words.join(' ')] as const;
+  });
+  return { variables: Object.fromEntries(await Promise.all(entries)), egress: { allowed, loopbackPorts } };
 }

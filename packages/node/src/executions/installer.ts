@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream';
 import type { Pool } from 'undici';
 import { type Deadline, deadline } from '../deadline.ts';
-import { type Backend, bootMachine, type LogLine, loadProgram } from '../machines/index.ts';
+import { type Backend, bootMachine, type EgressOptions, type LogLine, loadProgram } from '../machines/index.ts';
 import { explain } from './explain.ts';
 import { connectTo, GUEST_HTTP_PORT, launcherEnvironment } from './launcher.ts';
 
@@ -19,6 +19,8 @@ export interface InstallRequest {
   launcherArgv: string[];
   /** Settings for pip, such as PIP_INDEX_URL. */
   variables: Record<string, string>;
+  /** What pip reaches beyond the internet. */
+  egress: EgressOptions;
   /** A zip of the folder with requirements.txt. */
   archive: Readable;
   backend: Backend;
@@ -44,6 +46,7 @@ export async function installRequirements(request: InstallRequest): Promise<Inst
     vcpus: 1,
     memoryMiB: MEMORY_MIB,
     internet: true,
+    egress: request.egress,
     hostname: 'install',
     launcher: { argv: request.launcherArgv, env: launcherEnvironment },
   };

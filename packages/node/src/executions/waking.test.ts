@@ -150,6 +150,7 @@ describe('installRequirements', () => {
     return await installRequirements({
       runtimeImage: '/runtime',
       launcherArgv: ['/usr/bin/python3'],
+      egress: {},
       variables: { PIP_INDEX_URL: 'x' },
       archive: Readable.from([Buffer.from('zip')]),
       backend,

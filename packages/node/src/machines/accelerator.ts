@@ -108,7 +108,7 @@ async function bootOnce(kit: BootKit, accelerator: Accelerator, trial: Trial): P
     drives: [kit.image, kit.image],
     internet: false,
   };
-  const machine = new Machine('probe', await launchQemu(spec, trial.cage), { onLog: () => {} });
+  const machine = new Machine('probe', await launchQemu(spec, trial), { onLog: () => {} });
   try {
     await orAborted(machine.reached('booted'), limit.signal);
     return Math.round(machine.marks[0]?.atMs ?? 0);

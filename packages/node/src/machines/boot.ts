@@ -5,6 +5,7 @@ import { VmletError } from '../errors.ts';
 import type { Accelerator } from './accelerator.ts';
 import type { Cage } from './cage/index.ts';
 import { Machine, type MachineEvents } from './machine.ts';
+import type { EgressOptions } from './network/egress.ts';
 import { userNetworkAddresses } from './network/user.ts';
 import type { QemuMachine } from './qemu/command-line.ts';
 import { launchQemu, type QemuProcess } from './qemu/launch.ts';
@@ -20,6 +21,8 @@ export interface Backend {
   tscKhz: number;
   /** What its processes are confined by. */
   cage: Cage;
+  /** What machines with a network card reach beyond the internet, by the operator's word. */
+  egress?: EgressOptions;
   /** Prefix of the names of this home's machines in the process list. */
   namePrefix: string;
 }
@@ -33,6 +36,8 @@ export interface MachineSpec {
   memoryMiB: number;
   /** Whether the guest has a network card, and may open connections to anywhere. */
   internet: boolean;
+  /** Exceptions to what machines with a network card do not reach. */
+  egress?: EgressOptions;
   hostname: string;
   launcher: { argv: string[]; env: Record<string, string> };
 }
@@ -51,7 +56,10 @@ export async function bootMachine(
   options.signal.throwIfAborted();
   const id = randomBytes(6).toString('hex');
   using limit = deadline(options.deadlineMs, options.signal);
-  const process = await launchQemu(machineOf(backend, spec, `${backend.namePrefix}${id}`), backend.cage);
+  const process = await launchQemu(machineOf(backend, spec, `${backend.namePrefix}${id}`), {
+    cage: backend.cage,
+    egress: { ...backend.egress, ...spec.egress },
+  });
   const machine = new Machine(id, process, options.events);
   try {
     await orAborted(Promise.all([toReady(machine, spec), handshake(process)]), limit.signal);

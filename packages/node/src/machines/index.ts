@@ -5,4 +5,5 @@ export { type Cage, type CageFindings, missing, openCage, type UidRange } from '
 export { haltMachine } from './halt.ts';
 export { loadProgram } from './load.ts';
 export type { LogLine, Machine } from './machine.ts';
+export type { Destination, EgressOptions } from './network/egress.ts';
 export { sweepMachines } from './sweep.ts';

@@ -68,7 +68,7 @@ export class Machine {
 
   /** Whether it is on its way out, or gone: its end is certain, even where its process is still there. */
   get ending(): boolean {
-    return this.#killed || this.#endReason !== undefined;
+    return this.#killed || this.#endReason !== undefined || this.#process.isOver();
   }
 
   /**

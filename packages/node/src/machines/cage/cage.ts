@@ -1,9 +1,10 @@
 import { open } from 'node:fs/promises';
 import type { CgroupTree, MachineCgroup } from '../cgroup/index.ts';
+import { type EgressOptions, openEgress } from '../network/egress.ts';
 import { type CageShape, cageCommand } from './command.ts';
 import type { CageFindings } from './findings.ts';
 import type { HostFiles } from './host-files.ts';
-import { CageFailed, descriptorsOf, type ProcessExit, type StartedProcess, startProcess } from './process.ts';
+import { descriptorsOf, type ProcessExit, type StartedProcess, startProcess } from './process.ts';
 import { seccompProgram } from './seccomp.ts';
 import type { UidBlock } from './uids.ts';
 
@@ -14,6 +15,8 @@ const MAX_PROCESSES = 128;
 const MAX_OPEN_FILES = 256;
 /** Beyond what QEMU uses: stacks and arenas are reserved, and count. In MiB. */
 const RESERVED_MIB = 2048;
+const HOST_RESOLVER = '/etc/resolv.conf';
+
 /** What is put into a cage. */
 export interface CageRequest {
   /** Names its cgroup. */
@@ -29,8 +32,8 @@ export interface CageRequest {
   images: readonly string[];
   /** The device is passed in, and the group that may use it is the machine's. */
   kvm: boolean;
-  /** It may make sockets to the internet. */
-  internet: boolean;
+  /** It may open connections to the internet; what is reached beyond that. */
+  internet: EgressOptions | undefined;
   /** The command, given where it finds files and images. */
   command: (places: CagePlaces) => string[];
 }
@@ -58,6 +61,8 @@ export interface CageParts {
   sandbox: boolean;
   uids: UidBlock | undefined;
   cgroups: CgroupTree | undefined;
+  /** The file that tells machines of the resolver, where they get a network of their own to the internet. */
+  resolver: string | undefined;
   /** The device, and the group that may use it where not everyone may; or why machines have none. */
   kvm: KvmDevice | string;
 }
@@ -98,13 +103,15 @@ export class Cage implements AsyncDisposable {
    * @throws CageFailed, or an Error of the system
    */
   async start(request: CageRequest): Promise<CagedProcess> {
-    const { made, namespaces, uids, cgroups } = this.#parts;
+    const { made, namespaces, uids, cgroups, resolver } = this.#parts;
     if (!made) return startBare(request);
     await using stack = new AsyncDisposableStack();
     const uid = uids?.take();
     if (uid !== undefined) stack.defer(() => uids?.give(uid));
     const cgroup = await cgroups?.create(request.id, limitsOf(request));
     if (cgroup) stack.defer(() => cgroup.remove());
+    const egress = resolver && request.internet ? await openEgress(request.id, request.internet) : undefined;
+    if (egress) stack.use(egress);
     await using opened = await openFiles([...request.images, ...(namespaces ? [] : request.files)]);
     const kvm = request.kvm && typeof this.#parts.kvm !== 'string' ? this.#parts.kvm : undefined;
     const descriptors = descriptorsOf({ sockets: request.sockets, files: opened.fds });
@@ -112,15 +119,23 @@ export class Cage implements AsyncDisposable {
       ...made,
       ...{ namespaces, descriptors, parent: process.pid },
       user: uid === undefined ? undefined : { uid, gid: kvm?.gid ?? uid },
-      network: request.internet ? 'host' : undefined,
+      network: egress?.path ?? (request.internet ? 'host' : undefined),
       cgroupEntries: cgroup?.entries ?? [],
       ...{ dataBytes: dataBytesOf(request), processes: MAX_PROCESSES, openFiles: MAX_OPEN_FILES },
-      files: new Map(request.files.map((source, index) => [insidePath(index), source])),
+      files: new Map([
+        ...request.files.map((source, index) => [insidePath(index), source] as const),
+        ...(request.internet ? [['/etc/resolv.conf', resolver ?? HOST_RESOLVER] as const] : []),
+      ]),
       devices: new Map(kvm ? [['/dev/kvm', kvm.path]] : []),
     };
     const places = placesOf(request, { namespaces, firstFd: descriptors.firstFile });
     const started = await startProcess(cageCommand(shape, request.command(places)), {
-      ...{ sockets: request.sockets, files: opened.fds, filter: seccompProgram(request), env: {} },
+      ...{
+        sockets: request.sockets,
+        files: opened.fds,
+        filter: seccompProgram({ internet: request.internet !== undefined }),
+        env: {},
+      },
     });
     const owned = stack.move();
     return { ...started, exited: started.exited.then((exit) => ended(exit, { cgroup, owned })) };
@@ -173,12 +188,13 @@ async function openFiles(paths: readonly string[]): Promise<AsyncDisposable & { 
 export function bareCage(): Cage {
   const none = { stands: false, text: 'not asked for' };
   return new Cage({
-    findings: { sandbox: none, namespaces: none, users: none, cgroups: none },
+    findings: { sandbox: none, namespaces: none, users: none, cgroups: none, egress: none },
     made: undefined,
     namespaces: false,
     sandbox: false,
     uids: undefined,
     cgroups: undefined,
+    resolver: undefined,
     kvm: { path: '/dev/kvm' },
   });
 }

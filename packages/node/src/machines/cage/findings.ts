@@ -15,6 +15,8 @@ export interface CageFindings {
   users: Finding;
   /** Memory, processors and processes limited by cgroup. */
   cgroups: Finding;
+  /** Machines with a way out reach the internet, and neither the host nor private networks. */
+  egress: Finding;
 }
 
 /** Names of what does not stand, in the order in which it matters. */

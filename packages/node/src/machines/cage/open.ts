@@ -1,5 +1,8 @@
 import { stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { writeFileAtomic } from '@vmlet/host';
 import { type CgroupsFound, openCgroups } from '../cgroup/index.ts';
+import { openEgress, RESOLVER_ADDRESS, sweepEgress } from '../network/egress.ts';
 import { QEMU_SANDBOX } from '../qemu/sandbox.ts';
 import { Cage, type CageParts } from './cage.ts';
 import type { Finding } from './findings.ts';
@@ -38,7 +41,8 @@ export async function openCage(options: CageOptions): Promise<Cage> {
   if (uids.block) stack.use(uids.block);
   const cgroups = await openCgroups(options.name);
   if (cgroups.tree) stack.use(cgroups.tree);
-  const parts = await partsThatWork({ made: { host, helper }, uids, cgroups });
+  await sweepEgress(`${options.name}-`);
+  const parts = await partsThatWork({ ...options, made: { host, helper }, uids, cgroups });
   stack.move();
   return new Cage(parts);
 }
@@ -58,12 +62,14 @@ interface Found {
   made: { helper: string; host: HostFiles };
   uids: Uids;
   cgroups: CgroupsFound;
+  name: string;
+  cache: string;
 }
 
-async function partsThatWork({ made, uids, cgroups }: Found): Promise<CageParts> {
+async function partsThatWork({ made, uids, cgroups, name, cache }: Found): Promise<CageParts> {
   const nothing: Omit<CageParts, 'findings'> = {
     made,
-    ...{ namespaces: false, sandbox: false, uids: undefined, cgroups: undefined, kvm: '' },
+    ...{ namespaces: false, sandbox: false, uids: undefined, cgroups: undefined, resolver: undefined, kvm: '' },
   };
   const [sandbox, users, limited] = await Promise.all([
     tryOut({ ...nothing, sandbox: true }),
@@ -78,27 +84,50 @@ async function partsThatWork({ made, uids, cgroups }: Found): Promise<CageParts>
   };
   // Last, since it is made with all the others.
   const namespaces = await tryOut({ ...parts, namespaces: true });
+  const egress = namespaces ?? (await tryEgress(`${name}-trial`));
   const findings = {
     sandbox: finding(sandbox, 'QEMU filters its own system calls, with every deny'),
     namespaces: finding(namespaces, 'machines see no file, process or network of the host'),
     users: finding(users, `machines have users of their own, from ${uids.block?.first} on`),
+    egress: finding(egress, 'machines with a way out reach the internet, and neither the host nor private networks'),
     cgroups: finding(limited, `machines have limits by cgroup ${cgroups.tree?.version}`),
   };
-  return { ...parts, namespaces: namespaces === undefined, kvm: await kvmFor(parts.uids), findings };
+  const resolver = egress === undefined ? await resolverFile(cache) : undefined;
+  return { ...parts, namespaces: namespaces === undefined, resolver, kvm: await kvmFor(parts.uids), findings };
 }
 
 function finding(failure: string | undefined, words: string): Finding {
   return failure === undefined ? { stands: true, text: words } : { stands: false, text: failure };
 }
 
+/** What machines find as /etc/resolv.conf: the host's would lead them to addresses that they do not reach. */
+async function resolverFile(cache: string): Promise<string> {
+  const path = join(cache, 'cage', 'resolv.conf');
+  await writeFileAtomic(path, `nameserver ${RESOLVER_ADDRESS}\n`);
+  return path;
+}
+
+async function tryEgress(name: string): Promise<string | undefined> {
+  if (process.getuid?.() !== 0) return 'only root can make networks for machines';
+  try {
+    await (await openEgress(name))[Symbol.asyncDispose]();
+    return undefined;
+  } catch (error) {
+    return wordsOf(error);
+  }
+}
+
 /** Starts QEMU far enough to have its filter on. Undefined if it does, else what it said. */
 async function tryOut(parts: Omit<CageParts, 'findings'>): Promise<string | undefined> {
   const none = { stands: false, text: 'being tried' };
-  const cage = new Cage({ ...parts, findings: { sandbox: none, namespaces: none, users: none, cgroups: none } });
+  const cage = new Cage({
+    ...parts,
+    findings: { sandbox: none, namespaces: none, users: none, cgroups: none, egress: none },
+  });
   try {
     const trial = await cage.start({
       id: `trial-${process.pid}`,
-      ...{ memoryMiB: TRIAL_MEMORY_MIB, cpus: 1, sockets: 0, files: [], images: [], kvm: false, internet: false },
+      ...{ memoryMiB: TRIAL_MEMORY_MIB, cpus: 1, sockets: 0, files: [], images: [], kvm: false, internet: undefined },
       command: () => [parts.made?.host.qemu ?? '', ...(parts.sandbox ? QEMU_SANDBOX : []), '-accel', 'help'],
     });
     const { code, signal, stderr } = await trial.exited;

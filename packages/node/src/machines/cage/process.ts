@@ -18,6 +18,8 @@ export interface StartedProcess {
   /** Of the command itself, as the host counts. */
   readonly pid: number;
   readonly sockets: readonly Duplex[];
+  /** Whether its end has been seen: it has closed a socket, or has exited. What is left of it is still being taken away. */
+  isOver(): boolean;
   /** Resolves, never rejects, when the process is gone and its sockets are closed. */
   readonly exited: Promise<ProcessExit>;
   /** Ends it at once. Calling it again, or after the end, does nothing. */
@@ -56,6 +58,8 @@ export async function startProcess(command: readonly string[], options: StartOpt
     child.once('close', (code, signal) => resolve({ code, signal, stderr: stderr() }));
   });
   const sockets = Array.from({ length: options.sockets }, (_, index) => socketOf(child, FIRST_SOCKET_FD + index));
+  let closed = false;
+  for (const socket of sockets) socket.once('close', () => (closed = true));
   const pid = options.filter ? await startedByCage(child, options.filter, options) : child.pid;
   if (pid === undefined) throw new CageFailed(await exited);
   const kill = () => {
@@ -64,7 +68,7 @@ export async function startProcess(command: readonly string[], options: StartOpt
     if (pid === child.pid) killProcessGroup(pid);
     else child.kill('SIGTERM');
   };
-  return { pid, sockets, exited, kill };
+  return { pid, sockets, exited, kill, isOver: () => closed || gone };
 }
 
 /** The chain ended before the command was started. */

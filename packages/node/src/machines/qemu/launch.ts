@@ -1,6 +1,7 @@
 import type { Duplex, Readable } from 'node:stream';
 import { VmletError } from '../../errors.ts';
 import type { Cage } from '../cage/index.ts';
+import type { EgressOptions } from '../network/egress.ts';
 import {
   CONSOLE_FD,
   CONTROL_FD,
@@ -33,6 +34,8 @@ export interface QemuProcess {
   readonly control: Duplex;
   readonly console: Readable;
   readonly wire: Duplex;
+  /** Whether its end has been seen, whose rest `exited` waits for. */
+  isOver(): boolean;
   /** Resolves, never rejects, when the process is gone and its sockets are closed. */
   readonly exited: Promise<QemuExit>;
   /** Ends the process at once. Calling it again, or after the end, does nothing. */
@@ -44,7 +47,10 @@ export interface QemuProcess {
  * is gone, and a sweep at the next start finds what slipped through.
  * @throws VmletError `QEMU_NOT_STARTED`
  */
-export async function launchQemu(machine: QemuMachine, cage: Cage): Promise<QemuProcess> {
+export async function launchQemu(
+  machine: QemuMachine,
+  { cage, egress = {} }: { cage: Cage; egress?: EgressOptions | undefined },
+): Promise<QemuProcess> {
   const kvm = machine.accelerator === 'kvm';
   try {
     const { sockets, ...process } = await cage.start({
@@ -54,7 +60,7 @@ export async function launchQemu(machine: QemuMachine, cage: Cage): Promise<Qemu
       sockets: SOCKETS,
       files: [machine.kernel, machine.initramfs],
       images: machine.drives,
-      ...{ kvm, internet: machine.internet },
+      ...{ kvm, internet: machine.internet ? egress : undefined },
       command: ({ files: [kernel = '', initramfs = ''], images }) => [
         cage.qemu,
         ...qemuArguments({ ...machine, kernel, initramfs, drives: images, sandbox: cage.sandbox }),
