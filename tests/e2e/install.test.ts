@@ -1,7 +1,6 @@
-import { request } from 'node:http';
-import { buffer } from 'node:stream/consumers';
 import { unzipSync, zipSync } from 'fflate';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { install, wheel } from '../framework/install.ts';
 import { startTestNode, type TestNode } from '../framework/node.ts';
 
 let node: TestNode;
@@ -12,35 +11,9 @@ afterAll(async () => node[Symbol.asyncDispose]());
 
 const bytes = (text: string) => new TextEncoder().encode(text);
 
-/** The smallest wheel that pip takes. */
-function wheel(): Uint8Array {
-  return zipSync({
-    'tiny/__init__.py': bytes('ANSWER = 42\n'),
-    'tiny-1.0.dist-info/METADATA': bytes('Metadata-Version: 2.1\nName: tiny\nVersion: 1.0\n'),
-    'tiny-1.0.dist-info/WHEEL': bytes(
-      'Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n',
-    ),
-    'tiny-1.0.dist-info/RECORD': bytes('tiny/__init__.py,,\ntiny-1.0.dist-info/METADATA,,\n'),
-  });
-}
-
-function install(archive: Uint8Array): Promise<{ status: number; body: Buffer }> {
-  const { promise, resolve, reject } = Promise.withResolvers<{ status: number; body: Buffer }>();
-  const options = {
-    socketPath: node.node.ownerSocket,
-    method: 'POST',
-    path: `/install?runtime=${node.runtime}`,
-    headers: { 'content-type': 'application/zip' },
-  };
-  request(options, async (answer) => resolve({ status: answer.statusCode ?? 0, body: await buffer(answer) }))
-    .on('error', reject)
-    .end(archive);
-  return promise;
-}
-
 test('install: requirements are installed by the runtime’s own Python, and a program imports them', async () => {
   const name = 'tiny-1.0-py3-none-any.whl';
-  const answer = await install(zipSync({ 'requirements.txt': bytes(`./${name}\n`), [name]: wheel() }));
+  const answer = await install(node, zipSync({ 'requirements.txt': bytes(`./${name}\n`), [name]: wheel() }));
   expect(answer.status, answer.body.toString()).toBe(200);
   const installed = unzipSync(answer.body);
   expect(Object.keys(installed)).toContain('tiny/__init__.py');
@@ -63,7 +36,7 @@ async def app(scope, receive, send):
 });
 
 test('install: what pip says of a failure reaches the owner', async () => {
-  const answer = await install(zipSync({ 'requirements.txt': bytes('./absent-1.0-py3-none-any.whl\n') }));
+  const answer = await install(node, zipSync({ 'requirements.txt': bytes('./absent-1.0-py3-none-any.whl\n') }));
   expect(answer.status).toBe(422);
   expect(JSON.parse(answer.body.toString())).toMatchObject({ code: 'INSTALL_FAILED', phase: 'code' });
   expect(JSON.parse(answer.body.toString()).detail).toContain('absent-1.0');

@@ -59,6 +59,7 @@ export async function reachIndexes(
 ): Promise<{ variables: Record<string, string>; egress: EgressOptions }> {
   const allowed: Destination[] = [];
   const loopbackPorts: number[] = [];
+  const trusted: string[] = [];
   const entries = Object.entries(variables).map(async ([name, value]) => {
     const words = await Promise.all(
       value.split(/\s+/).map(async (word) => {
@@ -68,6 +69,8 @@ export async function reachIndexes(
         if (LOOPBACK.test(url.hostname)) {
           loopbackPorts.push(port);
           url.hostname = HOST_ADDRESS;
+          // pip takes plain HTTP from the loopback, which to a guest is an address like any other.
+          if (url.protocol === 'http:') trusted.push(`${HOST_ADDRESS}:${port}`);
           return url.href;
         }
         // A name that is not known here is not known there: pip says so.
@@ -78,5 +81,8 @@ export async function reachIndexes(
     );
     return [name, words.join(' ')] as const;
   });
-  return { variables: Object.fromEntries(await Promise.all(entries)), egress: { allowed, loopbackPorts } };
+  const reached: Record<string, string> = Object.fromEntries(await Promise.all(entries));
+  const hosts = [reached.PIP_TRUSTED_HOST ?? '', ...trusted].join(' ').trim();
+  if (hosts !== '') reached.PIP_TRUSTED_HOST = hosts;
+  return { variables: reached, egress: { allowed, loopbackPorts } };
 }

@@ -4,6 +4,7 @@ import { createAdmission } from './admission/index.ts';
 import { type Api, createApi } from './api/index.ts';
 import { openFileStore } from './content/index.ts';
 import { diagnose } from './diagnose.ts';
+import { VmletError } from './errors.ts';
 import { Executions, ProgramLogs } from './executions/index.ts';
 import { Gateway } from './gateway/index.ts';
 import { installFor } from './install-for.ts';
@@ -38,6 +39,8 @@ export interface RunningNode extends AsyncDisposable {
   /** The address whose key this node's owner holds. */
   readonly operator: string;
   readonly backend: Backend['accelerator'];
+  /** Parts of the machines' confinement that are missing here, each with why. */
+  readonly unconfined: readonly string[];
 }
 
 /**
@@ -56,6 +59,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     ...edges,
     operator: network.operator,
     backend: compute.backend.accelerator,
+    unconfined: missing(compute.backend.cage.findings),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
 }
@@ -93,13 +97,12 @@ async function openCompute(options: NodeOptions, { stack, log, network }: Making
   const namePrefix = `vmlet-${home.id}-`;
   const killed = await sweepMachines(namePrefix);
   if (killed.length > 0) log.warn({ killed }, 'killed machines that an earlier node left');
-  const cage = stack.use(await openCage({ name: `vmlet-${home.id}`, homeId: home.id, cache: cache.dir, signal }));
-  const weaker = missing(cage.findings);
-  if (weaker.length > 0) log.warn({ missing: weaker }, 'machines are confined less than they could be');
+  const cage = stack.use(await openNodeCage(options, { homeId: home.id, cache: cache.dir, log }));
   const kit = await ensureBootKit({ cache: cache.dir, signal, ...progress });
   const probe = () => probeAccelerator(kit, { cache: cache.dir, namePrefix, cage, signal, ...progress });
   const { accelerator, tscKhz } = await probe();
-  const backend: Backend = { kit, accelerator, tscKhz, namePrefix, cage };
+  const egress = { privateNetworks: options.allowPrivateNetwork ?? false };
+  const backend: Backend = { kit, accelerator, tscKhz, namePrefix, cage, egress };
   const codeImages = new CodeImages(home.paths.code);
   await codeImages.sweepTemporary();
   const logs = new ProgramLogs(home.paths.logs);
@@ -116,6 +119,24 @@ async function openCompute(options: NodeOptions, { stack, log, network }: Making
   });
   stack.defer(unsubscribe);
   return { backend, probe, config, logs, executions, programs };
+}
+
+/** What confines machines, which is all that this host has for it; or an error, if that is too little. */
+async function openNodeCage(
+  options: NodeOptions,
+  { homeId, cache, log }: { homeId: string; cache: string; log: Logger },
+) {
+  const signal = options.signal ?? new AbortController().signal;
+  const name = `vmlet-${homeId}`;
+  const cage = await openCage({ name, homeId, cache, uids: options.machineUids, signal });
+  const weaker = missing(cage.findings);
+  if (weaker.length === 0) return cage;
+  if (options.requireConfinement) {
+    await cage[Symbol.asyncDispose]();
+    throw new VmletError('CONFINEMENT_MISSING', { operands: { found: `missing are ${weaker.join('; ')}` } });
+  }
+  log.warn({ missing: weaker }, 'machines are confined less than they could be');
+  return cage;
 }
 
 /** The public listener, the owner's socket, and the record by which commands find them. */

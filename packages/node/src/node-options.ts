@@ -1,7 +1,7 @@
 import { availableParallelism, totalmem } from 'node:os';
 import type { Allowed } from './admission/index.ts';
 import type { ExecutionsConfig } from './executions/index.ts';
-import type { Backend } from './machines/index.ts';
+import type { Backend, UidRange } from './machines/index.ts';
 
 const MIB = 1024 * 1024;
 
@@ -37,6 +37,12 @@ export interface NodeOptions {
   bootDeadlineMs?: number;
   /** How long a program may take until it listens. In milliseconds. */
   loadDeadlineMs?: number;
+  /** Do not start where a part of the machines' confinement is missing. */
+  requireConfinement?: boolean;
+  /** Machines that use the internet may also reach private networks; the host itself they never reach. */
+  allowPrivateNetwork?: boolean;
+  /** User ids that machines get, where the node is root. */
+  machineUids?: UidRange;
   onProgress?: (step: string, detail?: string) => void;
   signal?: AbortSignal;
 }

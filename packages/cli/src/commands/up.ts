@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { type Command, Option } from 'commander';
 import { addExamples, type Cli } from '../cli.ts';
 import type { Context } from '../context.ts';
-import { allowList, durationMs, listenAddress, wholeNumber } from '../option-values.ts';
+import { allowList, durationMs, listenAddress, uidRange, wholeNumber } from '../option-values.ts';
 
 interface UpOptions {
   listen: { host: string; port: number };
@@ -11,6 +11,9 @@ interface UpOptions {
   idle?: number;
   memoryBudget?: number;
   logLevel: string;
+  requireConfinement?: true;
+  allowPrivateNetwork?: true;
+  machineUids?: { first: number; count: number };
 }
 
 const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'];
@@ -39,6 +42,9 @@ export function registerUp({ program, run }: Cli): void {
       'memory of all machines together',
       wholeNumber('--memory-budget', { min: 64, max: 1e9 }),
     )
+    .option('--require-confinement', 'do not start where something that confines machines is missing')
+    .option('--allow-private-network', 'let machines that use the internet reach private networks, too')
+    .option('--machine-uids <first-last>', 'user ids for machines, where the node is root', uidRange)
     .addOption(new Option('--log-level <level>', 'of the log on stderr').choices(LOG_LEVELS).default('warn'));
   addExamples(command, [
     ['vmlet up', 'your own node; deploy to it from another terminal'],
@@ -62,6 +68,7 @@ async function up(options: UpOptions, context: Context): Promise<undefined> {
       ...(domain === undefined ? {} : { programDomain: domain }),
       ...(idle === undefined ? {} : { idleMs: idle }),
       ...(memoryBudget === undefined ? {} : { memoryBudgetMiB: memoryBudget }),
+      ...confinementOf(options),
       onProgress: (step, detail) => output.step(step, detail),
     });
     const { url, ownerSocket, operator, backend } = node;
@@ -70,12 +77,21 @@ async function up(options: UpOptions, context: Context): Promise<undefined> {
     else {
       output.line(url);
       output.note(`Machines run on ${backend === 'kvm' ? 'KVM' : 'emulation (TCG): KVM does not work here'}`);
+      if (node.unconfined.length > 0) output.note('Machines are confined less than they could be; see: vmlet doctor');
       output.note('Deploy from another terminal with: vmlet deploy FOLDER. Ctrl-C stops the node');
     }
     if (!signal.aborted) await once(signal, 'abort');
     output.note('Stopping: requests under way are answered; Ctrl-C again ends at once');
   }
   output.note('Stopped');
+}
+
+function confinementOf({ requireConfinement, allowPrivateNetwork, machineUids }: UpOptions) {
+  return {
+    requireConfinement: requireConfinement === true,
+    allowPrivateNetwork: allowPrivateNetwork === true,
+    ...(machineUids ? { machineUids } : {}),
+  };
 }
 
 /** A parsed default is an object; the help shows it as it is typed. */
