@@ -1,6 +1,7 @@
 import { chmod, copyFile, mkdtempDisposable } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { resolvePaths, run } from '@vmlet/host';
 import { expect, test } from 'vitest';
@@ -35,7 +36,7 @@ test('cage: shuts in what an ordinary user runs, by a namespace of users', async
     ...{ sockets: 1, files: [], env: { PATH: process.env.PATH } },
     filter: seccompProgram({ internet: false }),
   });
-  const said = (await text(started.sockets[0] ?? [])).split('\n');
+  const said = (await text(started.sockets[0] ?? Readable.from([]))).split('\n');
   expect((await started.exited).code).toBe(0);
   const attempts = ['capabilities 0', 'bounding 0', 'no_new_privs 1', 'pid 1', 'processes 1', 'unshare_user 1'];
   const files = ['read:/etc/passwd 2', `read:${dir.path} 2`, 'create:/ 30', 'mkdir:/machine 30', 'setuid 22'];
