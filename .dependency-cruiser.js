@@ -29,8 +29,8 @@ const PACKAGES = {
     why: 'The daemon uses the libraries; it never knows the command line that drives it',
   },
   cli: {
-    uses: ['builder', 'host', 'messages', 'node'],
-    why: 'The command line drives nodes; guest internals and frames are not its business',
+    uses: ['builder', 'guest-protocol', 'host', 'messages', 'node'],
+    why: 'The command line drives nodes; of guests it knows what a node relays of a session, and nothing else',
   },
 };
 
@@ -41,7 +41,7 @@ const PURE = {
 };
 
 /** Files at the root of the node's src that anything there may use, and that use nothing but each other. */
-const NODE_LEAVES = ['errors', 'deadline', 'version', 'program-label'];
+const NODE_LEAVES = ['errors', 'deadline', 'failpoint', 'version', 'program-label'];
 
 /**
  * The node's parts from the lowest up: each may use those before it, but for `never`. Edges meet the world outside
@@ -54,10 +54,15 @@ const NODE_PARTS = [
   { part: 'admission', why: 'Who may do what is decided from an address alone, whoever asks' },
   { part: 'content', why: 'Bytes by hash have no meaning here: what names them is the business of the ledger' },
   { part: 'ledger', why: 'Accepting a message starts nothing: whoever wants to act on it subscribes' },
+  {
+    part: 'deployments',
+    never: ['telemetry', 'keys', 'admission', 'content', 'ledger'],
+    why: 'What owners decide of programs beside the messages is rows by item_hash: whatever they mean is known elsewhere',
+  },
   { part: 'runtimes', why: 'From refs to verified files, whether or not a machine ever runs them' },
   {
     part: 'machines',
-    never: ['store', 'keys', 'admission', 'content', 'ledger', 'runtimes'],
+    never: ['store', 'keys', 'admission', 'content', 'ledger', 'deployments', 'runtimes'],
     why: 'A machine is given paths of verified files: the part that faces hostile guests knows neither keys nor messages',
   },
   {
@@ -67,20 +72,20 @@ const NODE_PARTS = [
   },
   {
     part: 'executions',
-    never: ['keys', 'admission', 'content', 'ledger'],
+    never: ['keys', 'admission', 'content', 'ledger', 'deployments'],
     why: 'A program comes here admitted and resolved: its life does not depend on how it was published',
   },
   { part: 'triggers', edge: true, why: 'Turns events into calls of executions; it serves nobody and no edge calls it' },
   {
     part: 'gateway',
     edge: true,
-    never: ['store', 'keys', 'admission', 'content', 'ledger', 'runtimes', 'machines'],
+    never: ['store', 'keys', 'admission', 'content', 'ledger', 'deployments', 'runtimes', 'machines'],
     why: 'On the way of every request: it asks executions for a place, and main.ts for the program that is meant',
   },
   {
     part: 'api',
     edge: true,
-    never: ['keys', 'runtimes', 'machines', 'executions'],
+    never: ['keys', 'deployments', 'runtimes', 'machines', 'executions'],
     why: 'The network API reads and writes messages and files: no visitor of it starts a machine',
   },
   { part: 'owner', edge: true, why: 'The socket of the owner shows all parts below, and none of the public edges' },
@@ -175,8 +180,9 @@ const entryRules = [
   {
     name: 'parts-by-index-from-outside',
     comment:
-      'main.ts, tests and benches enter a part by its index.ts as other parts do; the style tests look everywhere',
-    from: { pathNot: [`${NODE}[^/]+/`, '^tests/style/'] },
+      'main.ts, tests and benches enter a part by its index.ts as other parts do; the style tests look everywhere, and ' +
+      'fuzzing goes to the parser itself',
+    from: { pathNot: [`${NODE}[^/]+/`, '^tests/(style|fuzz)/'] },
     to: { path: `${NODE}[^/]+/`, pathNot: [`${NODE}errors/`, '/index\\.ts$', TEST] },
   },
   {

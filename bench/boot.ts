@@ -9,6 +9,7 @@ import { Client } from 'undici';
 import * as z from 'zod';
 import { forget, publishFile, publishPath, publishProgram, zipOf } from '../tests/framework/publish.ts';
 import { officialRuntime } from '../tests/framework/runtime.ts';
+import { deployNodeApp } from './deploy.ts';
 import { startDirect } from './direct.ts';
 import { type BenchNode, startBenchNode } from './node.ts';
 import { compare, type Row, rowOf } from './stats.ts';
@@ -52,9 +53,12 @@ export async function benchBoot(options: { runs: number; tell: (text: string) =>
     for (const program of programs) boots[program.row]?.push(await fullBoot(node, program));
     options.tell(`boot ${run + 1} of ${options.runs}`);
   }
+  const { deploy, firstAnswer } = await deployNodeApp(node, options);
   const { direct, gateway } = await hot(node, options.runs * HOT_PER_BOOT);
   const rows = [
     ...Object.entries(boots).map(([name, samples]) => rowOf(name, 'ms', samples)),
+    rowOf('deploy-node-20mb', 'ms', deploy),
+    rowOf('first-answer-node-20mb', 'ms', firstAnswer),
     rowOf('hot-direct', 'ms', direct),
     rowOf('hot-gateway', 'ms', gateway),
     rowOf('node-rss-mb', 'MiB', [rssMiB]),

@@ -6,6 +6,7 @@ const BUDGETS: Record<string, number> = {
   'full-boot-fastapi': 6500,
   'full-boot-node': 7500,
   'full-boot-executable': 3500,
+  'deploy-node-20mb': 5000,
   'node-rss-mb': 150,
 };
 /** What the gateway may add to a hot request, in milliseconds. */

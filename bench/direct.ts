@@ -7,7 +7,8 @@ import { resolvePaths } from '@vmlet/host';
 import type { FileHash, ItemHash } from '@vmlet/messages';
 import type { Dispatcher } from 'undici';
 import { Executions, ProgramLogs } from '../packages/node/src/executions/index.ts';
-import { openCage, probeAccelerator } from '../packages/node/src/machines/index.ts';
+import { openCage } from '../packages/node/src/machines/cage/index.ts';
+import { probeAccelerator } from '../packages/node/src/machines/index.ts';
 import { CodeImages } from '../packages/node/src/runtimes/index.ts';
 import { officialRuntime } from '../tests/framework/runtime.ts';
 
@@ -39,6 +40,7 @@ export async function startDirect(zip: Blob): Promise<DirectProgram> {
     new Executions({
       backend: { kit, ...probe, namePrefix: NAME_PREFIX, cage },
       logs: new ProgramLogs(join(path, 'logs')),
+      owners: { reserve: () => ({ [Symbol.dispose]() {} }), mayUseCpu() {}, charge() {} },
       config: {
         maxInFlight: 1,
         maxQueued: 1,
@@ -58,12 +60,13 @@ export async function startDirect(zip: Blob): Promise<DirectProgram> {
     memoryMiB: MEMORY_MIB,
     runtimeImage: imagePath,
     codeImage,
-    launch: { ...launch, argv, args: [] },
+    launch: { ...launch, init: 'kit' as const, argv, args: [] },
     variables: {},
     vcpus: 1,
     seconds: 60,
   });
-  const lease = stack.use(await executions.acquire({ itemHash: PROGRAM, memoryMiB: MEMORY_MIB, prepare }, signal));
+  const program = { itemHash: PROGRAM, owner: 'bench', vcpus: 1, memoryMiB: MEMORY_MIB, prepare };
+  const lease = stack.use(await executions.acquire(program, signal));
   const owned = stack.move();
   return { client: lease.client, [Symbol.asyncDispose]: () => owned.disposeAsync() };
 }

@@ -18,6 +18,8 @@ const startedSchema = z.object({ url: z.string(), ownerSocket: z.string(), backe
 export interface BenchNode extends AsyncDisposable, Publisher {
   backend: 'kvm' | 'tcg';
   runtime: ItemHash;
+  /** For commands of its owner. */
+  env: NodeJS.ProcessEnv;
   owner<S extends z.ZodType>(path: string, schema: S): Promise<z.output<S>>;
 }
 
@@ -43,6 +45,7 @@ export async function startBenchNode(): Promise<BenchNode> {
     signer,
     backend,
     runtime,
+    env,
     owner: async (path, schema) => schema.parse(JSON.parse(await ownerText(ownerSocket, path))),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };

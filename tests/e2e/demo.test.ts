@@ -11,18 +11,20 @@ import { processesNaming } from '../framework/leaks.ts';
 import { REPOSITORY } from '../framework/runtime.ts';
 
 const phasesSchema = z.record(z.string(), z.number().nonnegative());
+const shownSchema = z.object({
+  status: z.literal(200),
+  body: z.string().startsWith('Hello, world!'),
+  coldMs: z.number().positive(),
+  hotMs: z.number().positive(),
+  phases: phasesSchema,
+});
 const demoSchema = z.strictObject({
-  python: z.object({
-    status: z.literal(200),
-    body: z.string().startsWith('Hello, world!'),
-    coldMs: z.number().positive(),
-    hotMs: z.number().positive(),
-    phases: phasesSchema,
-  }),
+  python: shownSchema.extend({ body: z.string().includes('This is Python 3') }),
+  node: shownSchema.extend({ body: z.string().includes('This is Node.js 2') }),
   backend: z.enum(['kvm', 'tcg']),
 });
 
-test('demo: calls the example cold and hot, ends with one line of JSON, and leaves nothing', async () => {
+test('demo: calls an example of each language cold and hot, ends with one line of JSON, and leaves nothing', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'vmlet-test-'));
   try {
     const child = spawn(join(REPOSITORY, 'packages/cli/bin/vmlet'), ['demo', '--json', '--runs', '5'], {
@@ -32,9 +34,11 @@ test('demo: calls the example cold and hot, ends with one line of JSON, and leav
     });
     const [stdout, stderr, [code]] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'exit')]);
     expect(code, stderr).toBe(0);
-    const { python } = demoSchema.parse(JSON.parse(stdout.trimEnd().split('\n').at(-1) ?? ''));
-    expect(Object.keys(python.phases)).toEqual(['prepare', 'boot', 'load', 'app']);
-    expect(python.hotMs).toBeLessThan(python.coldMs);
+    const { python, node } = demoSchema.parse(JSON.parse(stdout.trimEnd().split('\n').at(-1) ?? ''));
+    for (const shown of [python, node]) {
+      expect(Object.keys(shown.phases)).toEqual(['prepare', 'boot', 'load', 'app']);
+      expect(shown.hotMs).toBeLessThan(shown.coldMs);
+    }
     expect(await readdir(folder)).toEqual([]);
     // A machine's images lie in its node's home, and so in that folder.
     expect(await processesNaming(folder)).toEqual([]);

@@ -1,6 +1,11 @@
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir, readFile, readlink } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { cgroupsNaming } from './cage.ts';
+
+const CGROUPS = '/sys/fs/cgroup';
+/** Below it a node's cgroups lie this deep at most: hierarchy, service or session, node. */
+const CGROUP_DEPTH = 6;
+/** What has such a name is unfinished, or belongs to a node that runs. */
+const UNFINISHED = /\.tmp-|\.part$|\.sock$|node\.json$/;
 
 /** The id that a home's machines bear in their names. */
 export async function homeIdOf(home: string): Promise<string> {
@@ -28,17 +33,69 @@ async function commandLinesNaming(text: string): Promise<Map<number, string[]>> 
   return found;
 }
 
-/** Fails if a process or a cgroup is left that has a text in its command line, or in its name. */
-export async function assertNothingCaged(text: string): Promise<void> {
-  const [pids, cgroups] = await Promise.all([processesNaming(text), cgroupsNaming(text)]);
-  if (pids.length > 0) throw new Error(`Processes are left of "${text}": ${pids.join(', ')}`);
-  if (cgroups.length > 0) throw new Error(`Cgroups are left of "${text}": ${cgroups.join(', ')}`);
+/** Whose traces are looked for: all machines of a home, or one. */
+export interface Owner {
+  home: string;
+  homeId: string;
 }
 
-/** Fails if a stopped node has left a process, a cgroup, a socket, or an unfinished file. */
-export async function assertNothingLeft({ homeId, home }: { homeId: string; home: string }): Promise<void> {
-  await assertNothingCaged(`vmlet-${homeId}`);
+/**
+ * What is left outside of files, as words for people: processes of machines and of helpers, cgroups, mounts, Unix
+ * sockets. Namespaces live as long as a process or a mount holds them.
+ */
+export async function tracesOf({ home, homeId }: Owner): Promise<string[]> {
+  const name = `vmlet-${homeId}`;
+  const pids = new Set([...(await processesNaming(`${name}-`)), ...(await processesNaming(`${home}/`))]);
+  pids.delete(process.pid);
+  const mounts = (await readFile('/proc/self/mountinfo', 'utf8')).split('\n');
+  const sockets = (await readFile('/proc/net/unix', 'utf8')).split('\n');
+  return [
+    ...[...pids].map((pid) => `process ${pid}`),
+    ...(await cgroupsNamed(name)).map((path) => `cgroup ${path}`),
+    ...(await networksNamed(name)).map((path) => `network namespace ${path}`),
+    ...mounts.filter((line) => line.includes(name) || line.includes(`${home}/`)).map((line) => `mount ${line}`),
+    ...sockets.filter((line) => line.includes(`${home}/`)).map((line) => `socket ${line.split(' ').at(-1)}`),
+  ];
+}
+
+/** Network namespaces that have a name, which begins with a text. */
+async function networksNamed(name: string): Promise<string[]> {
+  return (await readdir('/run/netns').catch(() => [])).filter((entry) => entry.startsWith(name));
+}
+
+/** Names of files in a home that only a node leaves that did not end in order, or that runs. */
+export async function unfinishedIn(home: string): Promise<string[]> {
   const entries = await readdir(home, { recursive: true });
-  const left = entries.filter((name) => /\.tmp-|\.part$|\.sock$|node\.json$/.test(name));
-  if (left.length > 0) throw new Error(`Files are left of the node of "${home}": ${left.join(', ')}`);
+  return entries.filter((name) => UNFINISHED.test(name));
+}
+
+/** Fails if a stopped node has left a process, a cgroup, a mount, a socket, or an unfinished file. */
+export async function assertNothingLeft(owner: Owner): Promise<void> {
+  const files = (await unfinishedIn(owner.home)).map((name) => `file ${name}`);
+  const left = [...(await tracesOf(owner)), ...(await openIn(owner.home)), ...files];
+  if (left.length > 0) throw new Error(`Something is left of the node of "${owner.home}": ${left.join(', ')}`);
+}
+
+/** Files of a home that this process still has open, where the node ran in it. */
+async function openIn(home: string): Promise<string[]> {
+  const open = (await openFilesOf(process.pid)).filter((target) => target.startsWith(`${home}/`));
+  return open.map((path) => `open file ${path}`);
+}
+
+/** What the descriptors of a process lead to. */
+export async function openFilesOf(pid: number): Promise<string[]> {
+  const folder = `/proc/${pid}/fd`;
+  const targets = await Promise.all((await readdir(folder)).map((fd) => readlink(join(folder, fd)).catch(() => '')));
+  return targets.filter((target) => target !== '');
+}
+
+/** Folders of cgroups whose names begin with a text. */
+export async function cgroupsNamed(name: string, folder = CGROUPS, depth = 0): Promise<string[]> {
+  if (depth > CGROUP_DEPTH) return [];
+  // Cgroups of others come and go.
+  const entries = await readdir(folder, { withFileTypes: true }).catch(() => []);
+  const folders = entries.filter((entry) => entry.isDirectory());
+  const found = folders.filter((entry) => entry.name.startsWith(name)).map((entry) => join(folder, entry.name));
+  const below = await Promise.all(folders.map((entry) => cgroupsNamed(name, join(folder, entry.name), depth + 1)));
+  return [...found, ...below.flat()];
 }

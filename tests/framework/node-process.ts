@@ -1,11 +1,14 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import type { ItemHash } from '@vmlet/messages';
 import { loadOrCreateKey } from '@vmlet/node';
-import { assertNothingCaged, homeIdOf } from './leaks.ts';
+import { type StepControl, stepsOf } from './failpoints.ts';
+import { assertNothingLeft, homeIdOf } from './leaks.ts';
+import { logSays } from './owner-log.ts';
 import type { Publisher } from './publish.ts';
 import { REPOSITORY } from './runtime.ts';
 
@@ -13,12 +16,23 @@ import { REPOSITORY } from './runtime.ts';
 export interface NodeProcess extends Publisher {
   child: ChildProcess;
   homeId: string;
+  /** Stops it at its steps, where it was started for that; else none is ever reached. */
+  steps: StepControl;
+  /** Follows a program's log until a line holds the words. */
+  logSays(program: ItemHash, words: string): Promise<void>;
 }
 
-/** A home and a key that outlive the nodes started in it. Disposing of it ends them and asserts that no machine is left. */
+export interface StartOptions {
+  /** Arguments of `vmlet up` beyond those that are always given. */
+  args?: readonly string[];
+  /** Whether all its failpoints are armed. */
+  stepped?: boolean;
+}
+
+/** A home and a key that outlive the nodes started in it. Disposing of it ends them and asserts that nothing is left. */
 export interface TestHome extends AsyncDisposable {
   home: string;
-  start(): Promise<NodeProcess>;
+  start(options?: StartOptions): Promise<NodeProcess>;
 }
 
 export async function makeTestHome(): Promise<TestHome> {
@@ -28,22 +42,28 @@ export async function makeTestHome(): Promise<TestHome> {
   const children: ChildProcess[] = [];
   return {
     home,
-    start: async () => {
+    start: async ({ args = [], stepped = false } = {}) => {
       const env = { ...process.env, VMLET_HOME: home, VMLET_CONFIG: config };
       const main = join(REPOSITORY, 'packages/cli/src/main.ts');
-      const child = spawn(process.execPath, [main, 'up', '--json', '--listen', '127.0.0.1:0'], {
-        env,
-        stdio: ['ignore', 'pipe', 'pipe'],
+      const child = spawn(process.execPath, [main, 'up', '--json', '--listen', '127.0.0.1:0', ...args], {
+        env: stepped ? { ...env, VMLET_FAILPOINT: 'all=pause' } : env,
+        stdio: ['ignore', 'pipe', 'pipe', ...(stepped ? ['ipc' as const] : [])],
       });
       children.push(child);
-      const { url } = JSON.parse(await firstLine(child));
-      return { child, url, homeId: await homeIdOf(home), signer: (await loadOrCreateKey(config)).signer };
+      const steps = stepsOf(child);
+      const { url, ownerSocket } = JSON.parse(await firstLine(child));
+      const { signer } = await loadOrCreateKey(config);
+      const says = (program: ItemHash, words: string) => logSays(ownerSocket, { program, words });
+      return { child, steps, url, signer, homeId: await homeIdOf(home), logSays: says };
     },
     [Symbol.asyncDispose]: async () => {
-      for (const child of children) await end(child);
-      const name = `vmlet-${await homeIdOf(home)}`;
-      await rm(folder, { recursive: true, force: true });
-      await assertNothingCaged(name);
+      try {
+        for (const child of children) await end(child);
+        // A home that no node was started in was not made.
+        if (await stat(home).catch(() => undefined)) await assertNothingLeft({ home, homeId: await homeIdOf(home) });
+      } finally {
+        await rm(folder, { recursive: true, force: true });
+      }
     },
   };
 }

@@ -1,6 +1,5 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { request } from 'node:http';
-import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
@@ -8,6 +7,7 @@ import { resolvePaths } from '@vmlet/host';
 import type { ItemHash } from '@vmlet/messages';
 import { loadOrCreateKey, type NodeOptions, type RunningNode, startNode } from '@vmlet/node';
 import { assertNothingLeft, homeIdOf } from './leaks.ts';
+import { logSays } from './owner-log.ts';
 import { type ProgramOptions, type Publisher, publishFile, publishPath, publishProgram, zipOf } from './publish.ts';
 import { officialRuntime } from './runtime.ts';
 
@@ -74,7 +74,7 @@ export async function startTestNode(options: Partial<NodeOptions> = {}): Promise
         .map((entry: { stream: string; text: string }) => `${entry.stream}: ${entry.text}`)
         .join('\n');
     },
-    logSays: (program, words) => followUntil(node.ownerSocket, program, words),
+    logSays: (program, words) => logSays(node.ownerSocket, { program, words }),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
 }
@@ -85,15 +85,4 @@ async function ownerText(socketPath: string, path: string): Promise<string> {
     .on('error', reject)
     .end();
   return promise;
-}
-
-async function followUntil(ownerSocket: string, program: ItemHash, words: string): Promise<void> {
-  const socket = connect(ownerSocket);
-  socket.write(`GET /programs/${program}/logs?lines=1000&follow=1 HTTP/1.1\r\nhost: owner\r\n\r\n`);
-  let text = '';
-  for await (const chunk of socket) {
-    text += chunk;
-    if (text.includes(words)) break;
-  }
-  socket.destroy();
 }

@@ -26,26 +26,32 @@ export interface ProgramOptions {
 }
 
 /** Uploads bytes with the signed STORE that names them, as the official clients do. Gives its item_hash. */
-export async function publishFile(
-  to: Publisher,
-  file: Blob,
-  options: { metadata?: Record<string, unknown> | undefined } = {},
-): Promise<ItemHash> {
+export async function publishFile(to: Publisher, file: Blob, options: FileOptions = {}): Promise<ItemHash> {
+  const message = await messageOfFile(to, file, options);
+  const answer = await uploadFile(to, message, file);
+  if (answer.status !== 200) throw new Error(`Cannot publish a file: ${answer.status} ${await answer.text()}`);
+  return message.item_hash;
+}
+
+interface FileOptions {
+  metadata?: Record<string, unknown> | undefined;
+}
+
+/** The signed STORE of a file. */
+export async function messageOfFile({ signer }: Publisher, file: Blob, { metadata }: FileOptions = {}) {
   const fileHash = createHash('sha256')
     .update(Buffer.from(await file.arrayBuffer()))
     .digest('hex');
-  const content = {
-    item_type: 'storage' as const,
-    item_hash: fileHash,
-    ...(options.metadata ? { metadata: options.metadata } : {}),
-  };
-  const message = await buildMessage({ signer: to.signer, type: 'STORE', content, channel: CHANNEL, now: new Date() });
+  const content = { item_type: 'storage' as const, item_hash: fileHash, ...(metadata ? { metadata } : {}) };
+  return await buildMessage({ signer, type: 'STORE', content, channel: CHANNEL, now: new Date() });
+}
+
+/** Sends a file with its STORE, and gives what came back. */
+export async function uploadFile({ url }: Publisher, message: unknown, file: Blob): Promise<Response> {
   const form = new FormData();
   form.set('metadata', JSON.stringify({ message, sync: true }));
   form.set('file', file);
-  const answer = await fetch(`${to.url}/api/v0/storage/add_file`, { method: 'POST', body: form });
-  if (answer.status !== 200) throw new Error(`Cannot publish a file: ${answer.status} ${await answer.text()}`);
-  return message.item_hash;
+  return await fetch(`${url}/api/v0/storage/add_file`, { method: 'POST', body: form });
 }
 
 export async function publishPath(to: Publisher, path: string, metadata?: Record<string, unknown>): Promise<ItemHash> {

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { run } from '@vmlet/host';
-import type { Cage, EgressOptions } from '../../packages/node/src/machines/index.ts';
+import type { Cage, EgressOptions } from '../../packages/node/src/machines/cage/index.ts';
 
 /** How each attack went: "ok", or the number of the error that the kernel gave. */
 export type Report = Record<string, string>;

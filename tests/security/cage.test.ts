@@ -6,9 +6,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { resolvePaths } from '@vmlet/host';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type Cage, missing, openCage } from '../../packages/node/src/machines/index.ts';
-import { cgroupsNaming } from '../framework/cage.ts';
-import { assertNothingCaged } from '../framework/leaks.ts';
+import { type Cage, missing, openCage } from '../../packages/node/src/machines/cage/index.ts';
+import { cgroupsNamed, processesNaming } from '../framework/leaks.ts';
 import { type Attacker, attack, compileAttacker, type Report } from './attacker.ts';
 
 const EPERM = '1';
@@ -43,7 +42,7 @@ afterAll(async () => {
   await cage[Symbol.asyncDispose]();
   await attacker[Symbol.asyncDispose]();
   await rm(join(secret, '..'), { recursive: true });
-  await assertNothingCaged(name);
+  expect(await cgroupsNamed(name)).toEqual([]);
 });
 
 /** What a process of the host could connect to: the loopback, and a name in the abstract socket space. */
@@ -144,7 +143,8 @@ describe('an attacker in the place of QEMU', () => {
     const { report: forked } = await attack(cage, attacker.path, { args: ['processes'] });
     expect(forked.fork).toBe(EAGAIN);
     expect(Number(forked.children)).toBeLessThan(128);
-    await assertNothingCaged(`attack-${process.pid}`);
+    expect(await processesNaming(`attack-${process.pid}`)).toEqual([]);
+    expect(await cgroupsNamed(`attack-${process.pid}`)).toEqual([]);
   });
 
   test('cage: bounds files, locked memory and core dumps, and lets no limit be raised', () => {
@@ -190,8 +190,8 @@ async function statusOf(pid: number): Promise<Record<string, string>> {
 
 test('cage: an id is used again only after its machine has ended, and cgroups go with machines', async () => {
   const started = await stay(cage, attacker.path);
-  expect(await cgroupsNaming('stay-')).not.toEqual([]);
+  expect(await cgroupsNamed('stay-')).not.toEqual([]);
   await started[Symbol.asyncDispose]();
-  expect(await cgroupsNaming('stay-')).toEqual([]);
+  expect(await cgroupsNamed('stay-')).toEqual([]);
   expect((await readdir('/proc')).includes(String(started.pid))).toBe(false);
 });

@@ -8,6 +8,8 @@ import { type Source, textFiles } from './sources.ts';
 const MACHINE_PATHS = /(?<![\w.~$}])\/(work|tmp\/\w+_jobs|root|home\/\w+)\/[\w.-]*/g;
 /** In a guest, `/root` is where programs have their home, and where init0 puts the tree that becomes `/`. */
 const GUEST_FILES = /^packages\/guest\//;
+/** Where an image that brings its own init has the launchers, as its authors are told. */
+const IMAGE_FOLDER = ['', 'root', 'vmlet'].join('/');
 
 /** Where packages come from is each machine's own setting: nothing of ours names a registry or a mirror. */
 const REGISTRIES = [
@@ -39,7 +41,7 @@ function hostsOfThisMachine(): string[] {
 function placesOf({ path, text }: Source): string[] {
   const hosts = [...new Set([...REGISTRIES, ...hostsOfThisMachine()])];
   return text.split('\n').flatMap((line, index) => {
-    const found = line.match(MACHINE_PATHS) ?? [];
+    const found = (line.match(MACHINE_PATHS) ?? []).filter((name) => name !== IMAGE_FOLDER);
     const paths = found.filter((name) => !(name.startsWith(['', 'root', ''].join('/')) && GUEST_FILES.test(path)));
     const registries = hosts.filter((host) => line.includes(host));
     return [...paths, ...registries].map((name) => `${path}:${index + 1}: ${name}`);

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { CommandFailed } from '@vmlet/host';
 import { expect, test } from 'vitest';
 import { ensureRuntime } from './build.ts';
+import type { InitFiles } from './stages/overlay.ts';
 
 const RECIPE = `format: 1
 name: small
@@ -58,7 +59,8 @@ async function setUp(bootstrap: string) {
     recipe,
     log,
     runtimes,
-    ensure: (signal?: AbortSignal) => ensureRuntime(recipe, { cache, signal }),
+    ensure: (signal?: AbortSignal, initFiles?: () => Promise<InitFiles>) =>
+      ensureRuntime(recipe, { cache, signal, initFiles }),
     builds: async () => (await readFile(log, 'utf8')).split('\n').length - 1,
     left: () => readdir(runtimes).catch(() => []),
     async [Symbol.asyncDispose]() {
@@ -139,4 +141,34 @@ test('ensureRuntime: lays files and links over the packages, and builds anew whe
   await writeFile(join(it.recipe, 'hello.sh'), '#!/bin/sh\necho hello # again\n');
   await it.ensure();
   expect(await it.builds()).toBe(2);
+});
+
+test('ensureRuntime: puts an init and its launchers in, where the recipe says so, and builds anew for other ones', async () => {
+  await using it = await setUp(BOOTSTRAP_OVERLAY.replace(/^\[ -L.*\n/m, ''));
+  const initOf = (hash: string) => async () => ({
+    hash,
+    async writeTo(folder: string, interpreters: object) {
+      await mkdir(join(folder, 'sbin'), { recursive: true });
+      await writeFile(join(folder, 'sbin/init'), hash, { mode: 0o555 });
+      await mkdir(join(folder, 'root/vmlet'), { recursive: true });
+      await writeFile(join(folder, 'root/vmlet/for'), Object.keys(interpreters).join());
+    },
+  });
+  const recipe = RECIPE.replace('init: kit', 'init: image');
+  await writeFile(join(it.recipe, 'recipe.yaml'), recipe);
+  expect((await it.ensure(undefined, initOf('one'))).manifest.init).toBe('image');
+  const packed = (await readFile(`${it.log}.tar`, 'utf8')).trim().split('\n');
+  expect(packed).toEqual([
+    expect.stringMatching(/^-rw-r--r-- 0\/0 +6 1985-10-26 08:15 root\/vmlet\/for$/),
+    expect.stringMatching(/^-r-xr-xr-x 0\/0 +3 1985-10-26 08:15 sbin\/init$/),
+  ]);
+  await it.ensure(undefined, initOf('one'));
+  expect(await it.builds()).toBe(1);
+  await it.ensure(undefined, initOf('two'));
+  expect(await it.builds()).toBe(2);
+  await expect(it.ensure()).rejects.toThrow('"init: image" and no files of an init, expected both or none');
+
+  await writeFile(join(it.recipe, 'recipe.yaml'), `${recipe}links: { /sbin: bin, /bin: usr/bin }\n`);
+  await it.ensure(undefined, initOf('one'));
+  expect(await readFile(`${it.log}.tar`, 'utf8')).toMatch(/^-r-xr-xr-x .* usr\/bin\/init$/m);
 });

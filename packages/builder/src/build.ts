@@ -9,7 +9,7 @@ import { type Manifest, manifestSchema } from './manifest.ts';
 import { type Recipe, RecipeError, readRecipe } from './recipe.ts';
 import { bootstrap } from './stages/bootstrap.ts';
 import { extract } from './stages/extract.ts';
-import { makeOverlay, OVERLAY_UNIX_TIME } from './stages/overlay.ts';
+import { type InitFiles, makeOverlay, OVERLAY_UNIX_TIME } from './stages/overlay.ts';
 import { runInside } from './stages/run-inside.ts';
 
 /** Raised when the way an image is made changes: a cached image of an older builder is not reused. */
@@ -26,7 +26,24 @@ export interface BuildOptions {
   cache: string;
   /** Told each step as it starts, and what a long step is doing. */
   onProgress?: (step: string, detail?: string) => void;
+  /** Gives what a recipe with `init: image` needs; not asked by others. */
+  initFiles?: (() => Promise<InitFiles>) | undefined;
   signal?: AbortSignal | undefined;
+}
+
+/** What says which image a recipe is. */
+export type FindOptions = Pick<BuildOptions, 'cache' | 'initFiles'>;
+
+/**
+ * The runtime of a recipe, if it was built before and is in the cache as it was built.
+ * @param folder holds `recipe.yaml`
+ * @throws RecipeError
+ */
+export async function findRuntime(folder: string, options: FindOptions): Promise<BuiltRuntime | undefined> {
+  const recipe = await readRecipe(join(folder, 'recipe.yaml'));
+  const initFiles = await initFilesOf(recipe, options);
+  const runtimes = join(options.cache, 'runtimes');
+  return await findBuilt(runtimes, await recordPathOf(recipe, { folder, runtimes, initFiles }));
 }
 
 /**
@@ -38,14 +55,14 @@ export interface BuildOptions {
 export async function ensureRuntime(folder: string, options: BuildOptions): Promise<BuiltRuntime> {
   const recipePath = join(folder, 'recipe.yaml');
   const recipe = await readRecipe(recipePath);
-  const inputs = await hashOfInputs(recipe, folder);
+  const initFiles = await initFilesOf(recipe, options);
   const runtimes = join(options.cache, 'runtimes');
-  const recordPath = join(runtimes, `${recipe.name}-${inputs.slice(0, 16)}.json`);
+  const recordPath = await recordPathOf(recipe, { folder, runtimes, initFiles });
   const known = await findBuilt(runtimes, recordPath);
   if (known) return known;
 
   await using work = await makeWorkFolder(runtimes, recipe.name);
-  const built = await build(recipe, { ...options, work: work.path, recipeFolder: folder });
+  const built = await build(recipe, { ...options, work: work.path, recipeFolder: folder, ownInit: initFiles });
   await rename(built.imagePath, imagePathOf(runtimes, built.manifest));
   await writeFileAtomic(recordPath, `${JSON.stringify(built.manifest, null, 2)}\n`);
   return { manifest: built.manifest, imagePath: imagePathOf(runtimes, built.manifest) };
@@ -59,10 +76,29 @@ async function findBuilt(runtimes: string, recordPath: string): Promise<BuiltRun
   return found?.size === record.data.sizeBytes ? { manifest: record.data, imagePath } : undefined;
 }
 
+async function initFilesOf(recipe: Recipe, { initFiles }: FindOptions): Promise<InitFiles | undefined> {
+  if (recipe.init !== 'image') return undefined;
+  if (initFiles !== undefined) return initFiles();
+  throw new RecipeError(`Cannot build "${recipe.name}": "init: image" and no files of an init, expected both or none`);
+}
+
+interface RecordOptions {
+  folder: string;
+  runtimes: string;
+  initFiles: InitFiles | undefined;
+}
+
+/** Named by what the image is made of, so that a recipe that has changed has no record. */
+async function recordPathOf(recipe: Recipe, { folder, runtimes, initFiles }: RecordOptions): Promise<string> {
+  const inputs = await hashOfInputs(recipe, folder, initFiles);
+  return join(runtimes, `${recipe.name}-${inputs.slice(0, 16)}.json`);
+}
+
 /** Files that the recipe names are inputs too. A recipe without any is hashed as if there were no such thing. */
-async function hashOfInputs(recipe: Recipe, folder: string): Promise<string> {
+async function hashOfInputs(recipe: Recipe, folder: string, initFiles: InitFiles | undefined): Promise<string> {
   const sources = (recipe.files ?? []).flatMap(({ source }) => (source === undefined ? [] : [source]));
   const hashes = await Promise.all(sources.map((source) => sha256OfFile(join(folder, source))));
+  if (initFiles !== undefined) hashes.push(initFiles.hash);
   const inputs = hashes.length === 0 ? [BUILDER_VERSION, recipe] : [BUILDER_VERSION, recipe, hashes];
   return createHash('sha256').update(JSON.stringify(inputs)).digest('hex');
 }
@@ -71,6 +107,8 @@ interface BuildIn extends BuildOptions {
   /** A folder to work in. */
   work: string;
   recipeFolder: string;
+  /** What the image gets, if it is to be its own init. */
+  ownInit: InitFiles | undefined;
 }
 
 async function build(recipe: Recipe, options: BuildIn): Promise<BuiltRuntime> {
@@ -115,11 +153,15 @@ async function build(recipe: Recipe, options: BuildIn): Promise<BuiltRuntime> {
 
 /** Makes the root filesystem's tree. */
 async function fill(recipe: Recipe, target: string, options: BuildIn): Promise<void> {
-  const { work, recipeFolder, signal } = options;
+  const { work, recipeFolder, ownInit, signal } = options;
   const packages = join(options.cache, 'packages');
   const adding = 'Adding files and packages of npm';
   const onLine = (step: string) => (line: string) => options.onProgress?.(step, line);
-  const overlay = await makeOverlay(recipe, { recipeFolder, packages, work, onLine: onLine(adding), signal });
+  const overlay = await makeOverlay(recipe, {
+    ...{ recipeFolder, packages, work, signal },
+    initFiles: ownInit,
+    onLine: onLine(adding),
+  });
   const installing = 'Installing Debian packages';
   options.onProgress?.(installing, `${recipe.suite}, ${recipe.packages.length} wanted`);
   if (recipe.variant === 'extract') await extract(recipe, { target, overlay, work, packages, signal });

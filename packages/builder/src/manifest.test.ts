@@ -31,7 +31,7 @@ test.each([
   [{ name: '' }],
   [{ name: 'x'.repeat(65) }],
   [{ filesystem: 'ntfs' }],
-  [{ init: 'image' }],
+  [{ init: 'systemd' }],
   [{ sizeBytes: -1 }],
   [{ sizeBytes: 1.5 }],
   [{ fileHash: 'A'.repeat(64) }],
@@ -45,4 +45,8 @@ test.each([
 
 test('manifestSchema: refuses what is no object', () => {
   for (const value of [undefined, null, 1, 'x', []]) expect(manifestSchema.safeParse(value).success).toBe(false);
+});
+
+test.each(['kit', 'image', 'distribution'])('manifestSchema: takes "%s" for an init', (init) => {
+  expect(manifestSchema.parse({ ...GOOD, init }).init).toBe(init);
 });

@@ -18,7 +18,8 @@ export const manifestSchema = z.object({
     interpreterSchema.extend({ others: z.array(interpreterSchema).max(16).optional() }),
   ),
   filesystem: z.enum(['erofs', 'squashfs', 'ext4']),
-  init: z.literal('kit'),
+  /** Who is PID 1: the boot kit's init0, an init0 of the image's own, or what a distribution has (for instances). */
+  init: z.enum(['kit', 'image', 'distribution']),
   sizeBytes: z.int().nonnegative(),
   fileHash: z.string().regex(/^[0-9a-f]{64}$/),
 });

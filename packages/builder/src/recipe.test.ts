@@ -1,7 +1,8 @@
-import { mkdtempDisposable } from 'node:fs/promises';
+import { mkdtempDisposable, readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { parse, stringify } from 'yaml';
 import { parseRecipe, RecipeError, readRecipe } from './recipe.ts';
 
 const GOOD = `format: 1
@@ -50,6 +51,11 @@ test.each([
   ['a bad list entry', GOOD.replace('python3-flask', '-rm'), /^r\.yaml:11: "packages\.1": /],
   ['a bad value deep inside', GOOD.replace('lz4hc', 'zstd'), /^r\.yaml:19: "filesystem\.compression": /],
   ['a number that is none', GOOD.replace('90', 'many'), /^r\.yaml:20: "filesystem\.maxSizeMiB": /],
+  [
+    'something where init0 goes',
+    `${GOOD.replace('init: kit', 'init: image')}files: [{ path: /sbin/init, content: x }]\n`,
+    /^r\.yaml:16: "init": expected nothing at "\/sbin\/init"/,
+  ],
   ['a missing key', GOOD.replace('suite: bookworm\n', ''), /^r\.yaml:1: "suite": /],
   ['a missing key deep inside', GOOD.replace('  compression: lz4hc\n', ''), /^r\.yaml:18: "filesystem\.compression": /],
   ['a key that nobody knows', `${GOOD}pakages: []\n`, /^r\.yaml:21: .*pakages/],
@@ -147,4 +153,16 @@ test.each([
 ])('readRecipe: reads the official recipe %s', async (name, maxSizeMiB) => {
   const recipe = await readRecipe(join(import.meta.dirname, '../../../runtimes', name, 'recipe.yaml'));
   expect(recipe).toMatchObject({ name, filesystem: { maxSizeMiB } });
+});
+
+test('the guide: shows one more version of Node.js as debian-11-node takes it', async () => {
+  const root = join(import.meta.dirname, '../../..');
+  const guide = await readFile(join(root, 'docs/guides/write-a-recipe.md'), 'utf8');
+  const shown = parse(/^```yaml\n(npm:\n.*?)^```$/ms.exec(guide)?.[1] ?? '');
+  const recipe = parse(await readFile(join(root, 'runtimes/debian-11-node/recipe.yaml'), 'utf8'));
+  const { others } = shown.interpreters.node;
+  expect(others).toContain(recipe.interpreters.node.others[0]);
+  expect(others).toContain(shown.npm[0].copy[0].to);
+  const more = { ...recipe, npm: [...recipe.npm, ...shown.npm], interpreters: shown.interpreters };
+  expect(parseRecipe(stringify(more), 'r.yaml').npm).toHaveLength(recipe.npm.length + 1);
 });

@@ -60,7 +60,7 @@ export const recipeSchema = z
     directories: z.record(absolutePath, mode).optional(),
     applets: absolutePath.optional(),
     interpreters: z.partialRecord(z.enum(['python', 'node']), interpreterSchema),
-    init: z.literal('kit'),
+    init: z.enum(['kit', 'image']),
     filesystem: z.strictObject({
       format: z.literal('erofs'),
       compression: z.enum(['none', 'lz4', 'lz4hc']),
@@ -79,6 +79,10 @@ export const recipeSchema = z
       for (const [index, file] of (recipe.files ?? []).entries())
         if (file.concat !== undefined) refuse(['files', index, 'concat'], 'expected it with variant "extract" only');
     }
+    // Once the files are in, nothing may take their place: what `remove` removes is the author's own business.
+    const taken = [...Object.keys(recipe.links ?? {}), ...(recipe.files ?? []).map(({ path }) => path)];
+    if (recipe.init === 'image' && taken.includes('/sbin/init'))
+      refuse(['init'], 'expected nothing at "/sbin/init" with "image", which puts init0 there');
     // What is below a link would be written where the link leads to, on the building machine.
     const links = Object.keys(recipe.links ?? {});
     for (const path of links)

@@ -1,12 +1,12 @@
 import type { Command } from 'commander';
 import type { Context } from './context.ts';
-import { type ExitCode, exitCodeHelp } from './exit-codes.ts';
+import { exitCodeHelp } from './exit-codes.ts';
 
 /** What a command's file needs to put it on the command line. */
 export interface Cli {
   readonly program: Command;
   /** Runs the body of a command with what the global options say; what it returns is the exit status, 0 unless told. */
-  run(command: Command, body: (context: Context) => Promise<ExitCode | undefined>): Promise<void>;
+  run(command: Command, body: (context: Context) => Promise<number | undefined>): Promise<void>;
 }
 
 /** A line of help: what to type, and what for. */

@@ -58,8 +58,8 @@ describe('vmlet', () => {
     expect(deployed.exitCode).toBe(0);
     const [url = '', hostUrl = '', itemHash = ''] = deployed.stdout.trimEnd().split('\n');
     expect(itemHash).toMatch(/^[0-9a-f]{64}$/);
-    expect(url).toBe(`${node.url}/vm/${itemHash}/`);
-    expect(hostUrl).toMatch(/^http:\/\/[a-z2-7]{52}\.vm\.localhost:\d+\/$/);
+    expect(url).toBe(`${node.url}/vm/python-hello/`);
+    expect(hostUrl).toMatch(/^http:\/\/python-hello\.vm\.localhost:\d+\/$/);
     expect(deployed.stderr).toContain('Guessed the entrypoint main:app');
 
     const again = await vmlet(['deploy', join(EXAMPLES, 'python-hello'), '--name', 'again', '--json']);
@@ -153,7 +153,8 @@ async def app(scope, receive, send):
 
   test('vmlet deploy: is refused with status 4, when the key is not allowed', async () => {
     await using other = await temporaryFolder();
-    const { exitCode, stderr } = await vmlet(['deploy', join(EXAMPLES, 'python-hello')], { VMLET_CONFIG: other.path });
+    const args = ['deploy', join(EXAMPLES, 'python-hello'), '--name', 'theirs'];
+    const { exitCode, stderr } = await vmlet(args, { VMLET_CONFIG: other.path });
     expect(exitCode).toBe(4);
     expect(stderr).toContain('Made your key: ');
     expect(stderr).toContain('error: Cannot publish for ');
@@ -164,6 +165,24 @@ async def app(scope, receive, send):
       const { exitCode, stderr } = await vmlet(['deploy', join(EXAMPLES, 'python-hello'), '--runtime', runtime]);
       expect({ exitCode, stderr }).toEqual({ exitCode: 3, stderr: expect.stringContaining('Cannot find the runtime') });
     }
+  });
+
+  test('vmlet block: blocks, lists, reads its file again and unblocks, when it is asked to', async () => {
+    const [address, hash] = ['0x238224C744F4b90b4494516e074D2676ECfC6803', 'f'.repeat(64)];
+    expect(await vmlet(['block', address, hash, '--reason', 'spam \u001b[31m'])).toMatchObject({
+      exitCode: 0,
+      stdout: '',
+    });
+    expect((await vmlet(['block'])).stdout).toBe(`${address}  spam [31m\n${hash}  spam [31m\n`);
+    expect((await vmlet(['unblock', address.toLowerCase(), 'nobody'])).stderr).toMatch(
+      /Unblocked 0x[\s\S]*Was not blocked: nobody/,
+    );
+    await writeFile(join(folder.path, 'home', 'block-list'), `${address} # by hand\n`);
+    const reloaded = await vmlet(['block', '--reload', '--json']);
+    expect(JSON.parse(reloaded.stdout)).toEqual({ entries: [{ what: address, reason: 'by hand' }] });
+    expect((await vmlet(['block', 'two words'])).exitCode).toBe(7);
+    await vmlet(['unblock', address]);
+    expect((await vmlet(['block'])).stdout).toBe('');
   });
 
   test('vmlet doctor: asks the node, when one runs', async () => {

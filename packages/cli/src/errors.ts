@@ -1,14 +1,9 @@
-import { EXIT_CODES, type ExitCode } from './exit-codes.ts';
+import { deployErrors } from './errors/deploy.ts';
+import type { CliErrorEntry } from './errors/entry.ts';
+import { operateErrors } from './errors/operate.ts';
+import { EXIT_CODES } from './exit-codes.ts';
 
-/** One kind of error of the command line. */
-export interface CliErrorEntry {
-  readonly phase: 'usage' | 'pack' | 'detect' | 'runtime' | 'install' | 'publish' | 'connect' | 'invoke' | 'host';
-  /** `Cannot <verb> <operand>: <state found>, expected <state wanted>`, with `{operand}` places. */
-  readonly template: string;
-  /** The next step, with `{operand}` places. */
-  readonly hint: string;
-  readonly exitCode: ExitCode;
-}
+export type { CliErrorEntry } from './errors/entry.ts';
 
 const { usage, notFound, refused, programFailed, unreachable, badInput, cannot, interrupted } = EXIT_CODES;
 
@@ -39,63 +34,6 @@ const usageErrors = {
   },
 } as const satisfies Record<string, CliErrorEntry>;
 
-const folderErrors = {
-  FOLDER_UNREADABLE: {
-    phase: 'pack',
-    template: 'Cannot read "{path}": {found}, expected a folder with a program',
-    hint: 'Name the folder: vmlet deploy FOLDER',
-    exitCode: badInput,
-  },
-  FOLDER_EMPTY: {
-    phase: 'pack',
-    template: 'Cannot pack "{path}": no file in it that belongs to a program, expected at least one',
-    hint: 'Name another folder: vmlet deploy FOLDER',
-    exitCode: badInput,
-  },
-  FOLDER_LINK_OUTSIDE: {
-    phase: 'pack',
-    template: 'Cannot pack the link "{path}": it points to "{target}", expected a target inside the folder',
-    hint: 'Replace the link by what it points to, or remove it',
-    exitCode: badInput,
-  },
-  FOLDER_FILE_TYPE: {
-    phase: 'pack',
-    template: 'Cannot pack "{path}": it is {found}, expected files, folders and links',
-    hint: 'Move it out of the folder',
-    exitCode: badInput,
-  },
-  FOLDER_CHANGED: {
-    phase: 'pack',
-    template: 'Cannot pack "{path}": {found}, expected it to stay as it is while it is packed',
-    hint: 'Try again when nothing writes to the folder',
-    exitCode: badInput,
-  },
-  FOLDER_TOO_LARGE: {
-    phase: 'pack',
-    template: 'Cannot pack "{path}": {found}, expected at most {limit}',
-    hint: 'Move data out of the folder; the largest files are {largest}',
-    exitCode: badInput,
-  },
-  ENTRYPOINT_UNKNOWN: {
-    phase: 'detect',
-    template: 'Cannot guess the entrypoint of "{path}": {found}, expected {expected}',
-    hint: 'Name it with --entrypoint MODULE:NAME, for example --entrypoint main:app',
-    exitCode: badInput,
-  },
-  ENTRYPOINT_MALFORMED: {
-    phase: 'detect',
-    template: 'Cannot use the entrypoint "{entrypoint}": {found}, expected {expected}',
-    hint: 'Write it as MODULE:NAME, for example --entrypoint main:app',
-    exitCode: badInput,
-  },
-  ARCHIVE_UNREADABLE: {
-    phase: 'install',
-    template: 'Cannot read the installed packages: {found}, expected a zip of them',
-    hint: 'Delete "{path}" if it exists, then deploy again',
-    exitCode: badInput,
-  },
-} as const satisfies Record<string, CliErrorEntry>;
-
 const nodeErrors = {
   NODE_NOT_RUNNING: {
     phase: 'connect',
@@ -112,7 +50,7 @@ const nodeErrors = {
   NODE_URL_MALFORMED: {
     phase: 'connect',
     template: 'Cannot use the node "{node}": {found}, expected a URL such as "http://127.0.0.1:4020"',
-    hint: 'Correct --node or VMLET_NODE',
+    hint: 'Correct --node, VMLET_NODE, or the setting: vmlet config get node',
     exitCode: usage,
   },
   OWNER_SOCKET_NEEDED: {
@@ -166,10 +104,16 @@ const programErrors = {
     hint: 'Name a runtime, or give the item_hash of its STORE message',
     exitCode: notFound,
   },
+  RUNTIME_UNREADABLE: {
+    phase: 'runtime',
+    template: 'Cannot use "{path}" for a runtime: {found}, expected {expected}',
+    hint: 'See docs/formats/manifest.md, and docs/guides/bring-your-own-init.md for an example',
+    exitCode: badInput,
+  },
   INSTALL_FAILED: {
     phase: 'install',
-    template: 'Cannot install "requirements.txt": {found}, expected pip to succeed inside the runtime',
-    hint: 'Correct requirements.txt; a machine without internet needs the wheels in the folder',
+    template: 'Cannot install "{file}": {found}, expected {installer} to succeed inside the runtime',
+    hint: '{next}',
     exitCode: badInput,
   },
   MESSAGE_REJECTED: {
@@ -215,7 +159,14 @@ const hostErrors = {
 } as const satisfies Record<string, CliErrorEntry>;
 
 /** Every error that the command line itself raises. A code is public and never gets another meaning. */
-export const CLI_ERRORS = { ...usageErrors, ...folderErrors, ...nodeErrors, ...programErrors, ...hostErrors };
+export const CLI_ERRORS = {
+  ...usageErrors,
+  ...deployErrors,
+  ...nodeErrors,
+  ...programErrors,
+  ...operateErrors,
+  ...hostErrors,
+};
 
 export type CliErrorCode = keyof typeof CLI_ERRORS;
 

@@ -42,7 +42,11 @@ export function failureOf(error: unknown): Failure {
   }
   if (error instanceof Error && error.name === 'RecipeError') {
     const next = 'Correct the recipe of the runtime';
-    return { code: 'RECIPE_REFUSED', phase: 'runtime', cause: error.message, next, exitCode: EXIT_CODES.badInput };
+    const faults = error.message.split('\n');
+    const many = `Cannot use the recipe: ${faults.length} faults in it, expected none`;
+    const cause = faults.length === 1 ? error.message : many;
+    const shown = { code: 'RECIPE_REFUSED', phase: 'runtime', cause, next, exitCode: EXIT_CODES.badInput };
+    return withDetail(shown, faults.length === 1 ? undefined : error.message);
   }
   return unexpected(error);
 }
@@ -51,7 +55,8 @@ export function failureOf(error: unknown): Failure {
 export function exitCodeOf({ code, phase, status }: { code: string; phase: string; status: number }): ExitCode {
   if (code.startsWith('KEY_')) return EXIT_CODES.badInput;
   if (status === 404 || status === 410) return EXIT_CODES.notFound;
-  if (status === 401 || status === 403) return EXIT_CODES.refused;
+  // A name that is taken is somebody's.
+  if (status === 401 || status === 403 || status === 409) return EXIT_CODES.refused;
   if (status === 501 || status === 507) return EXIT_CODES.cannot;
   if (phase === 'load' || phase === 'serve') return EXIT_CODES.programFailed;
   if (phase === 'code' || status < 500) return EXIT_CODES.badInput;

@@ -8,7 +8,14 @@ import { EXIT_CODE_MEANINGS, exitCodeHelp } from './exit-codes.ts';
 import { runCli, temporaryFolder } from './testing.ts';
 import { VERSION } from './version.ts';
 
-const VERBS = ['up', 'deploy', 'invoke', 'ls', 'logs', 'rm', 'doctor', 'demo'];
+const VERBS = ['up', 'deploy', 'invoke', 'ls', 'logs', 'rm', 'doctor', 'demo', 'top', 'stop', 'start', 'restart'];
+VERBS.push('rollback', 'name', 'config', 'install-service', 'completion');
+/** Commands of groups. */
+const NOUNS = {
+  name: ['ls', 'rm'],
+  runtime: ['ls', 'show', 'build', 'add', 'init-files'],
+  config: ['ls', 'get', 'set', 'unset', 'path'],
+};
 
 describe('help', () => {
   test.each(VERBS)('vmlet %s --help: shows examples and the exit status, when asked', async (verb) => {
@@ -19,6 +26,23 @@ describe('help', () => {
     expect(stdout).toContain(exitCodeHelp());
     expect(stdout).toContain('--json');
     expect(await runCli(['help', verb])).toEqual({ exitCode, stdout, stderr });
+  });
+
+  test.each(Object.entries(NOUNS).flatMap(([noun, verbs]) => verbs.map((verb) => [noun, verb] as const)))(
+    'vmlet %s %s --help: shows examples and the exit status, when asked',
+    async (noun, verb) => {
+      const { exitCode, stdout, stderr } = await runCli([noun, verb, '--help']);
+      expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: '' });
+      expect(stdout).toContain(`Usage: vmlet ${noun} ${verb}`);
+      expect(stdout).toMatch(/Examples:\n {2}\$ /);
+      expect(stdout).toContain(exitCodeHelp());
+    },
+  );
+
+  test('vmlet runtime: shows the help of a group, when no command of it is named', async () => {
+    const { exitCode, stdout, stderr } = await runCli(['runtime']);
+    expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: '' });
+    expect(stdout).toMatch(/^Usage: vmlet runtime .*\n[\s\S]*\bbuild\b/);
   });
 
   test('vmlet: shows its help, when nothing is asked', async () => {
@@ -41,9 +65,11 @@ describe('command line', () => {
     [['deploy', '--memry', '1'], 'unknown option "--memry" (Did you mean --memory?)', 'See: vmlet deploy --help'],
     [['deploy', '--memory', 'x'], 'Cannot read --memory: found "x"', 'See: vmlet --help'],
     [['deploy', 'a', 'b'], 'too many arguments for "deploy"', 'See: vmlet deploy --help'],
+    [['runtime', 'shwo'], 'Cannot run "runtime shwo": no such command', 'Did you mean: vmlet runtime show'],
+    [['name', 'rm'], 'missing required argument "name"', 'See: vmlet name rm --help'],
     [['logs'], 'missing required argument "program"', 'See: vmlet logs --help'],
     [['up', '--log-level', 'loud'], 'Allowed choices are trace', 'See: vmlet up --help'],
-    [['ls', '--node', 'ftp://x'], 'its scheme is "ftp:"', 'Correct --node or VMLET_NODE'],
+    [['ls', '--node', 'ftp://x'], 'its scheme is "ftp:"', 'Correct --node, VMLET_NODE, or the setting'],
   ])('vmlet %j: ends with status 2 in one voice, when it is not understood', async (args, cause, next) => {
     const { exitCode, stdout, stderr } = await runCli(args);
     expect({ exitCode, stdout }).toEqual({ exitCode: 2, stdout: '' });
@@ -57,15 +83,22 @@ describe('command line', () => {
 
   test('vmlet: says where it looked, when no node runs', async () => {
     await using home = await temporaryFolder();
-    for (const args of [['ls'], ['logs', 'x'], ['invoke', 'x'], ['rm', 'x'], ['deploy', home.path]]) {
-      const { exitCode, stderr } = await runCli([...args, '--home', '.'], { cwd: home.path });
-      expect(exitCode).toBe(6);
+    const commands = ['ls', 'logs x', 'invoke x', 'rm x', 'deploy .', 'top', 'stop x', 'start x', 'restart x'];
+    commands.push('rollback x', 'name x y', 'name ls', 'name rm x');
+    for (const command of commands) {
+      const args = [...command.split(' '), '--home', '.'];
+      const { exitCode, stderr } = await runCli(args, { cwd: home.path });
+      expect({ command, exitCode }).toEqual({ command, exitCode: 6 });
       expect(stderr).toContain(`no "node.json" in "${home.path}"`);
+      const asJson = await runCli([...args, '--json'], { cwd: home.path });
+      const shown = { code: 'NODE_NOT_RUNNING', phase: 'connect', exitCode: 6 };
+      const words = { cause: expect.stringMatching(/^Cannot /), next: expect.stringMatching(/^Start one/) };
+      expect(JSON.parse(asJson.stderr)).toEqual({ error: { ...shown, ...words } });
     }
   });
 
   test('vmlet: cannot do owner commands, when only the URL of a node is known', async () => {
-    for (const args of [['ls'], ['logs', 'hello'], ['invoke', 'hello']]) {
+    for (const args of [['ls'], ['logs', 'hello'], ['stop', 'hello'], ['invoke', 'hello@2']]) {
       const { exitCode, stderr } = await runCli(args, { env: { VMLET_NODE: 'http://127.0.0.1:1' } });
       expect(exitCode).toBe(8);
       expect(stderr).toContain('only its URL is known, expected its owner socket');

@@ -3,19 +3,33 @@ import type { Readable } from 'node:stream';
 import { resolvePaths } from '@vmlet/host';
 import { Command, CommanderError } from 'commander';
 import { addExamples, type Cli } from './cli.ts';
+import { registerBlock } from './commands/block.ts';
+import { COMPLETE, registerComplete, registerCompletion } from './commands/completion.ts';
+import { registerConfig } from './commands/config.ts';
+import { registerCp } from './commands/cp.ts';
 import { registerDemo } from './commands/demo.ts';
 import { registerDeploy } from './commands/deploy.ts';
 import { registerDoctor } from './commands/doctor.ts';
+import { registerExec } from './commands/exec.ts';
+import { registerInstallService } from './commands/install-service.ts';
 import { registerInvoke } from './commands/invoke.ts';
 import { registerLogs } from './commands/logs.ts';
 import { registerLs } from './commands/ls.ts';
+import { registerName } from './commands/name.ts';
+import { registerRestart } from './commands/restart.ts';
 import { registerRm } from './commands/rm.ts';
+import { registerRollback } from './commands/rollback.ts';
+import { registerRuntime } from './commands/runtime.ts';
+import { registerStart } from './commands/start.ts';
+import { registerStop } from './commands/stop.ts';
+import { registerTop } from './commands/top.ts';
 import { registerUp } from './commands/up.ts';
 import type { Context } from './context.ts';
 import { CliError } from './errors.ts';
-import { EXIT_CODES, type ExitCode } from './exit-codes.ts';
+import { EXIT_CODES } from './exit-codes.ts';
 import { failureOf } from './failure.ts';
 import { Output, OutputClosed, type OutputStream } from './output.ts';
+import { applySettings, readSettings } from './settings.ts';
 import { isShown, usageError } from './usage.ts';
 import { VERSION } from './version.ts';
 
@@ -40,10 +54,10 @@ interface GlobalOptions {
 /**
  * Runs `vmlet` once.
  * @param args without the interpreter and the script
- * @returns the exit status; whatever goes wrong has been told on stderr
+ * @returns the exit status, one of `EXIT_CODES` or that of a command in a machine; whatever goes wrong has been told on stderr
  */
-export async function main(args: readonly string[], io: Io): Promise<ExitCode> {
-  let exitCode: ExitCode = EXIT_CODES.ok;
+export async function main(args: readonly string[], io: Io): Promise<number> {
+  let exitCode: number = EXIT_CODES.ok;
   // Known before the command line is understood: that it is not is told in the same form.
   const isJson = args.slice(0, args.includes('--') ? args.indexOf('--') : args.length).includes('--json');
   let output = new Output({ ...io, json: isJson, color: wantsColor(io.env, !args.includes('--no-color')) });
@@ -57,6 +71,16 @@ export async function main(args: readonly string[], io: Io): Promise<ExitCode> {
     },
   };
   for (const register of COMMANDS) register(cli);
+  program.hook('preAction', async (_program, command) => {
+    // What is wrong in the file is mended with `vmlet config`, which must work then.
+    if (command.parent?.name() === 'config' || command.name() === COMPLETE) return;
+    const { config } = resolvePaths(io.env);
+    const settings = await readSettings(config);
+    applySettings(command, { settings, env: io.env, config });
+    if (settings.node !== undefined && !io.env.VMLET_NODE && program.getOptionValue('node') === undefined) {
+      program.setOptionValueWithSource('node', settings.node, 'config');
+    }
+  });
   try {
     if (args.length === 0) program.outputHelp();
     else await program.parseAsync(args, { from: 'user' });
@@ -79,7 +103,21 @@ const COMMANDS = [
   registerInvoke,
   registerLs,
   registerLogs,
+  registerTop,
+  registerExec,
+  registerCp,
+  registerStop,
+  registerStart,
+  registerRestart,
+  registerRollback,
+  registerName,
   registerRm,
+  registerBlock,
+  registerRuntime,
+  registerConfig,
+  registerInstallService,
+  registerCompletion,
+  registerComplete,
   registerDoctor,
   registerDemo,
 ];
@@ -92,13 +130,18 @@ function createProgram({ stdout }: Io): Command {
     .helpCommand('help [command]', 'show help of a command')
     .option('--json', 'machine-readable: JSON on stdout, errors as JSON on stderr')
     .option('--no-color', 'no colours; NO_COLOR does the same')
-    .option('--node <url>', 'node to talk to (default: VMLET_NODE, else the one of the home)')
+    .option('--node <url>', 'node to talk to (default: VMLET_NODE, else `config get node`, else the one of the home)')
     .option('--home <folder>', 'home of the node (default: VMLET_HOME, else ~/.local/state/vmlet)')
     .showSuggestionAfterError(true)
     .exitOverride()
     .configureHelp({ showGlobalOptions: true, sortSubcommands: false })
     // Errors are told in one voice, by `main`.
-    .configureOutput({ writeOut: (text) => void stdout.write(text), writeErr: () => {}, outputError: () => {} });
+    .configureOutput({
+      writeOut: (text) => void stdout.write(text),
+      // A group of commands without one of them shows its help.
+      writeErr: (text) => void stdout.write(text),
+      outputError: () => {},
+    });
   return addExamples(program, [
     ['vmlet demo', 'see it work: builds what is missing, deploys an example, calls it'],
     ['vmlet up', 'run a node; the following are for another terminal'],

@@ -1,6 +1,15 @@
 import { describe, expect, test } from 'vitest';
 import { CliError } from './errors.ts';
-import { allowList, durationMs, header, listenAddress, variable, wholeNumber } from './option-values.ts';
+import {
+  allowList,
+  apiHost,
+  durationMs,
+  header,
+  listenAddress,
+  programName,
+  variable,
+  wholeNumber,
+} from './option-values.ts';
 
 describe('option values', () => {
   test.each([
@@ -33,6 +42,10 @@ describe('option values', () => {
     expect(allowList('0xA, 0xB')).toEqual(['0xA', '0xB']);
   });
 
+  test('apiHost: collects names in lower case, when given again', () => {
+    expect(apiHost('API.example', apiHost('b'))).toEqual(['b', 'api.example']);
+  });
+
   test.each([
     () => listenAddress('4020'),
     () => listenAddress('::1:80'),
@@ -45,11 +58,15 @@ describe('option values', () => {
     () => header('no colon'),
     () => header('a: b\r\nc: d'),
     () => allowList('0xA,,0xB'),
+    () => programName('No_Name'),
+    () => apiHost('http://a.example'),
+    () => apiHost('a.example:80'),
+    () => apiHost(`${'a.'.repeat(130)}b`),
     () => wholeNumber('--memory', { min: 64, max: 100 })('63'),
     () => wholeNumber('--memory', { min: 64, max: 100 })('64.5'),
     () => wholeNumber('--memory', { min: 0, max: 100 })(''),
   ])('option values: are refused with status 2, when malformed (%#)', (read) => {
     expect(read).toThrow(CliError);
-    expect(read).toThrow(/^Cannot read --\w+: found "/);
+    expect(read).toThrow(/^Cannot read (--[\w-]+|the name): found "/);
   });
 });

@@ -5,7 +5,12 @@ import { CliError } from './errors.ts';
 const VARIABLE = /^([A-Za-z_][A-Za-z0-9_]*)=([\s\S]*)$/;
 const DURATION = /^(\d+(?:\.\d+)?)(ms|s|m|h)$/;
 const UNIT_MS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
+/** Timers count in 31 bits of milliseconds. */
+const MAX_DURATION_MS = 2_147_483_647;
 const LISTEN = /^(?:\[([0-9a-fA-F:.]+)\]|([^:[\]]+)):(\d{1,5})$/;
+const HOST = /^(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
+/** Of a name in DNS. */
+const MAX_HOST_CHARS = 253;
 const ADDRESS = /^[\x21-\x2b\x2d-\x7e]{1,128}$/;
 
 /** A reader of whole numbers within bounds. */
@@ -31,14 +36,18 @@ export function header(text: string, before: readonly (readonly [string, string]
   return [...before.map(([one, other]): [string, string] => [one, other]), [name, value]];
 }
 
-/** Milliseconds, from `500ms`, `30s`, `5m` or `1h`. */
-export function durationMs(text: string): number {
-  const [, amount, unit] = DURATION.exec(text) ?? [];
-  const ms = Number(amount) * (UNIT_MS[unit ?? ''] ?? Number.NaN);
-  // Timers count in 31 bits of milliseconds.
-  if (ms >= 1 && ms < 2 ** 31) return Math.round(ms);
-  throw malformed('--idle', text, 'a duration such as 30s, 5m or 1h');
+/** A reader of milliseconds, from `500ms`, `30s`, `5m` or `1h`. */
+export function duration(option: string, { minMs = 1, maxMs = MAX_DURATION_MS } = {}): (text: string) => number {
+  return (text) => {
+    const [, amount, unit] = DURATION.exec(text) ?? [];
+    const ms = Number(amount) * (UNIT_MS[unit ?? ''] ?? Number.NaN);
+    if (ms >= minMs && ms <= maxMs) return Math.round(ms);
+    throw malformed(option, text, 'a duration such as 30s, 5m or 1h');
+  };
 }
+
+/** Milliseconds of --idle. */
+export const durationMs = duration('--idle');
 
 /** `HOST:PORT`; an IPv6 host stands in brackets. */
 export function listenAddress(text: string): { host: string; port: number } {
@@ -55,6 +64,24 @@ export function uidRange(text: string): { first: number; count: number } {
   // 0 is root, and the last two are "no user" and "no change".
   if (range.first >= 1 && range.count >= 1 && Number(last) <= 2 ** 32 - 3) return range;
   throw malformed('--machine-uids', text, 'FIRST-LAST such as 2147000000-2147483583');
+}
+
+/** Whether a text has the form of a program's name. */
+export function isProgramName(text: string): boolean {
+  return /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/.test(text);
+}
+
+/** The name of a program: a DNS label. Which ones are free or reserved is for the node to say. */
+export function programName(text: string): string {
+  if (isProgramName(text)) return text;
+  throw malformed('the name', text, 'at most 63 of a-z, 0-9 and "-", with no "-" at an end');
+}
+
+/** Collects host names, given any number of times. */
+export function apiHost(text: string, before: readonly string[] = []): string[] {
+  const name = text.toLowerCase();
+  if (HOST.test(name) && name.length <= MAX_HOST_CHARS) return [...before, name];
+  throw malformed('--api-host', text, 'a host name without scheme and port');
 }
 
 /** `own`, `any`, or addresses with commas between them. */

@@ -64,4 +64,14 @@ describe('Output', () => {
       expect(plain.output.colors.red('x')).toBe('x');
     }
   });
+
+  test('screen: takes the place of what was there on a terminal, and follows it elsewhere', () => {
+    for (const isTTY of [true, false]) {
+      const stdout = memoryStream({ isTTY });
+      const output = new Output({ stdout, stderr: memoryStream(), json: false, color: false });
+      output.screen(['a', 'b'], { isFirst: true });
+      output.screen(['c'], { isFirst: false });
+      expect(stdout.text).toBe(isTTY ? '\u001b[H\u001b[Ja\nb\n\u001b[H\u001b[Jc\n' : 'a\nb\n\nc\n');
+    }
+  });
 });

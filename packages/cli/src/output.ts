@@ -1,12 +1,12 @@
 import { once } from 'node:events';
-import type { Writable } from 'node:stream';
+import { Writable } from 'node:stream';
 import pc from 'picocolors';
 import type { Failure } from './failure.ts';
 import { Progress } from './progress.ts';
 import { clean } from './terminal-text.ts';
 
 /** A stream of the process, or one that a test reads. */
-export type OutputStream = Writable & { readonly isTTY?: boolean; readonly columns?: number };
+export type OutputStream = Writable & { readonly isTTY?: boolean; readonly columns?: number; readonly rows?: number };
 
 export type Colors = ReturnType<typeof pc.createColors>;
 
@@ -20,6 +20,8 @@ export interface OutputOptions {
 }
 
 const DEFAULT_COLUMNS = 80;
+/** Cursor to the top, then all below it is cleared: less flicker than the other way round. */
+const CLEAR_SCREEN = '\u001b[H\u001b[J';
 
 /** The reader of stdout has gone: it has had enough, as `head` does, and nothing has failed. */
 export class OutputClosed extends Error {
@@ -56,10 +58,23 @@ export class Output {
     });
   }
 
+  /** An output with the same answers and nothing said beside them, for what is done over and over. */
+  quiet(): Output {
+    const stderr = new Writable({ write: (_chunk, _encoding, done) => done() });
+    return new Output({ stdout: this.#stdout, stderr, json: this.isJson, color: false });
+  }
+
   /** A line of the answer. */
   line(text: string): void {
     this.#progress.end();
     this.#stdout.write(`${text}\n`);
+  }
+
+  /** Lines that take the place of those shown before, on a terminal; elsewhere they follow, after an empty line. */
+  screen(lines: readonly string[], { isFirst }: { isFirst: boolean }): void {
+    if (this.isTerminal) this.#stdout.write(CLEAR_SCREEN);
+    else if (!isFirst) this.line('');
+    for (const text of lines) this.line(text);
   }
 
   /** The answer as JSON, on one line. */
@@ -71,6 +86,24 @@ export class Output {
   async bytes(chunk: Uint8Array | string, signal: AbortSignal): Promise<void> {
     this.#progress.end();
     if (!this.#stdout.write(chunk)) await once(this.#stdout, 'drain', { signal });
+  }
+
+  /** Bytes said beside the answer, as they are, no faster than the reader takes them. */
+  async besideBytes(chunk: Uint8Array, signal: AbortSignal): Promise<void> {
+    this.#progress.end();
+    if (!this.#stderr.write(chunk)) await once(this.#stderr, 'drain', { signal });
+  }
+
+  /** Rows and columns of the terminal that stdout is; undefined if it is none. */
+  get size(): { rows: number; columns: number } | undefined {
+    const { rows, columns } = this.#stdout;
+    return this.isTerminal && rows && columns ? { rows, columns } : undefined;
+  }
+
+  /** Tells of each change of that size, until it is disposed of. */
+  onResize(listener: () => void): Disposable {
+    this.#stdout.on('resize', listener);
+    return { [Symbol.dispose]: () => void this.#stdout.off('resize', listener) };
   }
 
   /** Something worth knowing that was not asked for. */

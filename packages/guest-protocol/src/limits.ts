@@ -34,6 +34,8 @@ export const FIELD_LIMITS = {
   variableValueChars: 131_072,
   /** `halt.graceMs`: ten minutes. */
   graceMsMost: 600_000,
+  /** `hello.protocol`: versions that a host can tell from its own. */
+  protocolMost: 65_535,
 } as const;
 
 /** Bounds of the wire, the port that carries streams between host and guest. C has the same numbers: `init0/wire.h`. */
@@ -44,4 +46,10 @@ export const WIRE_LIMITS = {
   windowBytes: 131_072,
   /** Streams that are open at the same time. */
   streams: 512,
+} as const;
+
+/** Bounds of a session: what the owner does inside a machine, over a stream of the wire. */
+export const SESSION_LIMITS = {
+  /** Payload of a record. */
+  recordBytes: 32_768,
 } as const;

@@ -4,14 +4,14 @@
  */
 import { writeFileSync } from 'node:fs';
 import { WIRE_LIMITS } from './limits.ts';
-import type { WireErrorCode } from './wire.ts';
+import type { WireError } from './wire.ts';
 
 /** A byte stream, the frames it holds in order, and the error it ends with. `hex` is repeated `times` times. */
 export interface WireVector {
   name: string;
   parts: { hex: string; times: number }[];
   frames: { type: number; argument: number; stream: number; payloadBytes: number }[];
-  error: WireErrorCode | null;
+  error: WireError['code'] | null;
 }
 
 interface Head {
@@ -44,7 +44,7 @@ const good = (name: string, ...heads: Head[]): WireVector => ({
   error: null,
 });
 
-const bad = (name: string, error: WireErrorCode, text: string, before: Head[] = []): WireVector => ({
+const bad = (name: string, error: WireError['code'], text: string, before: Head[] = []): WireVector => ({
   name,
   parts: [{ hex: before.map(frame).join('') + text, times: 1 }],
   frames: before.map(seen),

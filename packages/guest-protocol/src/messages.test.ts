@@ -81,7 +81,7 @@ describe('guestMessage', () => {
     const failed = { type: 'failed', phase: 'load', code: 'A', message: '', detail: '' };
     const wrong: object[] = [
       { type: 'configure' },
-      { type: 'hello', protocol: 2, version: '1', kernel: '6', uptimeUs: 0 },
+      { type: 'hello', protocol: 65_536, version: '1', kernel: '6', uptimeUs: 0 },
       { type: 'hello', protocol: 1, version: '1', kernel: 'x'.repeat(129), uptimeUs: 0 },
       { type: 'ready', launcher: 'p', version: '3', features: Array(65).fill('f') },
       { type: 'loaded', port: 65_536, interface: 'asgi', server: 's' },

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { FIELD_LIMITS, PROTOCOL_VERSION } from './limits.ts';
+import { FIELD_LIMITS } from './limits.ts';
 
 const L = FIELD_LIMITS;
 const name = z.string().min(1).max(L.nameChars);
@@ -65,7 +65,8 @@ const halt = z.object({ type: z.literal('halt'), graceMs: z.int().min(0).max(L.g
 
 const hello = z.object({
   type: z.literal('hello'),
-  protocol: z.literal(PROTOCOL_VERSION),
+  /** Any: that it is another than the host's is told in words, and an init0 of an image may be of any version. */
+  protocol: z.int().min(0).max(FIELD_LIMITS.protocolMost),
   version: name,
   kernel: name,
   /** Since the kernel started (CLOCK_BOOTTIME). */

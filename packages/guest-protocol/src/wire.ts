@@ -10,7 +10,9 @@ const CREDIT_SIZE = 4;
 export const WIRE_TYPES = { OPEN: 1, OPENED: 2, REFUSED: 3, DATA: 4, WINDOW: 5, END: 6, RESET: 7 } as const;
 
 /** What a stream is for; the `argument` of its OPEN. */
-export const WIRE_KINDS = { TCP: 1 } as const;
+export const WIRE_KINDS = { TCP: 1, EXEC: 2, COPY: 3 } as const;
+
+export type WireKind = (typeof WIRE_KINDS)[keyof typeof WIRE_KINDS];
 
 export type WireType = (typeof WIRE_TYPES)[keyof typeof WIRE_TYPES];
 
@@ -25,13 +27,7 @@ export interface WireFrame {
 }
 
 /** Why bytes are no frame. C gives the same code for the same bytes: see `vectors/wire.json`. */
-export type WireErrorCode =
-  | 'WIRE_TYPE'
-  | 'WIRE_LENGTH'
-  | 'WIRE_ARGUMENT'
-  | 'WIRE_STREAM'
-  | 'WIRE_CREDIT'
-  | 'WIRE_TRUNCATED';
+type WireErrorCode = 'WIRE_TYPE' | 'WIRE_LENGTH' | 'WIRE_ARGUMENT' | 'WIRE_STREAM' | 'WIRE_CREDIT' | 'WIRE_TRUNCATED';
 
 /** A breach of the format of the wire. The wire it came from cannot be used any more; trying again does not help. */
 export class WireError extends Error {

@@ -26,6 +26,7 @@
 
 #include "frames.h"
 #include "mounts.h"
+#include "stage.h"
 #include "wire.h"
 
 #define VERSION "0.1.0"
@@ -43,6 +44,7 @@ static enum state state = BOOTING;
 static int64_t deadline_ms; /* by CLOCK_MONOTONIC; counts from STOPPING on */
 static bool host_test;      /* --host-test: no mounts, modules, network, clock, reboot */
 static bool has_card;       /* "network" on the kernel's command line */
+static bool first_stage, second_stage; /* see stage.h; a machine with the kit's drive has no stages */
 
 /* What is read. `ready` says that a read may find something: edges set it, EAGAIN and the end clear it. */
 struct source {
@@ -242,6 +244,9 @@ static int find_port(const char *port_name) {
 static bool open_machine(void) {
   struct sockaddr_nl kernel_events = {.nl_family = AF_NETLINK, .nl_groups = 1};
   char event[4096];
+  if (second_stage)
+    return ((port.fd = find_port(PORT_NAME)) >= 0 && (wire_fd = find_port(WIRE_PORT_NAME)) >= 0) ||
+           fail(errno, "PORT_FAILED", "Cannot find the ports \"" PORT_NAME "\" and \"" WIRE_PORT_NAME "\"");
   if (!mount_rows(early_rows, COUNT(early_rows))) return false;
   int events = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_KOBJECT_UEVENT);
   if (events < 0 || bind(events, (struct sockaddr *)&kernel_events, sizeof kernel_events) != 0)
@@ -265,6 +270,10 @@ static bool mount_root(void) {
     return fail(errno, "MOUNT_FAILED", "Cannot move \"/root\" to \"/\"");
   /* From here on the symbolic links of the image lead into the image. */
   if (!mount_rows(inner_rows, COUNT(inner_rows))) return false;
+  if (first_stage)
+    return fail(become_image_init(), "INIT_FAILED", "Cannot start \"" IMAGE_INIT "\" of the image, expected the one that "
+                "\"vmlet runtime init-files\" writes");
+  if (!mount_row(kit_row)) return false;
   return access(source, F_OK) != 0 || mount_row((struct mount_row){source, target, "", MS_BIND, NULL});
 }
 
@@ -663,11 +672,13 @@ int main(int argc, char **argv) {
   has_card = argc == 2 && strcmp(argv[1], "network") == 0;
   if (host_test) port.fd = atoi(argv[2]);
   if (host_test && argc == 4) wire_fd = atoi(argv[3]);
+  first_stage = !host_test && is_first_stage();
+  second_stage = is_second_stage(argc, argv);
   if ((!host_test && !open_machine()) || !start_loop()) {
     send_failed(); /* to the console: there is no port */
     power_off();
   }
-  if (host_test || mount_root()) {
+  if (host_test || second_stage || mount_root()) {
     state = WAITING;
     uname(&kernel);
     put_frame(&to_host, "{'type':'hello','protocol':%d,'version':%s,'kernel':%s,'uptimeUs':%d}", INT64_C(1), VERSION,

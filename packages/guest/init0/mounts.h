@@ -35,7 +35,6 @@ static const struct mount_row root_rows[] = {
 };
 static const struct mount_row inner_rows[] = {
     {"tmpfs", "/run", "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755"},
-    {"/dev/vdb", KIT, "drive", MS_RDONLY | MS_NOSUID | MS_NODEV, NULL},
     {"tmpfs", "/tmp", "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777"},
     {"devpts", "/dev/pts", "devpts", MS_NOSUID | MS_NOEXEC, "gid=5,mode=620,ptmxmode=666"},
     {"tmpfs", "/dev/shm", "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777"},
@@ -44,6 +43,8 @@ static const struct mount_row inner_rows[] = {
     {"/proc/self/fd/1", "/dev/stdout", "link", 0, NULL},
     {"/proc/self/fd/2", "/dev/stderr", "link", 0, NULL},
 };
+/* Not of a machine whose image brings its own init. */
+static const struct mount_row kit_row = {"/dev/vdb", KIT, "drive", MS_RDONLY | MS_NOSUID | MS_NODEV, NULL};
 static const struct {
   const char *type, *magic;
   size_t offset, length;

@@ -21,38 +21,35 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define COUNT(array) (sizeof(array) / sizeof *(array))
+#include "session.h"
 
+#define COUNT(array) (sizeof(array) / sizeof *(array))
 enum { EX_PROTOCOL = 76, OUT_BYTES = 2 * WIRE_FRAME_BYTES, LEAST_READ_BYTES = 4096 };
-enum { READS = 8 }; /* of the port in one round: Linux gives a page at a time */
+enum { PAGE_BYTES = 4096, READS = 8 }; /* what Linux gives of a port at once; how often it is asked in one round */
 
 /* What the host has opened. Frames that are owed are sent as soon as there is room: one at a time of each kind. */
 struct stream {
   uint32_t id; /* 0: free */
   int fd;
-  bool connecting, readable, writable; /* readable, writable: edges; cleared by EAGAIN */
+  bool connecting, readable, writable, hung; /* the latter three: edges; hung: its end is to be read */
   bool host_ended, shut;               /* END has come; it was passed on */
-  bool guest_ended;                    /* END was sent */
-  bool deaf;                           /* the program takes no bytes any more: what comes is dropped */
+  bool guest_ended, deaf;              /* END was sent; no bytes are taken any more: what comes is dropped */
   bool owes_opened, owes_end;
   int owes_refused, owes_reset; /* an errno */
   size_t attempt;               /* address that is being tried */
   uint16_t port;
-  uint32_t credit; /* bytes that may be sent to the host */
-  uint32_t owed;   /* bytes that the program has taken and the host was not told of */
+  uint32_t credit, owed; /* bytes that may be sent to the host; that were taken and it was not told of */
   unsigned char *held;
   size_t start, end; /* what of `held` waits for the program */
 };
 static struct stream streams[WIRE_STREAMS];
 static size_t high; /* streams in use are all below */
 static uint32_t last_id;
-
 static int port_fd, epoll_fd;
-static bool port_readable = true, port_writable = true;
+static bool port_readable, port_writable = true, has_host = true;
 static unsigned char in[2 * WIRE_FRAME_BYTES], out[OUT_BYTES];
 static size_t in_have, out_start, out_end;
 static volatile sig_atomic_t draining;
-
 static void drain(int number) { draining = number; }
 
 /* The host is trusted, and one that breaks the protocol cannot be understood any more. */
@@ -72,11 +69,26 @@ static bool put(enum wire_type type, int argument, const struct stream *stream) 
   return true;
 }
 
+/*
+ * A port without a host is readable all the time, so that is an edge; with one it is a level, which spares a read that
+ * finds nothing for each request. Whether it takes more is asked only when it did not.
+ */
+static void watch_port(bool writable) {
+  static uint32_t now;
+  struct epoll_event event = {.events = EPOLLIN, .data.ptr = NULL};
+  port_writable = writable;
+  if (!has_host) event.events |= EPOLLET;
+  if (!writable) event.events |= EPOLLOUT;
+  if (event.events == now) return;
+  if (epoll_ctl(epoll_fd, now ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, port_fd, &event) != 0) give_up(strerror(errno));
+  now = event.events;
+}
+
 static void flush(void) {
   while (out_start < out_end && port_writable) {
     ssize_t n = write(port_fd, out + out_start, out_end - out_start);
     if (n < 0 && errno == EINTR) continue;
-    if (n < 0) port_writable = false;
+    if (n < 0) watch_port(false);
     else out_start += (size_t)n;
   }
   if (out_start == out_end) out_start = out_end = 0;
@@ -90,8 +102,16 @@ static struct stream *find(uint32_t id) {
   return NULL;
 }
 
+/* Out of the epoll set by name: a session that was just forked may still hold it. */
+static void close_end(struct stream *stream) {
+  if (stream->fd < 0) return;
+  epoll_ctl(epoll_fd, EPOLL_CTL_DEL, stream->fd, NULL);
+  close(stream->fd);
+  stream->fd = -1;
+}
+
 static void forget(struct stream *stream) {
-  if (stream->fd >= 0) close(stream->fd); /* and with it its place in the epoll set */
+  close_end(stream);
   free(stream->held);
   *stream = (struct stream){.fd = -1};
   while (high > 0 && streams[high - 1].id == 0) high--;
@@ -99,10 +119,14 @@ static void forget(struct stream *stream) {
 
 /* Breaks a stream off, and owes the host word of it. */
 static void break_off(struct stream *stream, int error) {
-  if (stream->fd >= 0) close(stream->fd);
-  stream->fd = -1;
+  close_end(stream);
   stream->readable = stream->connecting = false;
   stream->owes_reset = error;
+}
+
+static bool watch_end(struct stream *stream) {
+  struct epoll_event event = {.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, .data.ptr = stream};
+  return epoll_ctl(epoll_fd, EPOLL_CTL_ADD, stream->fd, &event) == 0;
 }
 
 /* Begins to connect to the next address that a program may listen on. False if none is left, with errno. */
@@ -117,14 +141,13 @@ static bool try_next(struct stream *stream) {
   int error = ECONNREFUSED;
   for (; stream->attempt < COUNT(addresses); error = errno) {
     size_t attempt = stream->attempt++;
-    struct epoll_event event = {.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, .data.ptr = stream};
-    if (stream->fd >= 0) close(stream->fd);
+    close_end(stream);
     stream->fd = socket(attempt == 0 ? AF_INET : AF_INET6, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     stream->readable = stream->writable = false;
     if (stream->fd < 0) continue;
     setsockopt(stream->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     if (connect(stream->fd, addresses[attempt].address, addresses[attempt].size) != 0 && errno != EINPROGRESS) continue;
-    if (epoll_ctl(epoll_fd, EPOLL_CTL_ADD, stream->fd, &event) == 0) return stream->connecting = true;
+    if (watch_end(stream)) return stream->connecting = true;
   }
   errno = error;
   return false;
@@ -142,12 +165,24 @@ static void connected(struct stream *stream) {
   stream->owes_opened = true;
 }
 
+/* Starts a session on a stream. An errno, or 0. */
+static int begin_session(struct stream *stream, const struct wire_frame *frame) {
+  int error = session_start(frame->argument, frame->payload, frame->length, &stream->fd);
+  if (error != 0) return error;
+  stream->owes_opened = true;
+  return watch_end(stream) ? 0 : errno;
+}
+
 static void take_open(const struct wire_frame *frame) {
   struct stream *stream = find(0);
   if (!stream && high < COUNT(streams)) stream = &streams[high++];
   if (!stream || frame->stream % 2 == 0 || frame->stream <= last_id) give_up("an OPEN that is not in turn");
   last_id = frame->stream;
   *stream = (struct stream){.id = frame->stream, .fd = -1, .credit = WIRE_WINDOW_BYTES};
+  if (frame->argument == WIRE_EXEC || frame->argument == WIRE_COPY) {
+    stream->owes_refused = begin_session(stream, frame);
+    return;
+  }
   if (frame->argument != WIRE_TCP || frame->length != 2) {
     stream->owes_refused = EPROTONOSUPPORT;
     return;
@@ -231,7 +266,9 @@ static bool from_program(struct stream *stream) {
     wire_put_head(out + out_end, WIRE_DATA, 0, stream->id, (size_t)n);
     out_end += WIRE_HEADER_BYTES + (size_t)n;
     stream->credit -= (uint32_t)n;
-    return true;
+    /* It has been read empty; what comes now, comes with an edge. */
+    if ((size_t)n < most && !stream->hung) stream->readable = false;
+    return stream->readable;
   }
   if (n < 0 && errno == EINTR) return true;
   stream->readable = false;
@@ -243,10 +280,7 @@ static bool from_program(struct stream *stream) {
 static void put_credit(struct stream *stream) {
   if (stream->host_ended || stream->owed < WIRE_WINDOW_BYTES / 2) return;
   if (!has_room(WIRE_HEADER_BYTES + WIRE_CREDIT_BYTES)) return;
-  wire_put_head(out + out_end, WIRE_WINDOW, 0, stream->id, WIRE_CREDIT_BYTES);
-  for (int i = 0; i < WIRE_CREDIT_BYTES; i++)
-    out[out_end + WIRE_HEADER_BYTES + (size_t)i] = (unsigned char)(stream->owed >> (24 - 8 * i));
-  out_end += WIRE_HEADER_BYTES + WIRE_CREDIT_BYTES;
+  out_end += wire_put_credit(out + out_end, stream->id, stream->owed);
   stream->owed = 0;
 }
 
@@ -289,12 +323,9 @@ static void read_port(void) {
   struct wire_frame frame;
   size_t at = 0, length;
   ssize_t n = read(port_fd, in + in_have, sizeof in - in_have);
-  if (n <= 0) {
-    if (n < 0 && errno == EINTR) return;
-    port_readable = false;
-    if (n == 0) start_anew();
-    return;
-  }
+  port_readable = n >= PAGE_BYTES || (n < 0 && errno == EINTR);
+  if (n == 0) start_anew();
+  if (n <= 0) return;
   in_have += (size_t)n;
   while ((length = wire_read(in + at, in_have - at, &frame, &breach)) > 0) {
     take_frame(&frame);
@@ -329,10 +360,12 @@ static void mark(const struct epoll_event *event) {
   if (stream) {
     stream->readable |= in_edge;
     stream->writable |= out_edge;
-  } else {
-    port_readable |= in_edge;
-    port_writable |= out_edge;
+    stream->hung |= (event->events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0;
+    return;
   }
+  has_host = (event->events & EPOLLHUP) == 0;
+  port_readable |= in_edge;
+  watch_port(port_writable || out_edge);
 }
 
 /* The machine is of no use without this process: it is the last that a machine without memory gives up. */
@@ -341,11 +374,8 @@ static void prepare(void) {
   sigset_t term;
   prctl(PR_SET_DUMPABLE, 0);
   prctl(PR_SET_NAME, "wire");
-  int score = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
-  if (score >= 0) {
-    if (write(score, "-1000", 5) < 0) errno = 0; /* a program that has taken it away gets what it asked for */
-    close(score);
-  }
+  set_oom_score("-1000");
+  signal(SIGCHLD, SIG_IGN); /* sessions are reaped by the kernel */
   sigemptyset(&term);
   sigaddset(&term, SIGTERM);
   sigprocmask(SIG_BLOCK, &term, NULL); /* but for the wait, which it ends */
@@ -353,16 +383,15 @@ static void prepare(void) {
 }
 
 _Noreturn void wire_serve(int port) {
-  struct epoll_event event = {.events = EPOLLIN | EPOLLOUT | EPOLLET, .data.ptr = NULL}, events[32];
+  struct epoll_event events[32];
   sigset_t while_waiting;
   prepare();
   sigprocmask(SIG_BLOCK, NULL, &while_waiting);
   sigdelset(&while_waiting, SIGTERM);
   port_fd = port;
   epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-  if (epoll_fd < 0 || fcntl(port, F_SETFL, fcntl(port, F_GETFL) | O_NONBLOCK) != 0 ||
-      epoll_ctl(epoll_fd, EPOLL_CTL_ADD, port, &event) != 0)
-    give_up(strerror(errno));
+  if (epoll_fd < 0 || fcntl(port, F_SETFL, fcntl(port, F_GETFL) | O_NONBLOCK) != 0) give_up(strerror(errno));
+  watch_port(true);
   for (bool more = true; !draining || high > 0 || out_end > 0; more = step()) {
     int n = epoll_pwait(epoll_fd, events, COUNT(events), more ? 0 : -1, &while_waiting);
     for (int i = 0; i < n; i++) mark(&events[i]);

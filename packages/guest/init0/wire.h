@@ -13,7 +13,7 @@ enum { WIRE_HEADER_BYTES = 8, WIRE_PAYLOAD_BYTES = 32760, WIRE_FRAME_BYTES = WIR
 enum { WIRE_WINDOW_BYTES = 131072, WIRE_STREAMS = 512, WIRE_CREDIT_BYTES = 4 };
 
 enum wire_type { WIRE_OPEN = 1, WIRE_OPENED, WIRE_REFUSED, WIRE_DATA, WIRE_WINDOW, WIRE_END, WIRE_RESET };
-enum wire_kind { WIRE_TCP = 1 };
+enum wire_kind { WIRE_TCP = 1, WIRE_EXEC, WIRE_COPY };
 
 enum wire_breach { WIRE_GOOD, WIRE_BAD_TYPE, WIRE_BAD_LENGTH, WIRE_BAD_ARGUMENT, WIRE_BAD_STREAM, WIRE_BAD_CREDIT };
 static const char *const wire_breaches[] = {"", "WIRE_TYPE", "WIRE_LENGTH", "WIRE_ARGUMENT", "WIRE_STREAM", "WIRE_CREDIT"};
@@ -36,6 +36,13 @@ static inline void wire_put_head(unsigned char *to, enum wire_type type, int arg
       (unsigned char)(stream >> 24), (unsigned char)(stream >> 16), (unsigned char)(stream >> 8), (unsigned char)stream,
   };
   for (size_t i = 0; i < sizeof head; i++) to[i] = head[i];
+}
+
+/* Writes a WINDOW frame. Returns its length. */
+static inline size_t wire_put_credit(unsigned char *to, uint32_t stream, uint32_t bytes) {
+  wire_put_head(to, WIRE_WINDOW, 0, stream, WIRE_CREDIT_BYTES);
+  for (int i = 0; i < WIRE_CREDIT_BYTES; i++) to[WIRE_HEADER_BYTES + i] = (unsigned char)(bytes >> (24 - 8 * i));
+  return WIRE_HEADER_BYTES + WIRE_CREDIT_BYTES;
 }
 
 /* The checks of a header, in the order that the format fixes. */

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { chmod, mkdir, readdir, readFile, rename, stat } from 'node:fs/promises';
-import { dirname, join, relative } from 'node:path';
+import { basename, dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { makeWorkFolder, readJsonIfExists, run, writeFileAtomic } from '@vmlet/host';
 import { z } from 'zod';
@@ -23,6 +23,8 @@ export interface BootKit {
   initramfs: string;
   /** The guest kit's erofs image. */
   image: string;
+  /** init0 by itself, for images that bring their own. */
+  init0: string;
   /** A program of the host that prints the rate of its time stamp counter in kHz. */
   tscRate: string;
 }
@@ -34,7 +36,8 @@ export interface BootKitOptions {
   signal?: AbortSignal | undefined;
 }
 
-const FILES = ['vmlinux', 'initramfs.cpio', 'kit.erofs', 'tsc-rate'] as const;
+const FILES = ['vmlinux', 'initramfs.cpio', 'kit.erofs', 'init0', 'tsc-rate'] as const;
+const PROGRAMS = ['init0', 'tsc-rate'];
 
 /**
  * The boot kit of these sources: from the cache where they were built before, else built now (some ten seconds).
@@ -51,7 +54,7 @@ export async function ensureBootKit(options: BootKitOptions): Promise<BootKit> {
   const kernelRelease = await buildInto(work.path, options);
   const paths = FILES.map((name) => join(work.path, 'kit', name));
   const hash = await hashFiles(paths);
-  for (const path of paths) await chmod(path, path.endsWith('tsc-rate') ? 0o555 : 0o444);
+  for (const path of paths) await chmod(path, PROGRAMS.includes(basename(path)) ? 0o555 : 0o444);
   await rename(join(work.path, 'kit'), join(kits, hash)).catch((error: NodeJS.ErrnoException) => {
     // The same kit from other sources, or from a build at the same time.
     if (error.code !== 'ENOTEMPTY' && error.code !== 'EEXIST') throw error;
@@ -77,8 +80,10 @@ async function buildInto(work: string, options: BootKitOptions): Promise<string>
   await unpackKernel(join(work, 'kernel/boot', `vmlinuz-${release}`), join(kit, 'vmlinux'), signal);
 
   options.onProgress?.('Compiling init0');
-  const init0 = join(work, 'init0');
-  const init0Sources = ['init0/init0.c', 'init0/wire.c'].map((source) => join(GUEST_FOLDER, source));
+  const init0 = join(kit, 'init0');
+  const init0Sources = ['init0.c', 'wire.c', 'session.c', 'exec.c', 'copy.c'].map((source) =>
+    join(GUEST_FOLDER, 'init0', source),
+  );
   await compile(init0Sources, init0, signal);
   await compile([join(GUEST_FOLDER, 'kit/tsc-rate.c')], join(kit, 'tsc-rate'), signal);
   const moduleNames = await readModuleNames(join(GUEST_FOLDER, 'init0/modules.txt'));
@@ -127,6 +132,7 @@ function kitAt(kits: string, record: { hash: string; kernelRelease: string }): B
     kernel: at('vmlinux'),
     initramfs: at('initramfs.cpio'),
     image: at('kit.erofs'),
+    init0: at('init0'),
     tscRate: at('tsc-rate'),
   };
 }

@@ -81,6 +81,11 @@ export function idleTimer(ms: number, onIdle: () => void): IdleTimer {
   };
 }
 
+/** Makes a connection tell by `timeout`, once, that nothing has moved on it for `ms` milliseconds. */
+export function watchIdle(connection: { setTimeout(ms: number): unknown }, ms: number): void {
+  connection.setTimeout(Math.min(ms, MAX_TIMER_MS));
+}
+
 /** Waits for `promise`, but rejects with the signal's reason as soon as it aborts. The promise itself goes on. */
 export async function orAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
   // Whoever stops waiting never sees how the promise ends; a later rejection is not unhandled for that.

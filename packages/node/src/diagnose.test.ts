@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { diagnose } from './diagnose.ts';
-import type { CageFindings, Probe } from './machines/index.ts';
+import type { CageFindings } from './machines/cage/index.ts';
+import type { Probe } from './machines/index.ts';
 
 const PROBE: Probe = {
   format: 1,

@@ -2,13 +2,8 @@ import { access, constants, statfs } from 'node:fs/promises';
 import { freemem, totalmem } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { ensureBootKit } from '@vmlet/guest';
-import {
-  type Probe as AcceleratorProbe,
-  type Cage,
-  type CageFindings,
-  openCage,
-  probeAccelerator,
-} from './machines/index.ts';
+import { type Cage, type CageFindings, openCage } from './machines/cage/index.ts';
+import { type Probe as AcceleratorProbe, probeAccelerator } from './machines/index.ts';
 import { openCache } from './store/index.ts';
 import { type Check, examine, type Finding, type Probe } from './telemetry/index.ts';
 

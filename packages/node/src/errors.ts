@@ -10,6 +10,8 @@ export interface ErrorContext {
   cause?: unknown;
   /** Anything longer: a traceback, the tail of a console. For the owner, never for a program's visitors. */
   detail?: string;
+  /** When trying again may help, where that is known. */
+  retryAfterSeconds?: number;
 }
 
 /** An error from the node's catalogue: what was being done, what was found, what to do next. */
@@ -18,6 +20,7 @@ export class VmletError extends Error {
   readonly code: ErrorCode;
   readonly entry: CatalogueEntry;
   readonly detail: string | undefined;
+  readonly retryAfterSeconds: number | undefined;
 
   constructor(code: ErrorCode, context: ErrorContext = {}) {
     const entry = catalogue[code];
@@ -25,6 +28,7 @@ export class VmletError extends Error {
     this.code = code;
     this.entry = entry;
     this.detail = context.detail;
+    this.retryAfterSeconds = context.retryAfterSeconds;
   }
 }
 

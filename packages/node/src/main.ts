@@ -1,19 +1,23 @@
 import { rm } from 'node:fs/promises';
 import { ensureBootKit } from '@vmlet/guest';
-import { createAdmission } from './admission/index.ts';
+import { BlockList, capsFor, createAdmission, OwnerUsage } from './admission/index.ts';
 import { type Api, createApi } from './api/index.ts';
 import { openFileStore } from './content/index.ts';
+import { Names, Stops } from './deployments/index.ts';
 import { diagnose } from './diagnose.ts';
 import { VmletError } from './errors.ts';
 import { Executions, ProgramLogs } from './executions/index.ts';
+import { armedFailpoints } from './failpoint.ts';
 import { Gateway } from './gateway/index.ts';
 import { installFor } from './install-for.ts';
 import { loadOrCreateKey } from './keys/index.ts';
 import { openLedger } from './ledger/index.ts';
-import { type Backend, missing, openCage, probeAccelerator, sweepMachines } from './machines/index.ts';
+import { missing, openCage } from './machines/cage/index.ts';
+import { type Backend, probeAccelerator, sweepMachines } from './machines/index.ts';
 import { executionsConfig, type NodeOptions } from './node-options.ts';
 import { type NodeStatus, serveOwner } from './owner/index.ts';
 import { createPrograms } from './programs.ts';
+import { createPublishPolicy } from './publish-policy.ts';
 import { CodeImages } from './runtimes/index.ts';
 import { openCache, openDatabase, openHome, writeFileAtomic } from './store/index.ts';
 import { createLogger, type Logger } from './telemetry/index.ts';
@@ -21,6 +25,7 @@ import { VERSION } from './version.ts';
 
 export { diagnoseHost } from './diagnose.ts';
 export { toProblem, VmletError } from './errors.ts';
+export { initFiles } from './init-files.ts';
 export { loadOrCreateKey } from './keys/index.ts';
 export type { NodeOptions } from './node-options.ts';
 export { pathsOf } from './store/index.ts';
@@ -46,11 +51,13 @@ export interface RunningNode extends AsyncDisposable {
 /**
  * Starts a node: all its parts are made here, and here only, from the lowest up. Whatever fails, what was made before
  * is undone.
- * @throws VmletError such as `HOME_LOCKED`, `PORT_IN_USE`, `QEMU_NOT_STARTED`, `BACKEND_UNUSABLE`
+ * @throws VmletError such as `FAILPOINT_UNKNOWN`, `HOME_LOCKED`, `PORT_IN_USE`, `QEMU_NOT_STARTED`, `BACKEND_UNUSABLE`
  */
 export async function startNode(options: NodeOptions): Promise<RunningNode> {
   await using stack = new AsyncDisposableStack();
   const log = createLogger(options.logLevel ?? 'warn');
+  const failpoints = armedFailpoints();
+  if (failpoints.length > 0) log.warn({ failpoints }, 'failpoints are armed: this node is one of a test');
   const network = await openNetwork(options, { stack, log });
   const compute = await openCompute(options, { stack, log, network });
   const edges = await openEdges(options, { stack, log, network, compute });
@@ -85,12 +92,24 @@ async function openNetwork(options: NodeOptions, { stack, log }: Making) {
   const ledger = stack.use(await openLedger({ database, content, onListenerError }));
   const operator = (await loadOrCreateKey(options.config)).signer.address;
   const admission = createAdmission({ operatorAddress: operator, allow: options.allow });
-  return { home, content, ledger, operator, admission };
+  const blocks = await BlockList.open({ path: options.blockList ?? home.paths.blockList });
+  const capsOf = capsFor(operator, options.ownerCaps);
+  const policy = createPublishPolicy({ ledger, content, blocks, capsOf, paths: home.paths });
+  const names = new Names(database);
+  const stops = new Stops(database);
+  stack.defer(
+    ledger.subscribe((event) => {
+      if (event.type !== 'forgotten' || event.message.type !== 'PROGRAM') return;
+      names.forget(event.message.itemHash);
+      stops.forget(event.message.itemHash);
+    }),
+  );
+  return { home, content, ledger, operator, admission, blocks, capsOf, policy, names, stops };
 }
 
 /** What runs machines here, and the executions of programs. */
 async function openCompute(options: NodeOptions, { stack, log, network }: Making & { network: Network }) {
-  const { home, content, ledger, admission, operator } = network;
+  const { home, content, ledger, admission, operator, blocks, capsOf, names, stops } = network;
   const cache = await openCache(options.cache);
   const signal = options.signal ?? new AbortController().signal;
   const progress = options.onProgress ? { onProgress: options.onProgress } : {};
@@ -107,8 +126,11 @@ async function openCompute(options: NodeOptions, { stack, log, network }: Making
   await codeImages.sweepTemporary();
   const logs = new ProgramLogs(home.paths.logs);
   const config = executionsConfig(options, accelerator);
-  const executions = stack.use(new Executions({ backend, logs, config }));
-  const programs = createPrograms({ ledger, content, codeImages, admission, operator });
+  const onError = (err: unknown) => log.error({ err }, 'processor time of owners was not read or written');
+  const owners = stack.use(await OwnerUsage.open({ path: home.paths.usage, capsOf, onError }));
+  const executions = stack.use(new Executions({ backend, logs, config, owners }));
+  const programs = createPrograms({ ledger, content, codeImages, admission, blocks, names, stops, operator });
+  stack.defer(blocks.subscribe(() => stopRefused({ executions, programs, log })));
   const unsubscribe = ledger.subscribe((event) => {
     if (event.type !== 'forgotten' || event.message.type !== 'PROGRAM') return;
     const { itemHash } = event.message;
@@ -139,18 +161,31 @@ async function openNodeCage(
   return cage;
 }
 
+/** Stops what runs and may no longer. */
+function stopRefused({ executions, programs, log }: Pick<Compute, 'executions' | 'programs'> & { log: Logger }): void {
+  for (const { itemHash } of executions.list()) {
+    try {
+      programs.find(itemHash);
+    } catch (refusal) {
+      const reason = refusal instanceof Error ? refusal.message : String(refusal);
+      const failed = (err: unknown) => log.error({ err, itemHash }, 'a blocked program was not stopped');
+      executions.stop(itemHash, reason).catch(failed);
+    }
+  }
+}
+
 /** The public listener, the owner's socket, and the record by which commands find them. */
 async function openEdges(options: NodeOptions, made: Making & { network: Network; compute: Compute }) {
   const { stack, log, network, compute } = made;
-  const { home, ledger, content, operator } = network;
+  const { home, ledger, content, operator, blocks, names, stops } = network;
   const { executions, logs, programs, backend, probe, config } = compute;
   const api = stack.use(await openApi(options, made));
   const programDomain = options.programDomain ?? PROGRAM_DOMAIN;
   const { apiHosts = [], trustForwarded = false } = options;
   const gateway = stack.use(
     new Gateway(
-      { programDomain, apiHosts, trustForwarded, drainMs: DRAIN_MS },
-      { executions, findProgram: programs.find, api: api.handler, log },
+      { programDomain, apiHosts, trustForwarded, drainMs: DRAIN_MS, limits: options.gatewayLimits ?? {} },
+      { executions, findProgram: programs.find, hasName: (label) => names.has(label), api: api.handler, log },
     ),
   );
   const { port } = await gateway.listen(options.listen.host, options.listen.port);
@@ -160,8 +195,10 @@ async function openEdges(options: NodeOptions, made: Making & { network: Network
   const doctor = () => diagnose({ home: home.dir, probe, confinement: async () => backend.cage.findings });
   const install = installFor({ ledger, content, backend, bootDeadlineMs: config.bootDeadlineMs });
   const urlsOf = programs.urlsOf({ url, programDomain, port });
-  const { runtimes } = programs;
-  const owner = { ledger, executions, logs, status, runtimes, urlsOf, doctor, install };
+  const nameUrlsOf = programs.nameUrlsOf({ url, programDomain, port });
+  const { runtimes, find: findProgram } = programs;
+  const deployments = { names, stops, findProgram, urlsOf, nameUrlsOf };
+  const owner = { ledger, executions, logs, status, runtimes, doctor, install, blocks, ...deployments };
   stack.use(await serveOwner(ownerSocket, owner));
   const record = { format: 1, pid: process.pid, url, programDomain, ownerSocket };
   await writeFileAtomic(nodeFile, { bytes: Buffer.from(`${JSON.stringify(record)}\n`), mode: 0o600 });
@@ -170,11 +207,12 @@ async function openEdges(options: NodeOptions, made: Making & { network: Network
 }
 
 function openApi(options: NodeOptions, { log, network }: Making & { network: Network }): Promise<Api> {
-  const { content, ledger, admission } = network;
+  const { content, ledger, admission, policy } = network;
   return createApi({
     content,
     ledger,
     admission,
+    policy,
     version: VERSION,
     // Where only the operator publishes, nobody else fills the disk.
     limits: options.allow === 'own' ? { unsignedFileBytes: 0 } : {},

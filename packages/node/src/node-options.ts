@@ -1,7 +1,9 @@
 import { availableParallelism, totalmem } from 'node:os';
-import type { Allowed } from './admission/index.ts';
+import type { Allowed, OwnerCaps } from './admission/index.ts';
 import type { ExecutionsConfig } from './executions/index.ts';
-import type { Backend, UidRange } from './machines/index.ts';
+import type { GatewayLimits } from './gateway/index.ts';
+import type { UidRange } from './machines/cage/index.ts';
+import type { Backend } from './machines/index.ts';
 
 const MIB = 1024 * 1024;
 
@@ -43,6 +45,12 @@ export interface NodeOptions {
   allowPrivateNetwork?: boolean;
   /** User ids that machines get, where the node is root. */
   machineUids?: UidRange;
+  /** What each owner but the operator may take; what is left out has its default. */
+  ownerCaps?: Partial<OwnerCaps>;
+  /** File of addresses and hashes that this node has nothing to do with; by default `block-list` in the home. */
+  blockList?: string;
+  /** Bounds on what clients may hold. */
+  gatewayLimits?: Partial<GatewayLimits>;
   onProgress?: (step: string, detail?: string) => void;
   signal?: AbortSignal;
 }

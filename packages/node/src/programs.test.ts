@@ -1,5 +1,6 @@
 import type { FileHash, ItemHash } from '@vmlet/messages';
 import { expect, test } from 'vitest';
+import { VmletError } from './errors.ts';
 import type { Ledger, ProgramRecord } from './ledger/index.ts';
 import { createPrograms, type ProgramsComponents } from './programs.ts';
 import { CodeImages } from './runtimes/index.ts';
@@ -37,7 +38,13 @@ const program: ProgramRecord = {
 };
 
 /** A ledger that knows one program, until it is told otherwise. */
-function setUp(found: { program?: ProgramRecord } = { program }) {
+interface Found {
+  program?: ProgramRecord;
+  names?: Record<string, ItemHash>;
+  stopped?: boolean;
+}
+
+function setUp(found: Found = { program }, blocked: { what?: string } = {}) {
   const asked: string[] = [];
   const listeners: LedgerListener[] = [];
   const components: ProgramsComponents = {
@@ -54,6 +61,13 @@ function setUp(found: { program?: ProgramRecord } = { program }) {
     content: { verifiedPath: async (fileHash: FileHash) => `/content/${fileHash}` },
     codeImages: new CodeImages('/nowhere'),
     admission: { mayRun: ({ itemHash }: ProgramRecord) => void asked.push(itemHash) },
+    blocks: { find: (whats) => [...whats].find((what) => what === blocked.what), subscribe: () => () => {} },
+    names: { find: (name) => ({ name, address: ADDRESS, itemHash: found.names?.[name], versions: [] }) },
+    stops: {
+      refuse: (itemHash) => {
+        if (found.stopped) throw new VmletError('PROGRAM_STOPPED', { operands: { itemHash } });
+      },
+    },
     operator: ADDRESS,
   };
   const forget = (message: ProgramRecord) => {
@@ -69,6 +83,24 @@ test('find: gives what a request to a program needs, and asks whether it may run
   expect(asked).toEqual([hash('a')]);
   expect(() => programs.find(hash('f'))).toThrow(expect.objectContaining({ code: 'PROGRAM_NOT_FOUND' }));
   expect(() => programs.find('x'.repeat(10_000))).toThrow(/^.{1,300}$/);
+});
+
+test('find: takes a name too, and asks anew where it leads', () => {
+  const found: Found = { program, names: { web: hash('a') } };
+  const { programs } = setUp(found);
+  expect(programs.find('web').itemHash).toBe(hash('a'));
+  found.names = { web: hash('f') };
+  expect(() => programs.find('web')).toThrow(expect.objectContaining({ code: 'PROGRAM_NOT_FOUND' }));
+  expect(programs.find(hash('a')).itemHash).toBe(hash('a'));
+});
+
+test('find: refuses what its owner has stopped, one that was known or in line too', async () => {
+  const found: Found = { program };
+  const { programs } = setUp(found);
+  const target = programs.find(hash('a'));
+  found.stopped = true;
+  expect(() => programs.find(hash('a'))).toThrow(expect.objectContaining({ code: 'PROGRAM_STOPPED' }));
+  await expect(target.prepare(never)).rejects.toMatchObject({ code: 'PROGRAM_STOPPED' });
 });
 
 test('prepare: looks the program up anew, for it may be gone by the time its turn comes', async () => {
@@ -97,9 +129,19 @@ test('prepare: refuses in words what this version cannot run', async () => {
   }
 });
 
-test('urlsOf: gives the path below the node and the program’s own host', () => {
+test('urlsOf: gives the path below the node and the program’s own host, by hash and by name', () => {
   const { programs } = setUp();
   const urls = programs.urlsOf({ url: 'http://127.0.0.1:81', programDomain: 'vm.localhost', port: 81 })(hash('a'));
   expect(urls.url).toBe(`http://127.0.0.1:81/vm/${hash('a')}/`);
   expect(urls.hostUrl).toMatch(/^http:\/\/[a-z2-7]{52}\.vm\.localhost:81\/$/);
+  const named = programs.nameUrlsOf({ url: 'http://127.0.0.1:81', programDomain: 'vm.localhost', port: 81 })('web');
+  expect(named).toEqual({ url: 'http://127.0.0.1:81/vm/web/', hostUrl: 'http://web.vm.localhost:81/' });
+});
+
+test('find: refuses what is blocked, by owner, by message and by file', () => {
+  for (const what of [ADDRESS, hash('a'), program.content.code.ref, program.content.runtime.ref]) {
+    const { programs } = setUp({ program }, { what });
+    expect(() => programs.find(hash('a'))).toThrow(expect.objectContaining({ code: 'BLOCKED' }));
+  }
+  expect(setUp({ program }, { what: hash('f') }).programs.find(hash('a')).owner).toBe(ADDRESS);
 });

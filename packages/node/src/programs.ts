@@ -1,6 +1,7 @@
 import type { ItemHash } from '@vmlet/messages';
-import type { Admission } from './admission/index.ts';
+import { type Admission, type BlockList, ownerKey } from './admission/index.ts';
 import type { ContentStore } from './content/index.ts';
+import type { Names, Stops } from './deployments/index.ts';
 import { VmletError } from './errors.ts';
 import type { ProgramTarget } from './gateway/index.ts';
 import type { Ledger, ProgramRecord } from './ledger/index.ts';
@@ -13,6 +14,9 @@ export interface ProgramsComponents {
   content: Pick<ContentStore, 'verifiedPath'>;
   codeImages: CodeImages;
   admission: Pick<Admission, 'mayRun'>;
+  blocks: Pick<BlockList, 'find' | 'subscribe'>;
+  names: Pick<Names, 'find'>;
+  stops: Pick<Stops, 'refuse'>;
   operator: string;
 }
 
@@ -24,37 +28,64 @@ export function createPrograms(components: ProgramsComponents) {
   ledger.subscribe((event) => {
     if (event.type === 'forgotten') targets.delete(event.message.itemHash);
   });
+  components.blocks.subscribe(() => targets.clear());
   return {
+    /** By item_hash or by name. What a name leads to is asked once a request, which then stays with that program. */
     find: (ref: string) => {
-      const known = targets.get(ref) ?? target(ref, components);
-      targets.set(ref, known);
+      const itemHash = components.names.find(ref)?.itemHash ?? ref;
+      const known = targets.get(itemHash) ?? target(itemHash, components);
+      targets.set(itemHash, known);
+      components.stops.refuse(known.itemHash);
       return known;
     },
     runtimes: () => publishedRuntimes(ledger, components.operator),
-    urlsOf: (at: { url: string; programDomain: string; port: number }) => (itemHash: ItemHash) => ({
-      url: `${at.url}/vm/${itemHash}/`,
-      hostUrl: `http://${programLabel(itemHash)}.${at.programDomain}:${at.port}/`,
-    }),
+    urlsOf: (at: PublicAddress) => (itemHash: ItemHash) => urls(at, { ref: itemHash, label: programLabel(itemHash) }),
+    nameUrlsOf: (at: PublicAddress) => (name: string) => urls(at, { ref: name, label: name }),
   };
 }
 
-/** @throws VmletError `PROGRAM_NOT_FOUND`, `RUN_FORBIDDEN` */
-function findRunnable(ref: string, { ledger, admission }: ProgramsComponents): ProgramRecord {
+/** Where a node is reached. */
+interface PublicAddress {
+  url: string;
+  programDomain: string;
+  port: number;
+}
+
+function urls({ url, programDomain, port }: PublicAddress, { ref, label }: { ref: string; label: string }) {
+  return { url: `${url}/vm/${ref}/`, hostUrl: `http://${label}.${programDomain}:${port}/` };
+}
+
+/** @throws VmletError `PROGRAM_NOT_FOUND`, `RUN_FORBIDDEN`, `BLOCKED`, `PROGRAM_STOPPED` */
+function findRunnable(ref: string, { ledger, admission, blocks, stops }: ProgramsComponents): ProgramRecord {
   const program = ledger.program(ref);
   if (!program) throw new VmletError('PROGRAM_NOT_FOUND', { operands: { ref: ref.slice(0, 128) } });
   admission.mayRun(program);
+  stops.refuse(program.itemHash);
+  const what = blocks.find(partsOf(program, ledger));
+  if (what !== undefined) throw new VmletError('BLOCKED', { operands: { what } });
   return program;
 }
 
-/** @throws VmletError `PROGRAM_NOT_FOUND`, `RUN_FORBIDDEN` */
+/** All that a block list may name of a program: its owner, itself, and the messages and files it is made of. */
+function partsOf({ itemHash, content }: ProgramRecord, ledger: ProgramsComponents['ledger']): (string | undefined)[] {
+  const stores = [content.code, content.runtime].flatMap(({ ref, use_latest: latest }) => {
+    const store = ledger.store(ref, { latest });
+    return [ref, store?.itemHash, store?.fileHash];
+  });
+  return [itemHash, content.address, ...stores];
+}
+
+/** @throws VmletError `PROGRAM_NOT_FOUND`, `RUN_FORBIDDEN`, `BLOCKED`, `PROGRAM_STOPPED` */
 function target(ref: string, components: ProgramsComponents): ProgramTarget {
   const program = findRunnable(ref, components);
-  const { memory, seconds } = program.content.resources;
+  const { memory, seconds, vcpus } = program.content.resources;
   return {
     itemHash: program.itemHash,
+    owner: ownerKey(program.content.address),
+    vcpus,
     memoryMiB: memory,
     seconds,
-    // Looked up anew: it may have been forgotten, or may no longer run here, while its request was in line.
+    // Looked up anew: it may have been forgotten or stopped, or may no longer run here, while its request was in line.
     prepare: async (signal) => resolveProgram(findRunnable(ref, components), components, { signal }),
   };
 }

@@ -1,11 +1,21 @@
 import { chmod, copyFile, mkdir, readdir, symlink, writeFile } from 'node:fs/promises';
-import { dirname, join, relative } from 'node:path';
+import { dirname, join, relative, resolve } from 'node:path';
 import { run } from '@vmlet/host';
 import type { Recipe } from '../recipe.ts';
 import { fetchNpmPackage, unpackNpmPackage } from './npm.ts';
 
 /** 26 October 1985, as in every package of npm: what is laid over an image has the same time in each build. */
 export const OVERLAY_UNIX_TIME = 499162500;
+/** As many as Linux follows. */
+const MAX_LINK_HOPS = 40;
+
+/** What makes an image its own init. This package knows where it goes, and not what it is. */
+export interface InitFiles {
+  /** Other files have another: an image with them is another image. */
+  hash: string;
+  /** Writes `sbin/init` and `root/vmlet` below a folder, with the launchers of these interpreters. */
+  writeTo(folder: string, interpreters: Recipe['interpreters']): Promise<unknown>;
+}
 
 export interface OverlayOptions {
   /** Folder of the recipe; `source` is relative to it. */
@@ -14,6 +24,8 @@ export interface OverlayOptions {
   packages: string;
   /** A folder to work in. */
   work: string;
+  /** What a recipe with `init: image` gets. */
+  initFiles?: InitFiles | undefined;
   onLine?: (line: string) => void;
   signal?: AbortSignal | undefined;
 }
@@ -25,10 +37,11 @@ export interface OverlayOptions {
  */
 export async function makeOverlay(recipe: Recipe, options: OverlayOptions): Promise<string | undefined> {
   const { npm = [], files = [], links = {} } = recipe;
-  if (npm.length + files.length + Object.keys(links).length === 0) return undefined;
-  const { signal, packages } = options;
+  const { signal, packages, initFiles } = options;
+  if (npm.length + files.length + Object.keys(links).length === 0 && initFiles === undefined) return undefined;
   const overlay = join(options.work, 'overlay');
   await mkdir(overlay);
+  if (initFiles !== undefined) await addInit(recipe, overlay, { initFiles, work: options.work, signal });
   for (const [index, wanted] of npm.entries()) {
     options.onLine?.(`${wanted.package} ${wanted.version}`);
     const tarball = await fetchNpmPackage(wanted, { packages, signal });
@@ -53,6 +66,30 @@ export async function makeOverlay(recipe: Recipe, options: OverlayOptions): Prom
     await symlink(target, join(overlay, path));
   }
   return overlay;
+}
+
+/** init0 goes where the recipe's own links lead: a folder here would take the place of the link. */
+async function addInit(
+  { interpreters, links = {} }: Recipe,
+  overlay: string,
+  { initFiles, work, signal }: { initFiles: InitFiles; work: string; signal: AbortSignal | undefined },
+): Promise<void> {
+  const written = join(work, 'init-files');
+  await initFiles.writeTo(written, interpreters);
+  let folder = '/sbin';
+  for (
+    let target = links[folder], hops = 0;
+    target !== undefined && hops < MAX_LINK_HOPS;
+    target = links[folder], hops++
+  )
+    folder = resolve(dirname(folder), target);
+  for (const [from, to] of [
+    ['sbin/init', join(folder, 'init')],
+    ['root/vmlet', '/root/vmlet'],
+  ] as const) {
+    await mkdir(join(overlay, dirname(to)), { recursive: true });
+    await run('cp', ['-a', join(written, from), join(overlay, to)], { signal });
+  }
 }
 
 /**

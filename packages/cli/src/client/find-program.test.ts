@@ -7,6 +7,7 @@ function listed(itemHash: string, name: string | null, createdMs: number): Liste
   return {
     ...{ itemHash: hash, name, createdMs, address: '0x', runtime: { ref: hash, name: null }, code: { ref: hash } },
     ...{ entrypoint: 'main:app', memoryMiB: 256, state: 'asleep', inFlight: 0, served: 0, pid: null },
+    ...{ startedMs: null, names: [] },
     ...{ url: 'http://u/', hostUrl: 'http://h/' },
   };
 }
@@ -24,6 +25,20 @@ describe('findProgram', () => {
   test('findProgram: takes the newest of a name, when it is not for good', () => {
     expect(find('web')).toBe(2);
     expect(() => find('web', true)).toThrow(/it can be abcdef200000 .*, abcdef100000 /);
+  });
+
+  test('findProgram: takes where a name leads, whatever else was called so, and a version of it', () => {
+    const named = (version: number, current: boolean) => ({ name: 'web', version, current, url: '', hostUrl: '' });
+    const [first, second, third] = programs;
+    const versions = [
+      { ...first, names: [named(1, true)] },
+      { ...second, names: [named(2, false)] },
+      { ...third, name: 'web' },
+    ] as ListedProgram[];
+    const among = (text: string) => findProgram(text, versions, { strict: true, nowMs: 10 }).createdMs;
+    expect(among('web')).toBe(1);
+    expect(among('web@2')).toBe(2);
+    expect(() => among('web@3')).toThrow(/it is none of web,/);
   });
 
   test('findProgram: refuses, when a text means several or none', () => {

@@ -98,7 +98,7 @@ describe('OwnerClient', () => {
       return entries;
     };
     expect(await read(false)).toEqual([entry]);
-    await expect(read(true)).rejects.toThrow('the log broke off');
+    await expect(read(true)).rejects.toThrow('it broke off');
   });
 
   test('OwnerClient: refuses an answer, when it has another form', async () => {

@@ -127,7 +127,8 @@ const REASONS: Readonly<Record<string, string>> = {
   EACCES: 'this user may not open it',
 };
 
-function unreachable(origin: Origin, error: unknown): CliError {
+/** The error for a node that does not answer. */
+export function unreachable(origin: Origin, error: unknown): CliError {
   const code = error instanceof Error && 'code' in error ? String(error.code) : '';
   const found = REASONS[code] ?? (error instanceof Error ? error.message : String(error));
   return new CliError('NODE_UNREACHABLE', { operands: { node: nameOf(origin), found }, cause: error });

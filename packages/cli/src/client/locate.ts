@@ -46,7 +46,8 @@ export function ownerOf(node: NodeAddress, need: { what: string; instead: string
   return new OwnerClient(node.ownerSocket);
 }
 
-function checkUrl(text: string): string {
+/** Reads the URL of a node. @throws CliError `NODE_URL_MALFORMED` */
+export function checkUrl(text: string): string {
   const url = URL.parse(text);
   if (url === null || !/^https?:$/.test(url.protocol) || url.host === '') {
     const found = url === null ? 'it is no URL' : `its scheme is "${url.protocol}"`;

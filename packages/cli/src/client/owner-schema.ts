@@ -11,6 +11,15 @@ export const statusSchema = z.object({
   backend: z.enum(['kvm', 'tcg']),
 });
 
+/** A name that leads to a program, or has led to it. */
+const programNameSchema = z.object({
+  name: z.string(),
+  version: z.number(),
+  current: z.boolean(),
+  url: z.string(),
+  hostUrl: z.string(),
+});
+
 const programSchema = z.object({
   itemHash: itemHashSchema,
   name: z.string().nullable(),
@@ -23,7 +32,9 @@ const programSchema = z.object({
   inFlight: z.number(),
   served: z.number(),
   pid: z.number().nullable(),
+  startedMs: z.number().nullable(),
   createdMs: z.number(),
+  names: z.array(programNameSchema),
   url: z.string(),
   hostUrl: z.string(),
 });

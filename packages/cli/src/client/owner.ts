@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import { createInterface } from 'node:readline';
 import type * as z from 'zod';
 import { CliError } from '../errors.ts';
+import { type BlockEntry, blocksSchema } from './block-schema.ts';
 import { broken, expectStatus, type HttpRequest, nameOf, type Origin, readBytes, readText, send } from './http.ts';
 import {
   type Check,
@@ -14,9 +15,13 @@ import {
   runtimesSchema,
   statusSchema,
 } from './owner-schema.ts';
+import { type Usage, usageSchema } from './owner-usage.ts';
 
 /** What the packages of one program may come to, in bytes. */
 const MAX_PACKAGES_BYTES = 512 * 1024 * 1024;
+
+/** What installs packages inside a runtime. */
+export type Installer = 'pip' | 'npm';
 
 /**
  * The owner's commands, over the Unix socket of a node.
@@ -51,32 +56,75 @@ export class OwnerClient {
     { lines, follow, signal }: { lines: number; follow: boolean; signal: AbortSignal },
   ): AsyncGenerator<LogEntry> {
     const path = `/programs/${itemHash}/logs?lines=${lines}${follow ? '&follow=1' : ''}`;
-    const answer = await this.#ask({ path, signal });
-    try {
-      for await (const line of createInterface({ input: answer, crlfDelay: Number.POSITIVE_INFINITY })) {
-        if (line !== '') yield this.#parse(line, { schema: logEntrySchema, request: 'GET /programs/…/logs' });
-      }
-    } catch (error) {
-      signal.throwIfAborted();
-      throw error instanceof CliError ? error : broken(this.#origin, 'the log broke off', error);
-    } finally {
-      answer.destroy();
-    }
-    if (!answer.complete) throw broken(this.#origin, 'the log broke off');
+    yield* this.#lines({ path, signal }, logEntrySchema);
   }
 
-  /** Installs requirements inside a runtime: a zip goes in, a zip of site-packages comes out. */
-  async install(runtime: string, archive: Uint8Array, { signal }: { signal: AbortSignal }): Promise<Uint8Array> {
+  /** Installs packages inside a runtime: a zip of what names them goes in, a zip of what was installed comes out. */
+  async install(
+    { runtime, installer, archive }: { runtime: string; installer: Installer; archive: Uint8Array },
+    { signal }: { signal: AbortSignal },
+  ): Promise<Uint8Array> {
     const headers = { 'content-type': 'application/zip', 'content-length': String(archive.length) };
-    const path = `/install?runtime=${encodeURIComponent(runtime)}`;
+    const path = `/install?runtime=${encodeURIComponent(runtime)}&with=${installer}`;
     const answer = await this.#ask({ method: 'POST', path, headers, body: archive, signal });
     return await readBytes(answer, { origin: this.#origin, signal, maxBytes: MAX_PACKAGES_BYTES });
   }
 
-  async #json<T>(path: string, schema: z.ZodType<T>, signal: AbortSignal): Promise<T> {
-    const answer = await this.#ask({ path, signal });
+  /** What the node has nothing to do with. */
+  async blocks(signal: AbortSignal): Promise<BlockEntry[]> {
+    return (await this.ask('GET', '/blocks', { schema: blocksSchema, signal })).entries;
+  }
+
+  async reloadBlocks(signal: AbortSignal): Promise<BlockEntry[]> {
+    return (await this.ask('POST', '/blocks/reload', { schema: blocksSchema, signal })).entries;
+  }
+
+  async block(entry: BlockEntry, { signal }: { signal: AbortSignal }): Promise<BlockEntry[]> {
+    return (await this.ask('POST', '/blocks', { schema: blocksSchema, body: entry, signal })).entries;
+  }
+
+  /** `removed` is false if it was not blocked. */
+  async unblock(what: string, signal: AbortSignal): Promise<{ removed: boolean; entries: BlockEntry[] }> {
+    return await this.ask('DELETE', `/blocks?what=${encodeURIComponent(what)}`, { schema: blocksSchema, signal });
+  }
+
+  /** What each machine uses: a line at once, then one each `everyMs`, until the signal aborts or the node stops. */
+  async *usage({ everyMs, signal }: { everyMs: number; signal: AbortSignal }): AsyncGenerator<Usage> {
+    yield* this.#lines({ path: `/usage?everyMs=${everyMs}`, signal }, usageSchema);
+  }
+
+  /** Asks anything that is answered in JSON; a body is sent as JSON. */
+  async ask<T>(
+    method: string,
+    path: string,
+    { schema, body, signal }: { schema: z.ZodType<T>; body?: object; signal: AbortSignal },
+  ): Promise<T> {
+    const sent =
+      body === undefined ? {} : { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } };
+    const answer = await this.#ask({ method, path, ...sent, signal });
     const text = await readText(answer, { origin: this.#origin, signal });
-    return this.#parse(text, { schema, request: `GET ${path}` });
+    return this.#parse(text, { schema, request: `${method} ${path}` });
+  }
+
+  async #json<T>(path: string, schema: z.ZodType<T>, signal: AbortSignal): Promise<T> {
+    return await this.ask('GET', path, { schema, signal });
+  }
+
+  /** An answer of a JSON document a line, as it comes. */
+  async *#lines<T>(request: HttpRequest, schema: z.ZodType<T>): AsyncGenerator<T> {
+    const answer = await this.#ask(request);
+    const name = `GET ${request.path.replace(/\?.*/, '')}`;
+    try {
+      for await (const line of createInterface({ input: answer, crlfDelay: Number.POSITIVE_INFINITY })) {
+        if (line !== '') yield this.#parse(line, { schema, request: name });
+      }
+    } catch (error) {
+      request.signal.throwIfAborted();
+      throw error instanceof CliError ? error : broken(this.#origin, 'it broke off', error);
+    } finally {
+      answer.destroy();
+    }
+    if (!answer.complete) throw broken(this.#origin, 'it broke off');
   }
 
   async #ask(request: HttpRequest): Promise<IncomingMessage> {

@@ -18,7 +18,9 @@ import { loadSigner } from '../publish/owner-key.ts';
 import { clean, formatMs, formatTable } from '../terminal-text.ts';
 import { DEPLOY_DEFAULTS } from './deploy.ts';
 
-const EXAMPLE = fileURLToPath(new URL('../../../../examples/python-hello', import.meta.url));
+/** What is shown: one small program of each language. Names are those of the JSON answer. */
+const EXAMPLES = { python: 'python-hello', node: 'node-hello' } as const;
+const EXAMPLES_FOLDER = fileURLToPath(new URL('../../../../examples', import.meta.url));
 const HOT_CALLS = 20;
 
 interface DemoOptions {
@@ -30,11 +32,11 @@ interface DemoOptions {
 export function registerDemo({ program, run }: Cli): void {
   const command = program
     .command('demo')
-    .summary('deploy an example to a node of its own and call it')
+    .summary('deploy two examples to a node of its own and call them')
     .description(
-      'Builds the runtime and the boot kit if they are not in the cache, starts a node with a home of its own, deploys ' +
-        'examples/python-hello, calls it while it sleeps and when it is awake, and shows where the time goes. Leaves nothing ' +
-        'running and nothing behind but the cache.',
+      'Builds the runtimes and the boot kit if they are not in the cache, starts a node with a home of its own, deploys ' +
+        'examples/python-hello and examples/node-hello, calls each while it sleeps and when it is awake, and shows where ' +
+        'the time goes. Leaves nothing running and nothing behind but the cache.',
     )
     .option('--keep', 'leave the node running until Ctrl-C, and keep its home')
     .option(
@@ -70,18 +72,22 @@ async function demo({ keep = false, runs }: DemoOptions, context: Context): Prom
       onProgress: (step, detail) => output.step(step, detail),
     }),
   );
-  const { memory: memoryMiB, ...rest } = DEPLOY_DEFAULTS;
-  const deployment = await deployFolder(
-    { folder: EXAMPLE, memoryMiB, ...rest, variables: {} },
-    { node, paths: own, output, signal, signer: () => loadSigner(own.config, output) },
-  );
-  const measured = await measure(
-    { url: node.url, itemHash: deployment.itemHash, runs, ownerSocket: node.ownerSocket },
-    context,
-  );
-  show(measured, { backend: node.backend, url: deployment.url, output });
+  const deploy = { node, paths: own, output, signal, signer: () => loadSigner(own.config, output) };
+  const shown: [Language, Shown][] = [];
+  for (const [language, example] of Object.entries(EXAMPLES) as [Language, string][]) {
+    const { memory: memoryMiB, ...rest } = DEPLOY_DEFAULTS;
+    const folder = join(EXAMPLES_FOLDER, example);
+    const { itemHash, url, hostUrl } = await deployFolder({ folder, memoryMiB, ...rest, variables: {} }, deploy);
+    const { url: nodeUrl, ownerSocket } = node;
+    shown.push([
+      language,
+      { ...(await measure({ url: nodeUrl, itemHash, runs, ownerSocket }, context)), url, hostUrl },
+    ]);
+  }
+  show(shown, { backend: node.backend, output });
   if (keep) {
-    output.note(`The node runs until Ctrl-C: ${deployment.hostUrl ?? deployment.url}`);
+    const urls = shown.map(([, { url, hostUrl }]) => hostUrl ?? url);
+    output.note(`The node runs until Ctrl-C: ${urls.join(' and ')}`);
     output.note(
       `Its home stays in ${folder}. Commands reach it with: VMLET_HOME=${own.home} VMLET_CONFIG=${own.config} vmlet ls`,
     );
@@ -102,6 +108,13 @@ interface Call {
 interface Measured {
   cold: Call;
   hotMs: number;
+}
+
+type Language = keyof typeof EXAMPLES;
+
+interface Shown extends Measured {
+  url: string;
+  hostUrl: string | null;
 }
 
 interface Target {
@@ -139,24 +152,32 @@ async function call({ url, itemHash, ownerSocket }: Target, signal: AbortSignal)
   return { status, body, ms, phases: parseServerTiming(answer.headers['server-timing']) };
 }
 
-function show(
-  { cold, hotMs }: Measured,
-  { backend, url, output }: { backend: string; url: string; output: Output },
-): void {
-  const { status, body, phases, ms: coldMs } = cold;
-  const rounded = (value: number) => Math.round(value * 100) / 100;
+function show(shown: readonly [Language, Shown][], { backend, output }: { backend: string; output: Output }): void {
   if (output.isJson) {
-    output.json({ python: { status, body, coldMs: rounded(coldMs), hotMs: rounded(hotMs), phases }, backend });
+    output.json({ ...Object.fromEntries(shown.map(([language, measured]) => [language, asJson(measured)])), backend });
     return;
   }
+  for (const [, measured] of shown) showOne(measured, output);
+  output.line(`Machines run on ${backend === 'kvm' ? 'KVM' : 'emulation (TCG): KVM does not work on this host'}`);
+}
+
+function asJson({ cold: { status, body, phases, ms }, hotMs }: Measured) {
+  const rounded = (value: number) => Math.round(value * 100) / 100;
+  return { status, body, coldMs: rounded(ms), hotMs: rounded(hotMs), phases };
+}
+
+function showOne({ cold: { body, phases, ms }, hotMs, url }: Shown, output: Output): void {
   output.line(`GET ${url}`);
   for (const line of clean(body).trimEnd().split('\n')) output.line(`  ${line}`);
   output.line('');
-  const rows = Object.entries(phases).map(([name, ms]) => [name, formatMs(ms), name === 'app' ? formatMs(hotMs) : '-']);
-  const lines = formatTable([['', 'cold', 'hot'], ...rows, ['total', formatMs(coldMs), formatMs(hotMs)]]);
+  const rows = Object.entries(phases).map(([name, each]) => [
+    name,
+    formatMs(each),
+    name === 'app' ? formatMs(hotMs) : '-',
+  ]);
+  const lines = formatTable([['', 'cold', 'hot'], ...rows, ['total', formatMs(ms), formatMs(hotMs)]]);
   for (const line of lines) output.line(line);
   output.line('');
-  output.line(`Machines run on ${backend === 'kvm' ? 'KVM' : 'emulation (TCG): KVM does not work on this host'}`);
 }
 
 function median(values: readonly number[]): number {

@@ -1,42 +1,68 @@
 import { resolve } from 'node:path';
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import { addExamples, type Cli } from '../cli.ts';
 import { locateNode } from '../client/locate.ts';
 import type { Context } from '../context.ts';
-import { variable, wholeNumber } from '../option-values.ts';
+import { programName, variable, wholeNumber } from '../option-values.ts';
 import type { Output } from '../output.ts';
-import { type Deployment, deployFolder } from '../publish/deploy.ts';
+import { type Deployment, type DeployRequest, type DeployTarget, deployFolder } from '../publish/deploy.ts';
 import { loadSigner } from '../publish/owner-key.ts';
+import { prepare } from '../publish/prepare.ts';
 import { checkReachable } from './check-reachable.ts';
+import { listPrepared } from './deploy-list.ts';
+import { watchAndDeploy } from './deploy-watch.ts';
 
 /** The values of options that nobody gave; the demo deploys with them too. */
-export const DEPLOY_DEFAULTS = { runtime: 'debian-12-python', memory: 256, vcpus: 1, seconds: 30 };
+export const DEPLOY_DEFAULTS = { memory: 256, vcpus: 1, seconds: 30 };
 
 interface DeployOptions {
-  runtime: string;
+  runtime?: string;
   entrypoint?: string;
+  command?: string;
   name?: string;
+  wait?: boolean;
   memory: number;
   vcpus: number;
   seconds: number;
   env?: Record<string, string>;
   channel?: string;
+  bundle?: boolean;
+  install?: boolean;
+  list?: boolean;
+  watch?: boolean;
 }
 
 /** `vmlet deploy`. */
 export function registerDeploy({ program, run }: Cli): void {
-  const { runtime, memory, vcpus, seconds } = DEPLOY_DEFAULTS;
+  const { memory, vcpus, seconds } = DEPLOY_DEFAULTS;
   const command = program
     .command('deploy')
-    .summary('publish a folder as a program and print its URL')
+    .summary('publish a folder or file as a program and print its URL')
     .description(
-      'Packs a folder, installs its requirements.txt inside the runtime, uploads what the node lacks, and publishes a ' +
-        'signed PROGRAM message. Prints the URL, the URL on a host name of its own, and the item_hash, a line each.',
+      'Finds out what program a folder holds (Python, Node.js or an executable), packs it with what it depends on, ' +
+        'uploads what the node lacks, and publishes a signed PROGRAM message. What it guesses it says, with the reason. ' +
+        'Its name then leads to it: the URL stays from one version to the next, and a version that does not start never ' +
+        'takes the place of one that serves. Prints the URL, the URL on a host name of its own, and the item_hash, a ' +
+        'line each.',
     )
-    .argument('[folder]', 'folder with the program', '.')
-    .option('-r, --runtime <name|hash>', 'official runtime, or item_hash of one', runtime)
-    .option('-e, --entrypoint <module:name>', 'ASGI or WSGI application (default: guessed)')
-    .option('--name <name>', 'name in `vmlet ls` (default: the name of the folder)')
+    .argument('[path]', 'folder with the program, or one file', '.')
+    .option(
+      '-r, --runtime <name|hash|folder>',
+      'official runtime, item_hash of one, or ./folder of a recipe (default: by the kind of program)',
+    )
+    .option('-e, --entrypoint <name>', 'main:app, server.js or bin/server (default: guessed)')
+    .addOption(
+      new Option('-c, --command <line>', 'command that serves on $PORT, in place of an entrypoint').conflicts(
+        'entrypoint',
+      ),
+    )
+    .option(
+      '--name <name>',
+      'its name, and the first label of its host name (default: that of the folder)',
+      programName,
+    )
+    .option('--wait', 'move the name when the program has started (default: where another version serves)')
+    .option('--no-wait', 'move the name at once')
     .option('--memory <MiB>', 'memory of its machine', wholeNumber('--memory', { min: 64, max: 1_048_576 }), memory)
     .option('--vcpus <n>', 'processors of its machine', wholeNumber('--vcpus', { min: 1, max: 256 }), vcpus)
     .option(
@@ -46,35 +72,52 @@ export function registerDeploy({ program, run }: Cli): void {
       seconds,
     )
     .option('--env <NAME=VALUE>', 'environment variable, public; may be given again', variable)
-    .option('--channel <name>', 'channel of the messages (default: VMLET)');
+    .option('--channel <name>', 'channel of the messages (default: VMLET)')
+    .option('--bundle', 'make one file of a program for Node.js and its packages')
+    .option('--install', 'install package.json inside the runtime, whatever is in node_modules')
+    .option('--no-install', 'pack node_modules as it is')
+    .option('-l, --list', 'show what would be packed, with sizes, and deploy nothing')
+    .option('--dry-run', 'the same as --list')
+    .option('-w, --watch', 'deploy again when something changes, until Ctrl-C');
   addExamples(command, [
     ['vmlet deploy', 'the program in this folder'],
+    ['vmlet deploy ./app --name shop', 'the next version of "shop", without a request lost'],
     ['vmlet deploy ./app --entrypoint api:app --memory 512', 'told which application, and with more memory'],
+    ['vmlet deploy ./server --command "./server --port 8080"', 'one executable, with arguments'],
+    ['vmlet deploy ./app --list', 'what would be packed, and what is large in it'],
+    ['vmlet deploy ./app --watch', 'again whenever a file changes'],
     ['curl "$(vmlet deploy ./app | head -n 1)"', 'deploy and call it'],
   ]);
-  command.action(async (folder: string, options: DeployOptions, self: Command) => {
-    await run(self, (context) => deploy(folder, options, context));
+  command.action(async (path: string, options: DeployOptions & { dryRun?: boolean }, self: Command) => {
+    const { dryRun = false, list = dryRun, ...rest } = options;
+    await run(self, (context) => deploy(path, { ...rest, list }, context));
   });
 }
 
-async function deploy(folder: string, options: DeployOptions, context: Context): Promise<undefined> {
-  const { output, paths, signal, cwd } = context;
-  const node = await locateNode(context);
-  await checkReachable(node, signal);
-  const variables = options.env ?? {};
+async function deploy(path: string, options: DeployOptions, context: Context): Promise<undefined> {
+  const { output, signal, cwd } = context;
+  const { memory: memoryMiB, env: variables = {}, list, watch, ...rest } = options;
+  const request: DeployRequest = { ...rest, folder: resolve(cwd, path), memoryMiB, variables };
+  // What has a slash is a folder: no name has one.
+  if (rest.runtime?.includes('/')) request.runtime = resolve(cwd, rest.runtime);
+  if (list) {
+    listPrepared(await prepare(request, { output, signal }), output);
+    return;
+  }
+  const target = await targetOf(context);
   if (Object.keys(variables).length > 0) {
     output.warn('variables are part of a public message: anyone can read them, so put no secret there');
   }
-  const { runtime, entrypoint, name, memory, vcpus, seconds, channel } = options;
-  const deployment = await deployFolder(
-    {
-      ...{ runtime, entrypoint, name, vcpus, seconds, channel, variables },
-      folder: resolve(cwd, folder),
-      memoryMiB: memory,
-    },
-    { node, paths, output, signal, signer: () => loadSigner(paths.config, output) },
-  );
-  show(deployment, output);
+  if (watch) await watchAndDeploy(request, target);
+  else show(await deployFolder(request, target), output);
+}
+
+async function targetOf(context: Context): Promise<DeployTarget> {
+  const { output, paths, signal, env } = context;
+  const node = await locateNode(context);
+  await checkReachable(node, signal);
+  const npmConfig = env.npm_config_userconfig ?? (env.HOME ? resolve(env.HOME, '.npmrc') : undefined);
+  return { node, paths, output, signal, npmConfig, signer: () => loadSigner(paths.config, output) };
 }
 
 function show(deployment: Deployment, output: Output): void {

@@ -11,7 +11,7 @@ import { readRequestBody } from '../invoke/body.ts';
 import { explainFailure } from '../invoke/explain.ts';
 import { collectAnswer, showAnswer } from '../invoke/show.ts';
 import { parseServerTiming, showTiming, type Timing } from '../invoke/timing.ts';
-import { header } from '../option-values.ts';
+import { header, isProgramName } from '../option-values.ts';
 
 /** A problem document longer than this is a program's own. */
 const MAX_PROBLEM_BYTES = 64 * 1024;
@@ -106,7 +106,9 @@ function answered(
 }
 
 async function lookUp(wanted: string, { node, signal }: { node: NodeAddress; signal: AbortSignal }): Promise<string> {
-  const owner = ownerOf(node, { what: `look up "${wanted}"`, instead: ', or give the whole item_hash' });
+  // A node resolves the names of programs itself.
+  if (node.ownerSocket === undefined && isProgramName(wanted)) return wanted;
+  const owner = ownerOf(node, { what: `look up "${wanted}"`, instead: ', or give a name or the whole item_hash' });
   return findProgram(wanted, await owner.programs(signal), { strict: false, nowMs: Date.now() }).itemHash;
 }
 

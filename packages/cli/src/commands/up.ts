@@ -1,8 +1,10 @@
 import { once } from 'node:events';
+import { resolve } from 'node:path';
 import { type Command, Option } from 'commander';
 import { addExamples, type Cli } from '../cli.ts';
 import type { Context } from '../context.ts';
-import { allowList, durationMs, listenAddress, uidRange, wholeNumber } from '../option-values.ts';
+import { allowList, apiHost, durationMs, listenAddress, uidRange, wholeNumber } from '../option-values.ts';
+import { notifyManager } from '../service/notify.ts';
 
 interface UpOptions {
   listen: { host: string; port: number };
@@ -10,14 +12,26 @@ interface UpOptions {
   domain?: string;
   idle?: number;
   memoryBudget?: number;
+  trustForwarded?: boolean;
+  apiHost?: string[];
   logLevel: string;
   requireConfinement?: true;
   allowPrivateNetwork?: true;
   machineUids?: { first: number; count: number };
+  blockList?: string;
+  maxMachinesPerOwner?: number;
+  maxMemoryPerOwner?: number;
+  maxDiskPerOwner?: number;
+  maxCpuPerOwner?: number;
+  maxProgramsPerOwner?: number;
+  maxConnectionsPerClient?: number;
 }
 
 const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'];
 const DEFAULT_LISTEN = '127.0.0.1:4020';
+
+const NOT_OPERATOR = '; as those below, not for the operator';
+const cap = (name: string) => wholeNumber(`--max-${name}-per-owner`, { min: 0, max: 1e9 });
 
 /** `vmlet up`. */
 export function registerUp({ program, run }: Cli): void {
@@ -27,7 +41,56 @@ export function registerUp({ program, run }: Cli): void {
     .description(
       'Starts a node on this machine and prints its URL when it accepts requests. It runs until Ctrl-C or SIGTERM, which ' +
         'let requests under way end; a second one ends it at once. The first start makes the boot kit.',
-    )
+    );
+  addUpOptions(command);
+  addExamples(command, [
+    ['vmlet up', 'your own node; deploy to it from another terminal'],
+    ['vmlet up --listen 127.0.0.1:0 --json', 'any free port; one JSON line says which'],
+    ['vmlet up --allow any --max-machines-per-owner 2', 'for strangers too, within bounds'],
+    ['vmlet up --home ./node-2 --listen 127.0.0.1:4021', 'a second node'],
+  ]);
+  command.action(async (options: UpOptions, self: Command) => {
+    await run(self, (context) => up(options, context));
+  });
+}
+
+async function up(options: UpOptions, context: Context): Promise<undefined> {
+  const { output, paths, signal, env } = context;
+  const { listen, allow, domain, idle, memoryBudget, trustForwarded, apiHost: apiHosts, logLevel } = options;
+  const { startNode } = await import('@vmlet/node');
+  {
+    await using node = await startNode({
+      ...{ listen, allow, logLevel, signal },
+      ...{ home: paths.home, cache: paths.cache, config: paths.config },
+      ...(domain === undefined ? {} : { programDomain: domain }),
+      ...(idle === undefined ? {} : { idleMs: idle }),
+      ...(memoryBudget === undefined ? {} : { memoryBudgetMiB: memoryBudget }),
+      ...(trustForwarded === undefined ? {} : { trustForwarded }),
+      ...(apiHosts === undefined ? {} : { apiHosts }),
+      ...boundsOf(options, context),
+      ...confinementOf(options),
+      onProgress: (step, detail) => output.step(step, detail),
+    });
+    const { url, ownerSocket, operator, backend } = node;
+    output.settle();
+    if (output.isJson) output.json({ url, ownerSocket, pid: process.pid, operator, backend });
+    else {
+      output.line(url);
+      output.note(`Machines run on ${backend === 'kvm' ? 'KVM' : 'emulation (TCG): KVM does not work here'}`);
+      if (node.unconfined.length > 0) output.note('Machines are confined less than they could be; see: vmlet doctor');
+      output.note('Deploy from another terminal with: vmlet deploy FOLDER. Ctrl-C stops the node');
+    }
+    await notifyManager(['READY=1', `STATUS=Serving at ${url}`], { env, output });
+    if (!signal.aborted) await once(signal, 'abort');
+    await notifyManager(['STOPPING=1'], { env, output });
+    output.note('Stopping: requests under way are answered; Ctrl-C again ends at once');
+  }
+  output.note('Stopped');
+}
+
+/** The options of a node that runs; a service is given them too. */
+export function addUpOptions(command: Command): void {
+  command
     .option(
       '-l, --listen <host:port>',
       'address to listen on; port 0 is any free one',
@@ -45,45 +108,38 @@ export function registerUp({ program, run }: Cli): void {
     .option('--require-confinement', 'do not start where something that confines machines is missing')
     .option('--allow-private-network', 'let machines that use the internet reach private networks, too')
     .option('--machine-uids <first-last>', 'user ids for machines, where the node is root', uidRange)
+    .option('--trust-forwarded', 'believe the forwarding headers of a proxy; only where nobody gets around it')
+    .option('--api-host <host>', 'another host name of the API; may be given again', apiHost)
+    .option('--block-list <file>', 'addresses and hashes this node has nothing to do with (default: in the home)')
+    .option('--max-machines-per-owner <n>', `machines of one owner at once${NOT_OPERATOR}`, cap('machines'))
+    .option('--max-memory-per-owner <MiB>', 'memory of those', cap('memory'))
+    .option('--max-disk-per-owner <MiB>', 'files, code images and logs of one owner', cap('disk'))
+    .option('--max-cpu-per-owner <seconds>', 'processor time of one owner in an hour', cap('cpu'))
+    .option('--max-programs-per-owner <n>', 'programs of one owner', cap('programs'))
+    .option(
+      '--max-connections-per-client <n>',
+      'connections of one address',
+      wholeNumber('--max-connections-per-client', { min: 1, max: 65_535 }),
+    )
     .addOption(new Option('--log-level <level>', 'of the log on stderr').choices(LOG_LEVELS).default('warn'));
-  addExamples(command, [
-    ['vmlet up', 'your own node; deploy to it from another terminal'],
-    ['vmlet up --listen 127.0.0.1:0 --json', 'any free port; one JSON line says which'],
-    ['vmlet up --home ./node-2 --listen 127.0.0.1:4021', 'a second node'],
-  ]);
   showDefault(command);
-  command.action(async (options: UpOptions, self: Command) => {
-    await run(self, (context) => up(options, context));
-  });
 }
 
-async function up(options: UpOptions, context: Context): Promise<undefined> {
-  const { output, paths, signal } = context;
-  const { listen, allow, domain, idle, memoryBudget, logLevel } = options;
-  const { startNode } = await import('@vmlet/node');
-  {
-    await using node = await startNode({
-      ...{ listen, allow, logLevel, signal },
-      ...{ home: paths.home, cache: paths.cache, config: paths.config },
-      ...(domain === undefined ? {} : { programDomain: domain }),
-      ...(idle === undefined ? {} : { idleMs: idle }),
-      ...(memoryBudget === undefined ? {} : { memoryBudgetMiB: memoryBudget }),
-      ...confinementOf(options),
-      onProgress: (step, detail) => output.step(step, detail),
-    });
-    const { url, ownerSocket, operator, backend } = node;
-    output.settle();
-    if (output.isJson) output.json({ url, ownerSocket, pid: process.pid, operator, backend });
-    else {
-      output.line(url);
-      output.note(`Machines run on ${backend === 'kvm' ? 'KVM' : 'emulation (TCG): KVM does not work here'}`);
-      if (node.unconfined.length > 0) output.note('Machines are confined less than they could be; see: vmlet doctor');
-      output.note('Deploy from another terminal with: vmlet deploy FOLDER. Ctrl-C stops the node');
-    }
-    if (!signal.aborted) await once(signal, 'abort');
-    output.note('Stopping: requests under way are answered; Ctrl-C again ends at once');
-  }
-  output.note('Stopped');
+/** What owners and clients may take; what is not given has the node's default. */
+function boundsOf(options: UpOptions, { cwd }: Context) {
+  const caps = {
+    machines: options.maxMachinesPerOwner,
+    memoryMiB: options.maxMemoryPerOwner,
+    diskMiB: options.maxDiskPerOwner,
+    cpuSeconds: options.maxCpuPerOwner,
+    programs: options.maxProgramsPerOwner,
+  };
+  const { blockList, maxConnectionsPerClient: connectionsPerClient } = options;
+  return {
+    ownerCaps: Object.fromEntries(Object.entries(caps).filter(([, value]) => value !== undefined)),
+    ...(blockList === undefined ? {} : { blockList: resolve(cwd, blockList) }),
+    ...(connectionsPerClient === undefined ? {} : { gatewayLimits: { connectionsPerClient } }),
+  };
 }
 
 function confinementOf({ requireConfinement, allowPrivateNetwork, machineUids }: UpOptions) {

@@ -6,6 +6,7 @@ import { describe, expect, test } from 'vitest';
 import { temporaryFolder } from '../testing.ts';
 import { PACK_LIMITS } from './limits.ts';
 import { readZipEntries } from './read-zip.ts';
+import { largestOf } from './sizes.ts';
 import { walkFolder } from './walk.ts';
 import { packFiles, zipEntries } from './zip.ts';
 
@@ -92,6 +93,23 @@ describe('pack', () => {
     ]);
   });
 
+  test('pack: leaves out what .vmletignore says, and takes back what it says with "!"', async () => {
+    await using folder = await temporaryFolder({
+      '.vmletignore': '# data\n*.log\n/data/\n!data/\n!.env.production\ndocs/**\n!docs/kept.md\n',
+      'main.py': '',
+      'a.log': '',
+      'lib/b.log': '',
+      'data/x': '',
+      'docs/kept.md': '',
+      'docs/other.md': '',
+      '.env': '',
+      '.env.production': '',
+    });
+    const { files, ignored } = await walkFolder(folder.path, { signal });
+    expect(files.map((file) => file.path)).toEqual(['.env.production', 'data/x', 'docs/kept.md', 'main.py']);
+    expect(ignored).toEqual(['.env', '.vmletignore', 'a.log', 'docs/other.md', 'lib/b.log']);
+  });
+
   test.each([
     ['an absolute target', { 'main.py': '', link: '->/etc/passwd' }],
     ['a target above', { 'main.py': '', link: '->../outside' }],
@@ -131,6 +149,27 @@ describe('pack', () => {
     const packing = zipOf(folder.path, limits);
     await expect(packing).rejects.toMatchObject({ code: 'FOLDER_TOO_LARGE' });
     await expect(packing).rejects.toThrow(found);
+    const detail = expect.stringMatching(/largest folders and files:\n +14 B +b\.txt\n[\s\S]*\.vmletignore:\n\/b\.txt/);
+    await expect(packing).rejects.toMatchObject({ detail });
+  });
+
+  test('pack: names folders once, and those that are most of another in its place, when it tells what is large', () => {
+    const files = [
+      { path: 'node_modules/@s/big/dist/a.js', sizeBytes: 600 },
+      { path: 'node_modules/@s/big/dist/b.js', sizeBytes: 500 },
+      { path: 'node_modules/small/i.js', sizeBytes: 20 },
+      { path: 'src/data/set.bin', sizeBytes: 800 },
+      { path: 'src/a.js', sizeBytes: 10 },
+      { path: 'b.js', sizeBytes: 5 },
+      { path: 'empty', sizeBytes: 0 },
+    ];
+    expect(largestOf(files)).toEqual([
+      { path: 'node_modules/@s/big/dist/', sizeBytes: 1100 },
+      { path: 'src/data/', sizeBytes: 800 },
+      { path: 'node_modules/small/', sizeBytes: 20 },
+      { path: 'src/a.js', sizeBytes: 10 },
+      { path: 'b.js', sizeBytes: 5 },
+    ]);
   });
 
   test('pack: refuses a file, when it changes while it is packed', async () => {
@@ -157,6 +196,16 @@ describe('readZipEntries', () => {
     const entries = read(bytes);
     expect(entries.map((entry) => entry.path)).toEqual(['a/b.txt', 'main.py']);
     expect(zipEntries(entries, 'again.zip', { folder: '' }).fileHash).toBe(fileHash);
+  });
+
+  test('readZipEntries: takes links that stay inside, and refuses others', async () => {
+    await using folder = await temporaryFolder({ 'bin/a': '->../lib/x.js', 'lib/x.js': '' });
+    const { bytes, fileHash } = await zipOf(folder.path);
+    expect(zipEntries(read(bytes), 'again.zip', { folder: '' }).fileHash).toBe(fileHash);
+    for (const target of ['/./lib/x.js', '../../x.js.', '..........\0']) {
+      const damaged = Buffer.from(bytes.toString('latin1').replace('../lib/x.js', target), 'latin1');
+      expect(() => read(damaged)).toThrow(/the link "bin\/a"/);
+    }
   });
 
   test('readZipEntries: refuses bytes, when they are cut short, no zip, or name a path outside', async () => {

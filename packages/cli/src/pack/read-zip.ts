@@ -1,3 +1,5 @@
+import { posix } from 'node:path';
+import { inflateRawSync } from 'node:zlib';
 import { CliError } from '../errors.ts';
 import { PACK_LIMITS } from './limits.ts';
 import type { ZipEntry } from './zip.ts';
@@ -12,12 +14,16 @@ const LOCAL_BYTES = 30;
 const METHODS = new Set([0, 8]);
 const FILE_TYPE = 0o170000;
 const REGULAR = 0o100000;
+const LINK = 0o120000;
+/** Permissions of a link are not looked at. */
+const LINK_MODE = 0o120777;
+const MAX_LINK_BYTES = 1024;
 /** In a 32-bit place: the value stands in a Zip64 record instead. */
 const ZIP64 = 0xffffffff;
 
 /**
  * Reads the members of a zip of packages as they are, without unpacking them, to put them into another zip.
- * Only what an installer makes is taken: regular files with relative paths.
+ * Only what an installer makes is taken: regular files with relative paths, and links that stay inside.
  * @param cachePath named in the error, for it may be that file which is damaged
  * @throws CliError `ARCHIVE_UNREADABLE`
  */
@@ -71,11 +77,14 @@ function readMember(
   const type = mode & FILE_TYPE;
   if (!isSafePath(path)) throw refuse(`the path "${path}"`);
   if (!METHODS.has(method) || (bytes.readUInt16LE(offset + 8) & 1) === 1) throw refuse(`"${path}" packed another way`);
-  if (type !== 0 && type !== REGULAR && !path.endsWith('/')) throw refuse(`"${path}" of file type ${type.toString(8)}`);
+  if (type !== 0 && type !== REGULAR && type !== LINK && !path.endsWith('/'))
+    throw refuse(`"${path}" of file type ${type.toString(8)}`);
   if ([packedBytes, sizeBytes, localOffset].includes(ZIP64)) throw refuse(`"${path}" of 4 GiB or more`);
   const packed = readPacked(bytes, { localOffset, packedBytes, path, refuse });
+  if (type === LINK) checkLink(path, { method, packed, refuse });
   const permissions = (mode & 0o100) === 0 ? 0o644 : 0o755;
-  return { entry: { path, mode: REGULAR | permissions, crc, sizeBytes, method, packed }, nextOffset };
+  const entryMode = type === LINK ? LINK_MODE : REGULAR | permissions;
+  return { entry: { path, mode: entryMode, crc, sizeBytes, method, packed }, nextOffset };
 }
 
 function readPacked(
@@ -93,6 +102,24 @@ function readPacked(
   const start = localOffset + LOCAL_BYTES + bytes.readUInt16LE(localOffset + 26) + bytes.readUInt16LE(localOffset + 28);
   if (start + packedBytes > bytes.length) throw refuse(`"${path}" cut short`);
   return bytes.subarray(start, start + packedBytes);
+}
+
+/** A link's bytes are its target. Programs get them as links, so they must not lead out of the code. */
+function checkLink(
+  path: string,
+  { method, packed, refuse }: { method: number; packed: Uint8Array; refuse: Refuse },
+): void {
+  const bytes =
+    method === 0
+      ? packed
+      : packed.length > MAX_LINK_BYTES
+        ? undefined
+        : inflateRawSync(packed, { maxOutputLength: MAX_LINK_BYTES });
+  const target = bytes === undefined || bytes.length > MAX_LINK_BYTES ? '' : Buffer.from(bytes).toString('utf8');
+  const leadsTo = posix.join(posix.dirname(path), target);
+  if (target === '' || target.startsWith('/') || target.includes('\0') || /^\.\.(?:\/|$)/.test(leadsTo)) {
+    throw refuse(`the link "${path}" to "${target}"`);
+  }
 }
 
 function isSafePath(path: string): boolean {

@@ -1,10 +1,12 @@
 import type { Dirent, Stats } from 'node:fs';
-import { lstat, readdir, readlink, realpath } from 'node:fs/promises';
-import { dirname, join, relative, resolve, sep } from 'node:path';
+import { lstat, readdir, readlink, realpath, stat } from 'node:fs/promises';
+import { basename, dirname, join, relative, resolve, sep } from 'node:path';
 import { CliError } from '../errors.ts';
 import { formatBytes } from '../terminal-text.ts';
-import { isIgnored } from './ignore.ts';
+import { type IgnoreRules, readIgnoreRules } from './ignore.ts';
 import { PACK_LIMITS, type PackLimits } from './limits.ts';
+import { largestAsText } from './sizes.ts';
+import { unreadable } from './unreadable.ts';
 
 /** One thing to pack. */
 export interface SourceFile {
@@ -22,12 +24,16 @@ export interface SourceFolder {
   readonly files: readonly SourceFile[];
   /** What was left out, below the folder; a folder's contents are not listed. */
   readonly ignored: readonly string[];
+  /** Folders that were entered, below the folder, itself as the empty path. */
+  readonly folders: readonly string[];
   readonly sizeBytes: number;
 }
 
 export interface WalkOptions {
   signal: AbortSignal;
   limits?: PackLimits;
+  /** Read from the folder where absent. */
+  rules?: IgnoreRules;
 }
 
 /**
@@ -35,11 +41,60 @@ export interface WalkOptions {
  * @throws CliError `FOLDER_UNREADABLE`, `FOLDER_EMPTY`, `FOLDER_LINK_OUTSIDE`, `FOLDER_FILE_TYPE`, `FOLDER_TOO_LARGE`
  */
 export async function walkFolder(folder: string, options: WalkOptions): Promise<SourceFolder> {
-  const walk = new Walk(folder, options);
+  const rules = options.rules ?? (await readIgnoreRules(folder));
+  const walk = new Walk(folder, { ...options, leavesOut: (path, isFolder) => rules.ignores(path, { isFolder }) });
   await walk.enter('');
-  const files = walk.files.toSorted((a, b) => compareBytes(a.path, b.path));
-  if (files.length === 0) throw new CliError('FOLDER_EMPTY', { operands: { path: folder } });
-  return { files, ignored: walk.ignored.toSorted(compareBytes), sizeBytes: walk.sizeBytes };
+  const walked = walk.result();
+  if (walked.files.length === 0) throw new CliError('FOLDER_EMPTY', { operands: { path: folder } });
+  return walked;
+}
+
+/**
+ * Lists installed packages by their folders, and links by their own paths. A package's own node_modules is not a part
+ * of it: what is in there is named for itself.
+ * @throws as `walkFolder`
+ */
+export async function walkModules(
+  folder: string,
+  paths: readonly string[],
+  options: WalkOptions & { rules: IgnoreRules },
+): Promise<SourceFolder> {
+  const leavesOut = (path: string, isFolder: boolean) =>
+    (isFolder && basename(path) === 'node_modules') || options.rules.ignoresModule(path, { isFolder });
+  const walk = new Walk(folder, { ...options, leavesOut });
+  for (const path of paths) await walk.start(path);
+  return walk.result();
+}
+
+/** What a path on the command line names: a folder, or one file. */
+export async function kindOfPath(path: string): Promise<'file' | 'folder'> {
+  const found = await stat(path).catch((error: unknown) => {
+    throw unreadable(path, error);
+  });
+  return found.isDirectory() ? 'folder' : 'file';
+}
+
+/** A folder that holds one file of another, as if it stood alone. */
+export async function walkFile(path: string): Promise<SourceFolder> {
+  const { size, mode } = await stat(path);
+  const file = { path: basename(path), absolutePath: path, sizeBytes: size, isExecutable: (mode & 0o100) !== 0 };
+  return { files: [file], ignored: [], folders: [], sizeBytes: size };
+}
+
+/**
+ * Refuses more files or bytes than a node takes, naming the largest.
+ * @param path the folder, for the error
+ * @throws CliError `FOLDER_TOO_LARGE`
+ */
+export function checkPackLimits(files: readonly SourceFile[], path: string, limits: PackLimits = PACK_LIMITS): void {
+  const { maxFiles, maxUnpackedBytes } = limits;
+  const sizeBytes = files.reduce((total, file) => total + file.sizeBytes, 0);
+  const found =
+    files.length > maxFiles
+      ? { found: `more than ${maxFiles} files`, limit: `${maxFiles} files` }
+      : { found: `${formatBytes(sizeBytes)} of files`, limit: formatBytes(maxUnpackedBytes) };
+  if (files.length <= maxFiles && sizeBytes <= maxUnpackedBytes) return;
+  throw new CliError('FOLDER_TOO_LARGE', { operands: { path, ...found }, detail: largestAsText(files) });
 }
 
 /** By the bytes of UTF-8: the same on every machine, whatever its language. */
@@ -47,50 +102,78 @@ export function compareBytes(a: string, b: string): number {
   return Buffer.compare(Buffer.from(a), Buffer.from(b));
 }
 
+interface WalkSettings extends WalkOptions {
+  leavesOut: (path: string, isFolder: boolean) => boolean;
+}
+
 class Walk {
-  readonly files: SourceFile[] = [];
-  readonly ignored: string[] = [];
-  sizeBytes = 0;
+  readonly #files: SourceFile[] = [];
+  readonly #ignored: string[] = [];
+  readonly #folders: string[] = [];
+  #sizeBytes = 0;
+  #realFolder: Promise<string> | undefined;
   readonly #folder: string;
   readonly #limits: PackLimits;
-  readonly #signal: AbortSignal;
+  readonly #settings: WalkSettings;
 
-  constructor(folder: string, { signal, limits = PACK_LIMITS }: WalkOptions) {
+  constructor(folder: string, settings: WalkSettings) {
     this.#folder = folder;
-    this.#limits = limits;
-    this.#signal = signal;
+    this.#limits = settings.limits ?? PACK_LIMITS;
+    this.#settings = settings;
+  }
+
+  result(): SourceFolder {
+    checkPackLimits(this.#files, this.#folder, this.#limits);
+    return {
+      files: this.#files.toSorted((a, b) => compareBytes(a.path, b.path)),
+      ignored: this.#ignored.toSorted(compareBytes),
+      folders: this.#folders,
+      sizeBytes: this.#sizeBytes,
+    };
+  }
+
+  /** Takes one path, whatever the rules say of the folders above it. */
+  async start(path: string): Promise<void> {
+    const absolutePath = join(this.#folder, path);
+    const found = await this.#stat(absolutePath);
+    if (this.#settings.leavesOut(path, found.isDirectory() && basename(path) !== 'node_modules')) return;
+    if (found.isDirectory()) await this.enter(path);
+    else await this.#add(path, found);
   }
 
   async enter(path: string): Promise<void> {
-    this.#signal.throwIfAborted();
+    const { signal, leavesOut } = this.#settings;
+    signal.throwIfAborted();
     const entries = await this.#list(join(this.#folder, path));
     // An environment of this machine, whatever its folder is called.
     if (path !== '' && entries.some((entry) => entry.name === 'pyvenv.cfg')) {
-      this.ignored.push(`${path}/`);
+      this.#ignored.push(`${path}/`);
       return;
     }
+    this.#folders.push(path);
     for (const entry of entries) {
       const below = path === '' ? entry.name : `${path}/${entry.name}`;
-      if (isIgnored(entry.name)) this.ignored.push(entry.isDirectory() ? `${below}/` : below);
-      else if (entry.isDirectory()) await this.enter(below);
+      const isFolder = entry.isDirectory();
+      if (leavesOut(below, isFolder)) this.#ignored.push(isFolder ? `${below}/` : below);
+      else if (isFolder) await this.enter(below);
       else await this.#add(below, entry);
     }
+    this.#checkCount();
   }
 
-  async #add(path: string, entry: Dirent): Promise<void> {
+  async #add(path: string, entry: Dirent | Stats): Promise<void> {
     const absolutePath = join(this.#folder, path);
     if (!entry.isFile() && !entry.isSymbolicLink()) {
       throw new CliError('FOLDER_FILE_TYPE', { operands: { path, found: typeName(entry) } });
     }
     if (entry.isSymbolicLink()) {
       const linkTarget = await this.#checkLink(path, absolutePath);
-      this.files.push({ path, absolutePath, sizeBytes: 0, isExecutable: false, linkTarget });
+      this.#files.push({ path, absolutePath, sizeBytes: 0, isExecutable: false, linkTarget });
     } else {
       const { size, mode } = await this.#stat(absolutePath);
-      this.sizeBytes += size;
-      this.files.push({ path, absolutePath, sizeBytes: size, isExecutable: (mode & 0o100) !== 0 });
+      this.#sizeBytes += size;
+      this.#files.push({ path, absolutePath, sizeBytes: size, isExecutable: (mode & 0o100) !== 0 });
     }
-    this.#checkLimits();
   }
 
   /** Both as written and as the file system follows it: a way through another link may lead elsewhere, or nowhere. */
@@ -98,25 +181,17 @@ class Walk {
     const target = await readlink(absolutePath);
     const written = resolve(dirname(absolutePath), target);
     const followed = await realpath(absolutePath).catch(() => undefined);
-    const staysInside = followed !== undefined && isInside(await realpath(this.#folder), followed);
+    this.#realFolder ??= realpath(this.#folder);
+    const staysInside = followed !== undefined && isInside(await this.#realFolder, followed);
     if (target.startsWith('/') || !isInside(this.#folder, written) || !staysInside) {
       throw new CliError('FOLDER_LINK_OUTSIDE', { operands: { path, target } });
     }
     return target;
   }
 
-  #checkLimits(): void {
-    const { maxFiles, maxUnpackedBytes } = this.#limits;
-    const operands = { path: this.#folder, largest: largestOf(this.files) };
-    if (this.files.length > maxFiles) {
-      const found = `more than ${maxFiles} files`;
-      throw new CliError('FOLDER_TOO_LARGE', { operands: { ...operands, found, limit: `${maxFiles} files` } });
-    }
-    if (this.sizeBytes > maxUnpackedBytes) {
-      const found = `at least ${formatBytes(this.sizeBytes)} of files`;
-      const limit = formatBytes(maxUnpackedBytes);
-      throw new CliError('FOLDER_TOO_LARGE', { operands: { ...operands, found, limit } });
-    }
+  /** While walking: a tree without end is not listed to its end. */
+  #checkCount(): void {
+    if (this.#files.length > this.#limits.maxFiles) checkPackLimits(this.#files, this.#folder, this.#limits);
   }
 
   async #list(folder: string): Promise<Dirent[]> {
@@ -136,32 +211,12 @@ class Walk {
   }
 }
 
-/** The three largest files, for the error that says there is too much. */
-export function largestOf(files: readonly SourceFile[]): string {
-  return files
-    .toSorted((a, b) => b.sizeBytes - a.sizeBytes)
-    .slice(0, 3)
-    .map((file) => `${file.path} (${formatBytes(file.sizeBytes)})`)
-    .join(', ');
-}
-
-/** The error of a file or folder that cannot be read. */
-export function unreadable(path: string, error: unknown): CliError {
-  const code = error instanceof Error && 'code' in error ? String(error.code) : String(error);
-  const reasons: Readonly<Record<string, string>> = {
-    ENOENT: 'it does not exist',
-    ENOTDIR: 'it is not a folder',
-    EACCES: 'this user may not read it',
-  };
-  return new CliError('FOLDER_UNREADABLE', { operands: { path, found: reasons[code] ?? code }, cause: error });
-}
-
 function isInside(folder: string, path: string): boolean {
   const way = relative(folder, path);
   return way !== '..' && !way.startsWith(`..${sep}`) && !way.startsWith('/');
 }
 
-function typeName(entry: Dirent): string {
+function typeName(entry: Dirent | Stats): string {
   if (entry.isSocket()) return 'a socket';
   if (entry.isFIFO()) return 'a pipe';
   return 'a device';

@@ -6,7 +6,9 @@ import type { Upload } from '../client/multipart.ts';
 import { CliError } from '../errors.ts';
 import { formatBytes } from '../terminal-text.ts';
 import { PACK_LIMITS, type PackLimits } from './limits.ts';
-import { compareBytes, largestOf, type SourceFile, unreadable } from './walk.ts';
+import { largestAsText } from './sizes.ts';
+import { unreadable } from './unreadable.ts';
+import { compareBytes, type SourceFile } from './walk.ts';
 
 /** A member of a zip, compressed. */
 export interface ZipEntry {
@@ -49,7 +51,7 @@ export async function packFiles(files: readonly SourceFile[], options: PackOptio
     signal.throwIfAborted();
     const entry = await pack(file);
     packedBytes += entry.packed.length;
-    if (packedBytes > limits.maxPackedBytes) throw tooLarge(folder, { limits, largest: largestOf(files) });
+    if (packedBytes > limits.maxPackedBytes) throw tooLarge(folder, { limits, largest: largestAsText(files) });
     entries.push(entry);
   }
   return entries;
@@ -72,8 +74,7 @@ export function zipEntries(entries: readonly ZipEntry[], name: string, options: 
   zip.end();
   const bytes = Buffer.concat(chunks);
   if (bytes.length > limits.maxPackedBytes) {
-    const largest = entries.toSorted((a, b) => b.packed.length - a.packed.length).slice(0, 3);
-    throw tooLarge(folder, { limits, largest: largest.map((entry) => entry.path).join(', ') });
+    throw tooLarge(folder, { limits, largest: largestAsText(entries) });
   }
   return {
     fileHash: createHash('sha256').update(bytes).digest('hex'),
@@ -94,13 +95,30 @@ function addMember(zip: Zip, { path, mode, crc, sizeBytes, method, packed }: Zip
 
 function tooLarge(path: string, { limits, largest }: { limits: PackLimits; largest: string }): CliError {
   const limit = formatBytes(limits.maxPackedBytes);
-  return new CliError('FOLDER_TOO_LARGE', { operands: { path, found: `more than ${limit} as a zip`, limit, largest } });
+  return new CliError('FOLDER_TOO_LARGE', {
+    operands: { path, found: `more than ${limit} as a zip`, limit },
+    detail: largest,
+  });
+}
+
+/** The same member, compressed, where it came as it is. */
+export function compressed(entry: ZipEntry): ZipEntry {
+  if (entry.method !== STORED) return entry;
+  return compress(entry.packed, entry);
+}
+
+/** A member of a zip that is made here. */
+export function fileEntry(path: string, bytes: Buffer<ArrayBuffer>): ZipEntry {
+  return compress(bytes, { path, mode: REGULAR });
 }
 
 async function pack(file: SourceFile): Promise<ZipEntry> {
   const { path, linkTarget, isExecutable } = file;
-  const bytes: Uint8Array<ArrayBuffer> = linkTarget === undefined ? await read(file) : Buffer.from(linkTarget);
-  const mode = linkTarget === undefined ? (isExecutable ? EXECUTABLE : REGULAR) : LINK;
+  if (linkTarget !== undefined) return compress(Buffer.from(linkTarget), { path, mode: LINK });
+  return compress(await read(file), { path, mode: isExecutable ? EXECUTABLE : REGULAR });
+}
+
+function compress(bytes: Uint8Array<ArrayBuffer>, { path, mode }: { path: string; mode: number }): ZipEntry {
   const deflated = deflateSync(bytes, { level: 6 });
   const [method, packed] = deflated.length < bytes.length ? [DEFLATED, deflated] : [STORED, bytes];
   return { path, mode, crc: crc32(bytes), sizeBytes: bytes.length, method, packed };

@@ -1,28 +1,30 @@
-import { basename, resolve } from 'node:path';
+import { join } from 'node:path';
 import type { Paths } from '@vmlet/host';
 import type { Signer } from '@vmlet/messages/sign';
 import { PublicApi } from '../client/api.ts';
 import { type NodeAddress, ownerOf } from '../client/locate.ts';
 import { OwnerClient } from '../client/owner.ts';
-import { checkEntrypoint, detectEntrypoint } from '../detect.ts';
+import { installModules } from '../modules/install.ts';
 import type { Output } from '../output.ts';
-import { type SourceFolder, walkFolder } from '../pack/walk.ts';
-import { packFiles, zipEntries } from '../pack/zip.ts';
+import { packFiles, type ZipEntry, zipEntries } from '../pack/zip.ts';
 import { cleanLine, formatBytes } from '../terminal-text.ts';
+import type { InstallOptions, InstallRequest } from './install.ts';
+import { moveName, planName } from './name.ts';
+import { type Prepared, type PrepareRequest, prepare } from './prepare.ts';
 import { type ProgramSpec, type Publisher, publishProgram, storeFile } from './publisher.ts';
-import { installRequirements } from './requirements.ts';
+import { installRequirements, SITE_PACKAGES } from './requirements.ts';
 import { type ResolvedRuntime, resolveRuntime } from './runtime.ts';
 
 /** What is to be deployed. */
-export interface DeployRequest extends Pick<ProgramSpec, 'memoryMiB' | 'vcpus' | 'seconds' | 'variables'> {
-  /** Absolute, or relative to the working folder. */
-  folder: string;
-  /** Name or item_hash. */
-  runtime: string;
-  /** Guessed where absent. */
-  entrypoint?: string | undefined;
-  /** The folder's where absent. */
+export interface DeployRequest
+  extends PrepareRequest,
+    Pick<ProgramSpec, 'memoryMiB' | 'vcpus' | 'seconds' | 'variables'> {
+  /** Name or item_hash; the official one that suits the program where absent. */
+  runtime?: string | undefined;
+  /** The folder's or file's where absent. */
   name?: string | undefined;
+  /** Whether the name moves only when the program has started; where absent, if another version serves. */
+  wait?: boolean | undefined;
   channel?: string | undefined;
 }
 
@@ -32,6 +34,8 @@ export interface DeployTarget {
   /** Whose program it becomes; asked for when the folder has passed all checks. */
   signer: () => Promise<Signer>;
   output: Output;
+  /** npm's settings of this user; undefined for none. */
+  npmConfig?: string | undefined;
   signal: AbortSignal;
 }
 
@@ -39,70 +43,116 @@ export interface DeployTarget {
 export interface Deployment {
   itemHash: string;
   name: string;
+  /** Of the name; null where only the URL of the node is known. */
+  version: number | null;
+  /** By name, so that it stays with the next version; by item_hash where only the URL of the node is known. */
   url: string;
-  /** The program's own host name; null where only the URL of the node is known. */
+  /** The same on a host name of its own; null where only the URL of the node is known. */
   hostUrl: string | null;
+  /** Of this version, for ever. */
+  versionUrl: string;
+  versionHostUrl: string | null;
+  kind: 'python' | 'node' | 'executable';
   entrypoint: string;
+  args: readonly string[];
   runtime: { itemHash: string; name: string };
   code: { itemHash: string; fileHash: string; sizeBytes: number; files: number; uploaded: boolean };
   ignored: readonly string[];
 }
 
-/** Packs a folder, installs its requirements, uploads what the node lacks and publishes the program. */
+/**
+ * Packs a folder or file, installs what it depends on, uploads what the node lacks, publishes the program and leads its
+ * name to it.
+ */
 export async function deployFolder(request: DeployRequest, target: DeployTarget): Promise<Deployment> {
-  const { output, signal, node, paths } = target;
-  const path = resolve(request.folder);
-  const folder = await walkFolder(path, { signal });
-  tellIgnored(folder, output);
-  const { entrypoint } = await chooseEntrypoint(request, { folder, path, output });
-  const name = request.name ?? basename(path);
-  output.step('Packing', `${folder.files.length} files, ${formatBytes(folder.sizeBytes)}`);
-  const files = await packFiles(folder.files, { folder: path, signal });
+  return await publishPacked(await pack(request, target), request, target);
+}
 
-  const api = new PublicApi(node.url);
+/** A program whose files are read: the folder may change from now on. */
+export interface Packed {
+  prepared: Prepared;
+  files: readonly ZipEntry[];
+}
+
+/** Finds out what a folder's program is and reads all that belongs to it; nothing is sent or built. */
+export async function pack(request: PrepareRequest, target: Pick<DeployTarget, 'output' | 'signal'>): Promise<Packed> {
+  const prepared = await prepare(request, target);
+  const { output, signal } = target;
+  output.step('Packing', `${prepared.files.length} files`);
+  const files = await packFiles(prepared.files, { folder: prepared.path, signal });
+  return { prepared, files: [...files, ...prepared.made] };
+}
+
+/** Publishes what is packed, with what it depends on, and leads the name to it. */
+export async function publishPacked(
+  { prepared, files }: Packed,
+  request: DeployRequest,
+  target: DeployTarget,
+): Promise<Deployment> {
+  const { output, signal, node, paths } = target;
+  const { plan, path, folder } = prepared;
   const signer = await target.signer();
-  const publisher: Publisher = { signer, api, output, channel: request.channel, signal };
+  const publisher: Publisher = { signer, api: new PublicApi(node.url), output, channel: request.channel, signal };
   const owner = node.ownerSocket === undefined ? undefined : new OwnerClient(node.ownerSocket);
-  output.step(`Finding the runtime ${request.runtime}`);
-  const runtime = await resolveRuntime(request.runtime, publisher, { owner, cache: paths.cache });
-  const packages = await installRequirements(folder, {
-    path,
-    runtime,
-    owner: () => ownerOf(node, { what: 'install requirements.txt', instead: ', or deploy without requirements.txt' }),
-    cache: paths.cache,
-    output,
-    signal,
-  });
-  const zip = zipEntries([...files, ...(packages ?? [])], 'code.zip', { folder: path });
+  const tools = { owner, output, signal };
+  const naming = { told: request.name, folder: prepared.name, address: signer.address };
+  const namePlan = await planName(naming, tools);
+  const { name } = namePlan;
+  const wanted = request.runtime ?? plan.runtime;
+  if (request.runtime === undefined && plan.runtimeReason !== undefined) {
+    output.note(`Chose the runtime ${wanted}: ${cleanLine(plan.runtimeReason)} (other: --runtime NAME)`);
+  }
+  output.step(`Finding the runtime ${wanted}`);
+  const runtime = await resolveRuntime(wanted, publisher, { owner, cache: paths.cache });
+  const installed = await installDependencies(prepared, { runtime, target });
+  const zip = zipEntries([...files, ...installed.entries], 'code.zip', { folder: path });
   output.step(`Publishing ${cleanLine(name)} (${formatBytes(zip.sizeBytes)})`);
   const code = await storeFile(publisher, zip);
-  const { memoryMiB, vcpus, seconds, variables } = request;
+  const { memoryMiB, vcpus, seconds } = request;
+  const { entrypoint, args, kind } = plan;
   const itemHash = await publishProgram(publisher, {
-    ...{ name, entrypoint, memoryMiB, vcpus, seconds, variables },
+    ...{ name, kind, entrypoint, args, memoryMiB, vcpus, seconds },
+    variables: { ...installed.variables, ...plan.variables, ...request.variables },
     codeRef: code.itemHash,
     runtimeRef: runtime.itemHash,
     runtimeName: runtime.name,
   });
+  const named = await moveName(namePlan, { itemHash, wait: request.wait }, tools);
   output.settle();
+  const { url, hostUrl } = await urlsOf(itemHash, { node, owner, signal });
   return {
-    ...{ itemHash, name, entrypoint },
-    ...(await urlsOf(itemHash, { node, owner, signal })),
+    ...{ itemHash, name, version: named.version, kind, entrypoint, args },
+    ...{ url: named.url ?? url, hostUrl: named.hostUrl ?? hostUrl, versionUrl: url, versionHostUrl: hostUrl },
     runtime: shown(runtime),
-    code: { ...code, sizeBytes: zip.sizeBytes, files: folder.files.length },
+    code: { ...code, sizeBytes: zip.sizeBytes, files: files.length + installed.entries.length },
     ignored: folder.ignored,
   };
 }
 
-async function chooseEntrypoint(
-  { entrypoint: told }: DeployRequest,
-  { folder, path, output }: { folder: SourceFolder; path: string; output: Output },
-): Promise<{ entrypoint: string }> {
-  if (told !== undefined) return checkEntrypoint(told, folder);
-  const guess = await detectEntrypoint(folder, path);
-  output.note(
-    `Guessed the entrypoint ${guess.entrypoint}: ${cleanLine(guess.reason)} (other: --entrypoint MODULE:NAME)`,
-  );
-  return guess;
+interface Installed {
+  entries: readonly ZipEntry[];
+  variables: Record<string, string>;
+}
+
+/** Requirements of Python and packages of Node.js, installed inside the runtime. */
+async function installDependencies(
+  { plan, folder, modules, path }: Prepared,
+  { runtime, target }: { runtime: ResolvedRuntime; target: DeployTarget },
+): Promise<Installed> {
+  const { node, paths, output, signal, npmConfig } = target;
+  const owner = ({ file }: InstallRequest) => {
+    const instead = file === 'package.json' ? ', or run npm install and deploy again' : `, or deploy without ${file}`;
+    return ownerOf(node, { what: `install ${file}`, instead });
+  };
+  const options: InstallOptions = { path, runtime, owner, cache: paths.cache, output, signal };
+  if (modules.from === 'install') {
+    return { entries: await installModules(folder, { ...options, userConfig: npmConfig }), variables: {} };
+  }
+  if (plan.language !== 'python') return { entries: [], variables: {} };
+  const entries = (await installRequirements(folder, options)) ?? [];
+  // The launcher for Python knows where its packages are; a process of its own has to be told.
+  const isTold = plan.kind === 'executable' && entries.length > 0;
+  return { entries, variables: isTold ? { PYTHONPATH: join('/opt/code', SITE_PACKAGES) } : {} };
 }
 
 /** The node itself says what the host name of a program is. */
@@ -112,12 +162,6 @@ async function urlsOf(
 ): Promise<{ url: string; hostUrl: string | null }> {
   const listed = (await owner?.programs(signal))?.find((program) => program.itemHash === itemHash);
   return { url: listed?.url ?? `${node.url}/vm/${itemHash}/`, hostUrl: listed?.hostUrl ?? null };
-}
-
-function tellIgnored({ ignored }: SourceFolder, output: Output): void {
-  if (ignored.length === 0) return;
-  const more = ignored.length > 5 ? ` and ${ignored.length - 5} more` : '';
-  output.note(`Left out: ${ignored.slice(0, 5).map(cleanLine).join(', ')}${more}`);
 }
 
 function shown({ itemHash, name }: ResolvedRuntime): { itemHash: string; name: string } {

@@ -48,7 +48,11 @@ export async function storeFile(
 /** What a PROGRAM message says. */
 export interface ProgramSpec {
   name: string;
+  /** Whose launcher starts it; an executable is a process of its own. */
+  kind: 'python' | 'node' | 'executable';
   entrypoint: string;
+  /** Of an executable. */
+  args: readonly string[];
   codeRef: ItemHash;
   runtimeRef: ItemHash;
   /** Of the runtime, for readers. */
@@ -75,13 +79,19 @@ export async function publishProgram(publisher: Publisher, spec: ProgramSpec): P
       resources: { vcpus, memory, seconds },
       volumes: [],
       // Fixed: a deployment stays what it is, whatever is published later.
-      code: { encoding: 'zip', entrypoint: spec.entrypoint, ref: spec.codeRef, use_latest: false },
+      code: { encoding: 'zip', ...startOf(spec), ref: spec.codeRef, use_latest: false },
       runtime: { ref: spec.runtimeRef, use_latest: false, comment: spec.runtimeName },
       on: { http: true },
     },
   });
   await publisher.api.publish(message, publisher.signal);
   return message.item_hash;
+}
+
+/** How the program starts. The launcher of a language is told by the form of the entrypoint. */
+function startOf({ kind, entrypoint, args }: ProgramSpec) {
+  if (kind !== 'executable') return { entrypoint };
+  return { entrypoint, interface: 'binary' as const, ...(args.length === 0 ? {} : { args: [...args] }) };
 }
 
 /** Publishes a FORGET of one's own messages, all or none. */

@@ -1,6 +1,6 @@
 import { createReadStream } from 'node:fs';
 import { readdir } from 'node:fs/promises';
-import { join } from 'node:path';
+import { isAbsolute, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type BuiltRuntime, ensureRuntime } from '@vmlet/builder';
 import type { ItemHash } from '@vmlet/messages';
@@ -10,10 +10,11 @@ import type { OwnerClient } from '../client/owner.ts';
 import type { ListedRuntime } from '../client/owner-schema.ts';
 import { CliError } from '../errors.ts';
 import { formatBytes } from '../terminal-text.ts';
+import { initFilesOf } from './init-files.ts';
 import { type Publisher, storeFile } from './publisher.ts';
 
 /** The recipes of the official runtimes, each in a folder of its name. */
-const RECIPES = fileURLToPath(new URL('../../../../runtimes', import.meta.url));
+export const RECIPES = fileURLToPath(new URL('../../../../runtimes', import.meta.url));
 const RUNTIME_NAME = /^[a-z0-9][a-z0-9.-]{0,62}$/;
 
 /** A runtime that the node has. */
@@ -34,7 +35,8 @@ export interface RuntimeOptions {
 
 /**
  * Finds a runtime on the node by its item_hash or name. An official one that is missing there is built, or taken from
- * the cache, and published; so is one whose recipe has changed.
+ * the cache, and published; so is one whose recipe has changed, and that of a recipe whose folder is named by its
+ * absolute path.
  * @throws CliError `RUNTIME_UNKNOWN`
  */
 export async function resolveRuntime(
@@ -55,10 +57,14 @@ export async function resolveRuntime(
   }
   const own = listed.filter((runtime) => sameAddress(runtime.address, publisher.signer.address));
   const official = await officialRuntimes();
-  if (RUNTIME_NAME.test(wanted) && official.includes(wanted)) {
+  const isOfficial = RUNTIME_NAME.test(wanted) && official.includes(wanted);
+  if (isOfficial || isAbsolute(wanted)) {
     const { output, signal } = publisher;
     const onProgress = (step: string, detail?: string) => output.step(`Building the runtime: ${step}`, detail);
-    const built = await ensureRuntime(join(RECIPES, wanted), { cache, onProgress, signal });
+    const built = await ensureRuntime(isOfficial ? join(RECIPES, wanted) : wanted, {
+      ...{ cache, onProgress, signal },
+      initFiles: initFilesOf({ cache, onProgress, signal }),
+    });
     const published = own.find((runtime) => runtime.fileHash === built.manifest.fileHash);
     return published ? resolved(published) : await publishRuntime(built, publisher);
   }
@@ -70,12 +76,16 @@ export async function resolveRuntime(
 }
 
 /** Names of the runtimes that this vmlet has recipes of. */
-async function officialRuntimes(): Promise<string[]> {
+export async function officialRuntimes(): Promise<string[]> {
   const entries = await readdir(RECIPES, { withFileTypes: true });
   return entries.filter((entry) => entry.isDirectory()).map((entry) => entry.name);
 }
 
-async function publishRuntime({ manifest, imagePath }: BuiltRuntime, publisher: Publisher): Promise<ResolvedRuntime> {
+/** Publishes an image with its manifest; the bytes are sent only if the node lacks them. */
+export async function publishRuntime(
+  { manifest, imagePath }: BuiltRuntime,
+  publisher: Publisher,
+): Promise<ResolvedRuntime> {
   publisher.output.step('Publishing the runtime', `${manifest.name}, ${formatBytes(manifest.sizeBytes)}`);
   const file = {
     fileHash: manifest.fileHash,

@@ -31,12 +31,13 @@ export function build(): Build {
     execFileSync('gcc', ['-std=c11', ...WARNINGS, ...flags, '-o', binary, ...paths]);
     return binary;
   };
-  const init0 = ['init0.c', 'wire.c'];
+  const wire = ['wire.c', 'session.c', 'exec.c', 'copy.c'];
+  const init0 = ['init0.c', ...wire];
   return {
     plain: compile(init0, 'init0', PLAIN),
     sanitized: compile(init0, 'init0-sanitized', SANITIZED),
     frames: compile(['test/frames.c'], 'frames', ['-D_GNU_SOURCE', ...SANITIZED]),
-    wire: compile(['test/wire.c', 'wire.c'], 'wire', SANITIZED),
+    wire: compile(['test/wire.c', ...wire], 'wire', SANITIZED),
     [Symbol.dispose]: () => rmSync(folder, { recursive: true, force: true }),
   };
 }

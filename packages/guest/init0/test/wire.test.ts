@@ -1,8 +1,7 @@
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
-import type { Duplex } from 'node:stream';
 import {
   creditPayload,
   encodeWireFrame,
@@ -11,9 +10,9 @@ import {
   WireDecoder,
   WireError,
   type WireFrame,
-  type WireType,
 } from '@vmlet/guest-protocol/wire';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { Guest } from './guest.ts';
 import { type Build, build } from './harness.ts';
 
 interface Vector {
@@ -90,77 +89,6 @@ test('wire.h: agrees with TypeScript on 30000 mutated streams, seeded', () => {
     expect(`${stream.toString('hex')}: ${answers[index]}`).toBe(`${stream.toString('hex')}: ${runTypeScript(stream)}`);
   });
 });
-
-/** The wire as a process of its own; the test is the host. */
-class Guest implements AsyncDisposable {
-  readonly #process: ChildProcess;
-  readonly #port: Duplex;
-  readonly #frames: AsyncGenerator<WireFrame>;
-  readonly exit: Promise<unknown[]>;
-  stderr = '';
-
-  constructor(binary: string) {
-    this.#process = spawn(binary, { stdio: ['ignore', 'ignore', 'pipe', 'pipe'] });
-    this.exit = once(this.#process, 'close');
-    this.#process.stderr?.setEncoding('utf8').on('data', (text: string) => {
-      this.stderr += text;
-    });
-    this.#port = this.#process.stdio[3] as Duplex;
-    this.#port.on('error', () => {});
-    this.#frames = this.#read();
-  }
-
-  async *#read(): AsyncGenerator<WireFrame> {
-    const decoder = new WireDecoder();
-    for await (const chunk of this.#port) yield* decoder.push(chunk);
-  }
-
-  say(type: WireType, frame: { stream?: number; argument?: number; payload?: Buffer } = {}): void {
-    const { stream = 1, argument = 0, payload = Buffer.alloc(0) } = frame;
-    this.#port.write(encodeWireFrame({ type, stream, argument, payload }));
-  }
-
-  raw(bytes: Buffer): void {
-    this.#port.write(bytes);
-  }
-
-  open(port: number, stream = 1): void {
-    const payload = Buffer.alloc(2);
-    payload.writeUInt16BE(port);
-    this.say(OPEN, { stream, argument: 1, payload });
-  }
-
-  async next(): Promise<WireFrame> {
-    const { value, done } = await this.#frames.next();
-    if (done) throw new Error(`The wire ended: ${this.stderr}`);
-    return value;
-  }
-
-  /** The payloads of one stream, joined, until there are so many bytes; what else comes is looked at by `see`. */
-  async bytes(count: number, { stream = 1, see = (_frame: WireFrame) => {} } = {}): Promise<Buffer> {
-    const parts: Buffer[] = [];
-    for (let have = 0; have < count; ) {
-      const frame = await this.next();
-      if (frame.type === DATA && frame.stream === stream) {
-        parts.push(frame.payload);
-        have += frame.payload.length;
-        this.say(WINDOW, { stream, payload: creditPayload(frame.payload.length) });
-      } else see(frame);
-    }
-    return Buffer.concat(parts);
-  }
-
-  terminate(): void {
-    this.#process.kill('SIGTERM');
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.#process.kill('SIGKILL');
-    this.#port.destroy();
-    await this.exit;
-    expect(this.stderr).not.toContain('Sanitizer');
-  }
-}
 
 /** A program of the guest: a server on the loopback. */
 async function listen(onSocket: (socket: Socket) => void, host = '127.0.0.1') {

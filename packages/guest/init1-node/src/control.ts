@@ -10,10 +10,13 @@ export const FD_VARIABLE = 'VMLET_CONTROL_FD';
 const END: Frame = { type: 'halt', graceMs: 0 };
 
 export class Control {
-  private readonly fd: number;
+  /** The channel's descriptor. */
+  readonly fd: number;
   private readonly socket: Socket;
   private readonly decoder = new FrameDecoder();
   private readonly onFrame: (frame: Frame) => void;
+  /** Decoded, and not yet given to `onFrame`. */
+  private readonly pending: Frame[] = [];
   private ended = false;
 
   /** `onFrame` is called with each frame; with a `halt` at the channel's end, and after a malformed frame. */
@@ -52,17 +55,22 @@ export class Control {
     this.socket.unref();
   }
 
-  private take(chunk: Buffer): void {
+  /** What of the channel is still to be taken, if `frame` is taken anew: itself, and all that came behind it. */
+  unread(frame: Frame): Buffer {
+    return Buffer.concat([...[frame, ...this.pending].map(encodeFrame), this.decoder.unfinished()]);
+  }
+
+  /** Takes bytes as if they came over the channel. */
+  take(chunk: Buffer): void {
     if (this.ended) return;
-    let frames: readonly Frame[];
     try {
-      frames = this.decoder.push(chunk);
+      this.pending.push(...this.decoder.push(chunk));
     } catch (error) {
-      frames = error instanceof ProtocolError ? [...error.decoded, END] : [END];
+      this.pending.push(...(error instanceof ProtocolError ? error.decoded : []), END);
       this.ended = true;
       process.stderr.write(`vmlet: ${error instanceof Error ? error.message : error}\n`);
     }
-    for (const frame of frames) this.onFrame(frame);
+    for (let frame = this.pending.shift(); frame !== undefined; frame = this.pending.shift()) this.onFrame(frame);
   }
 
   private end(): void {

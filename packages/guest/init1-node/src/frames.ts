@@ -78,6 +78,12 @@ export class FrameDecoder {
     throw this.error;
   }
 
+  /** The bytes of a frame that has begun and not ended. */
+  unfinished(): Buffer {
+    const header = this.header.slice(0, this.headerBytes);
+    return this.body === undefined ? header : Buffer.concat([header, this.body.slice(0, this.bodyBytes)]);
+  }
+
   /** Consumes a part of `chunk` from `offset` on and returns the new offset. */
   private take(chunk: Buffer, offset: number, decoded: Frame[]): number {
     if (this.body === undefined) {

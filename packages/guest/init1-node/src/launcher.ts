@@ -12,6 +12,7 @@ import { ListenWatch } from './listen-watch.ts';
 import { type Interface, type LoadRequest, readLoad } from './load-request.ts';
 import { bindFailure, listenOn, makeServer } from './own-server.ts';
 import { type Exports, importProgram } from './program.ts';
+import { useWantedNode } from './switch-node.ts';
 import { chooseTarget, describe, type Target } from './target.ts';
 import { hasWebGlobals, webGlobals } from './web.ts';
 
@@ -22,6 +23,7 @@ const exit = process.exit.bind(process);
 
 export class Launcher {
   private readonly control: Control;
+  private readonly isSwitched: boolean;
   private state: State = 'waiting';
   private entrypoint = '';
   private exported = '';
@@ -31,8 +33,10 @@ export class Launcher {
   private own: Connections | undefined;
   private fatal: { error: unknown } | undefined;
 
-  constructor(control: Control) {
+  /** `isSwitched`: another version of Node was `ready` in this process, and left it for the one that the program asks for. */
+  constructor(control: Control, { isSwitched }: { isSwitched: boolean }) {
     this.control = control;
+    this.isSwitched = isSwitched;
   }
 
   /** Takes a frame of the host; those that are not in turn are ignored. */
@@ -48,6 +52,8 @@ export class Launcher {
     const request = readLoad(frame);
     this.entrypoint = request.entrypoint;
     this.port = request.port;
+    // Before anything of the program is known to this process: its variables are applied in the version that it asks for.
+    useWantedNode(codeFolder(), this.control, { frame, isSwitched: this.isSwitched });
     this.listenForTheEnd();
     applyVariables(request);
     enterCodeFolder();

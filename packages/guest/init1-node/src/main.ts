@@ -1,15 +1,23 @@
 /** Entry of the launcher: `node init1.js`, with the control socket's number in VMLET_CONTROL_FD. */
 import { Control } from './control.ts';
+import type { Frame } from './frames.ts';
 import { Launcher } from './launcher.ts';
+import { takeHandover } from './switch-node.ts';
 import { hasWebGlobals, webGlobals } from './web.ts';
 
 /** Runs the launcher: it takes `load` once `ready` was sent, and ends the process by itself. */
 export function main(): void {
   const control = Control.fromEnvironment((frame) => launcher.receive(frame));
-  const launcher = new Launcher(control);
+  const handover = takeHandover();
+  const launcher = new Launcher(control, { isSwitched: handover !== undefined });
   preload((process.env.VMLET_PRELOAD ?? '').split(','));
   delete process.env.VMLET_PRELOAD;
-  control.send({ type: 'ready', launcher: 'node', version: process.versions.node, features: features() });
+  if (handover === undefined) control.send(ready());
+  else control.take(handover); // the version before this one has said that it was ready
+}
+
+function ready(): Frame {
+  return { type: 'ready', launcher: 'node', version: process.versions.node, features: features() };
 }
 
 /** Loads what programs are going to use, for a snapshot at `ready`: `fetch`, or names of Node's own modules. */

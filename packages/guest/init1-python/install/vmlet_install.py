@@ -1,8 +1,9 @@
 """Installs requirements inside a machine: a zip of a program's folder comes in, one of its site-packages goes out.
 
 Loaded by the launcher as `vmlet_install:app`. POST / takes a folder with requirements.txt, and wheels that it names by
-path. Answers: 200 with the zip, 422 with the end of pip's output, 400 for what is no such zip, 405 for other methods.
-pip's variables (PIP_INDEX_URL and the like) come with the machine's. What pip says goes to stderr as it says it.
+path. PUT / takes authorities, in PEM, that pip is to trust in place of its own. Answers: 200 with the zip, 422 with the
+end of pip's output, 400 for what is no such zip, 405 for other methods. pip's variables (PIP_INDEX_URL and the like)
+come with the machine's. What pip says goes to stderr as it says it.
 """
 import asyncio
 import os
@@ -11,7 +12,8 @@ import sys
 import tempfile
 import zipfile
 
-KIT_FOLDER = os.environ.get("VMLET_KIT_DIR", "/run/vmlet/kit")
+# This file is python/vmlet_install.py of it: on the drive of the boot kit, or in an image.
+KIT_FOLDER = os.environ.get("VMLET_KIT_DIR") or os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 # Where the program will find the packages, for the file names in its tracebacks.
 SITE_FOLDER = "/opt/code/.vmlet/site-packages"
 # pip 23.0 uses what Python 3.12 has no more.
@@ -37,6 +39,11 @@ async def app(scope, receive, send):
         raise RuntimeError('Cannot serve "%s": expected http' % scope["type"])
     folder = tempfile.mkdtemp(prefix="vmlet-install-")
     try:
+        if scope["method"] == "PUT":
+            os.environ["PIP_CERT"] = os.path.join(tempfile.gettempdir(), "vmlet-authorities.pem")
+            await _receive_file(receive, os.environ["PIP_CERT"])
+            await _send_text(send, 204, "")
+            return
         if scope["method"] != "POST":
             raise Refusal(405, "Cannot answer %s: expected POST of a zip" % scope["method"])
         await _receive_file(receive, os.path.join(folder, "in.zip"))

@@ -1,9 +1,14 @@
 """The installer program: a folder with requirements.txt goes in, site-packages come out."""
 import hashlib
+import http.server
 import io
 import os
 import shutil
+import ssl
+import subprocess
 import sys
+import tempfile
+import threading
 import unittest
 import zipfile
 
@@ -49,6 +54,43 @@ class Install(unittest.TestCase):
         variables = {"PIP_NO_INDEX": "1", "PIP_CONFIG_FILE": "/dev/null"}
         self.assertEqual(launcher.load("vmlet_install:app", variables=variables)["type"], "loaded", launcher.stderr())
         return launcher
+
+    def test_authorities_of_the_host_are_trusted(self):
+        folder = tempfile.mkdtemp()
+        self.addCleanup(shutil.rmtree, folder)
+        port = self.serve_by_tls(folder, {"/tiny-1.0-py3-none-any.whl": wheel()})
+        launcher = self.start()
+        wanted = {"requirements.txt": "tiny @ https://127.0.0.1:%d/tiny-1.0-py3-none-any.whl\n" % port}
+        with open(os.path.join(folder, "certificate.pem"), "rb") as file:
+            self.assertEqual(launcher.get("/", "PUT", file.read())[0], 204)
+        status, _, body = self.install(launcher, wanted)
+        self.assertEqual(status, 200, body)
+
+    def serve_by_tls(self, folder, files):
+        """A server that only who trusts the certificate in the folder believes. Returns its port."""
+        certificate, key = os.path.join(folder, "certificate.pem"), os.path.join(folder, "key.pem")
+        command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=test", "-days", "2"]
+        command += ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", certificate]
+        subprocess.run(command, check=True, capture_output=True)
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                self.send_response(200)
+                self.send_header("Content-Length", str(len(files[self.path])))
+                self.end_headers()
+                self.wfile.write(files[self.path])
+
+            def log_message(self, *_):
+                pass
+
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate, key)
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        self.addCleanup(server.server_close)
+        self.addCleanup(server.shutdown)
+        return server.server_address[1]
 
     def install(self, launcher, files):
         return launcher.get("/", "POST", zip_of(files))

@@ -6,7 +6,8 @@ import time
 from vmlet_init1.control import FD_VARIABLE
 from vmlet_init1.failures import Failure
 
-KIT_FOLDER = os.environ.get("VMLET_KIT_DIR", "/run/vmlet/kit")
+# This file is init1/python/vmlet_init1/environment.py of it: on the drive of the boot kit, or in an image.
+KIT_FOLDER = os.environ.get("VMLET_KIT_DIR") or os.path.abspath(os.path.join(os.path.dirname(__file__), "../../.."))
 PACKAGES_FOLDER = "/opt/packages"
 
 

@@ -1,2 +1,5 @@
-/** Who may use this node. */
+/** Who may use this node, and how much of it. */
 export { type Admission, type Allowed, createAdmission, type RunRequest } from './admission.ts';
+export { BlockList } from './block-list.ts';
+export { capsFor, defaultOwnerCaps, type OwnerCaps, ownerKey } from './caps.ts';
+export { OwnerUsage } from './usage.ts';

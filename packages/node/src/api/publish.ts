@@ -7,7 +7,7 @@ export const HTTP_STATUS = { processed: 200, pending: 202, rejected: 422, forgot
 
 /**
  * Hands a message to the ledger and, with `sync`, waits while it is pending.
- * @throws VmletError `MESSAGE_MALFORMED`, `PUBLISH_FORBIDDEN`; the signal's reason
+ * @throws VmletError `MESSAGE_MALFORMED`, `PUBLISH_FORBIDDEN`, what the policy refuses; the signal's reason
  */
 export async function publish(
   message: unknown,
@@ -15,8 +15,11 @@ export async function publish(
 ): Promise<Acceptance> {
   const { components, sync, signal } = options;
   const { ledger, admission, limits } = components;
-  const { sender, item_hash: itemHash } = ledger.check(message).envelope;
+  const checked = ledger.check(message);
+  const { sender, item_hash: itemHash } = checked.envelope;
   admission.mayPublish(sender);
+  // One that is not the sender's own must not be asked about in its name.
+  if (checked.rejection === undefined) await components.policy.mayAccept(checked);
   const settled = Promise.withResolvers<void>();
   const unsubscribe = ledger.subscribe((event) => {
     const hash = event.type === 'rejected' ? event.itemHash : event.message.itemHash;

@@ -34,7 +34,7 @@ async function addFile(request: IncomingMessage, context: Context): Promise<{ st
   const isMultipart = /^multipart\/form-data\b/i.test(request.headers['content-type'] ?? '');
   const { metadata, staged } = isMultipart ? await receiveParts(request, context) : await receiveRaw(request, context);
   await using file = staged;
-  refuseStaged(file, { metadata, components });
+  await refuseStaged(file, { metadata, components });
   const { fileHash } = await file.commit();
   if (metadata === undefined) return { status: 200, hash: fileHash };
   const { status } = await publish(metadata.message, { components, sync: metadata.sync, signal });
@@ -82,10 +82,10 @@ async function receiveRaw(request: IncomingMessage, { components, signal }: Cont
 }
 
 /** The last look before the file is stored, for what was not known when it began. */
-function refuseStaged(
+async function refuseStaged(
   file: StagedContent,
   { metadata, components }: { metadata: UploadMetadata | undefined; components: ApiComponents },
-): void {
+): Promise<void> {
   const maxBytes = metadata?.maxBytes ?? components.limits.unsignedFileBytes;
   if (maxBytes === 0) throw new VmletError('UPLOAD_UNSIGNED');
   if (file.sizeBytes > maxBytes) throw new VmletError('CONTENT_TOO_LARGE', { operands: { maxBytes } });
@@ -93,6 +93,8 @@ function refuseStaged(
     const operands = { found: file.fileHash, expected: metadata.expected };
     throw new VmletError('CONTENT_HASH_MISMATCH', { operands });
   }
+  components.policy.mayKeep(file.fileHash);
+  if (metadata !== undefined) await components.policy.mayStore(metadata.owner, file);
 }
 
 /** What can be seen to be too long for anyone is refused before it is read. */

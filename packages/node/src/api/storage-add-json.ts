@@ -19,7 +19,10 @@ export function registerStorageAddJson(app: FastifyInstance, components: ApiComp
       const source = (async function* () {
         yield bytes;
       })();
-      const { fileHash } = await content.put(source, { maxBytes: bytes.length, signal: requestSignal(reply.raw) });
+      const signal = requestSignal(reply.raw);
+      await using staged = await content.stage(source, { maxBytes: bytes.length, signal });
+      components.policy.mayKeep(staged.fileHash);
+      const { fileHash } = await staged.commit();
       return { status: 'success', hash: fileHash };
     });
   });

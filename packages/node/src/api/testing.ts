@@ -9,6 +9,7 @@ import { type Ledger, openLedger } from '../ledger/index.ts';
 import { type Author, makeAuthor } from '../ledger/testing.ts';
 import { openDatabase } from '../store/index.ts';
 import { createApi } from './api.ts';
+import type { ApiComponents } from './components.ts';
 import type { ApiLimits } from './limits.ts';
 
 /** An answer of the API, read to its end. */
@@ -39,8 +40,22 @@ export interface ApiFixture extends AsyncDisposable {
   files(): Promise<string[]>;
 }
 
+export interface ApiFixtureOptions {
+  allow?: Allowed;
+  limits?: Partial<ApiLimits>;
+  /** Takes everything, unless given. */
+  policy?: (parts: { content: ContentStore; ledger: Ledger }) => ApiComponents['policy'];
+}
+
+const openPolicy: ApiComponents['policy'] = {
+  mayAccept: async () => {},
+  mayStore: async () => {},
+  mayKeep: () => {},
+  mayRead: () => {},
+};
+
 /** Starts one. */
-export async function startApi(options: { allow?: Allowed; limits?: Partial<ApiLimits> } = {}): Promise<ApiFixture> {
+export async function startApi(options: ApiFixtureOptions = {}): Promise<ApiFixture> {
   await using stack = new AsyncDisposableStack();
   const dir = stack.adopt(await mkdtempDisposable(join(tmpdir(), 'vmlet-api-')), (one) => one.remove());
   const operator = makeAuthor();
@@ -52,9 +67,10 @@ export async function startApi(options: { allow?: Allowed; limits?: Partial<ApiL
   const onListenerError = (error: unknown) => failures.push(String(error));
   const ledger = stack.use(await openLedger({ database, content, onListenerError }));
   const admission = createAdmission({ operatorAddress: operator.signer.address, allow: options.allow ?? 'own' });
+  const policy = options.policy?.({ content, ledger }) ?? openPolicy;
   const onFailure = ({ error }: { error: Error }) => failures.push(error.message);
   const limits = options.limits ?? {};
-  const api = stack.use(await createApi({ content, ledger, admission, version: '1.2.3', limits, onFailure }));
+  const api = stack.use(await createApi({ content, ledger, admission, policy, version: '1.2.3', limits, onFailure }));
   const socketPath = join(dir.path, 'api.sock');
   const server = createServer(api.handler).listen(socketPath);
   await once(server, 'listening');

@@ -1,7 +1,8 @@
 import { computeErrors } from './compute.ts';
+import { deploymentErrors } from './deployments.ts';
 import { networkErrors } from './network.ts';
 
 /** Every error the node can answer with. A code is public and is never reused for another meaning. */
-export const catalogue = { ...computeErrors, ...networkErrors };
+export const catalogue = { ...computeErrors, ...deploymentErrors, ...networkErrors };
 
 export type ErrorCode = keyof typeof catalogue;

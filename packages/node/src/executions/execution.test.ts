@@ -20,7 +20,27 @@ async function settledOf<T>(promises: Promise<T>[]): Promise<number> {
   return settled;
 }
 
+test('execution: is touched by a session of its owner, and says so once', async () => {
+  await using it = await startExecution();
+  it.up();
+  using lease = await it.execution.acquire(never);
+  expect(it.execution.touched).toBe(false);
+  for (const kind of [2, 3] as const) await lease.openSession({ kind, payload: Buffer.alloc(0) }, never);
+  expect(it.execution.touched).toBe(true);
+  expect((await textOf(it.log)).match(/Its owner has opened a session/g)).toHaveLength(1);
+});
+
 describe('waking', () => {
+  test('execution: tells those that wait why, when its machine ends in the moment it comes up', async () => {
+    await using it = await startExecution();
+    const waiting = it.execution.acquire(never);
+    it.machine.end(new VmletError('PROGRAM_EXITED', { operands: { found: 'exit code 1' } }));
+    it.up();
+    await expect(waiting).rejects.toMatchObject({ code: 'PROGRAM_EXITED' });
+    await it.execution.ended;
+    expect(it.poolDestroyed).toBe(true);
+  });
+
   test('execution: starts one machine, and serves all that wait in their order', async () => {
     await using it = await startExecution({ maxInFlight: 1 });
     const order: number[] = [];

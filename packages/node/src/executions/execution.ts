@@ -1,8 +1,9 @@
 import type { Duplex } from 'node:stream';
 import type { Dispatcher } from 'undici';
-import { type IdleTimer, idleTimer, orAborted } from '../deadline.ts';
+import { type Deadline, deadline, type IdleTimer, idleTimer, orAborted } from '../deadline.ts';
 import { asVmletError, VmletError } from '../errors.ts';
-import { haltMachine } from '../machines/index.ts';
+import { haltMachine, type StreamRequest } from '../machines/index.ts';
+import type { CpuMeter } from './cpu.ts';
 import { explain } from './explain.ts';
 import { GUEST_HTTP_PORT } from './launcher.ts';
 import type { ProgramLog } from './logs.ts';
@@ -25,6 +26,8 @@ export interface Lease extends Disposable {
   readonly client: Dispatcher;
   /** Opens a connection to the program, for what is no HTTP request. @throws why there is none */
   connect(signal: AbortSignal): Promise<Duplex>;
+  /** Starts a session of the owner in the machine, which counts as touched from then on. @throws why there is none */
+  openSession(request: StreamRequest, signal: AbortSignal): Promise<Duplex>;
   /** The cold start that this request waited for; undefined if the machine was running. */
   readonly phases: WakePhases | undefined;
   /** No request is sent to this machine after those it has: it did not answer in time. */
@@ -38,6 +41,9 @@ export class ExecutionOver extends Error {
   override readonly name = 'ExecutionOver';
 }
 
+/** Failures that are not for the program's log. */
+const UNSAID: ReadonlySet<string> = new Set(['PROGRAM_NOT_FOUND', 'PROGRAM_STOPPED']);
+
 interface Waiting {
   /** Whether it came while the machine was waking. */
   cold: boolean;
@@ -48,6 +54,10 @@ interface Waiting {
 export interface ExecutionComponents {
   limits: ExecutionLimits;
   log: ProgramLog;
+  /** Charges the owner for what the machine uses. */
+  cpu: Pick<CpuMeter, 'start' | 'sample' | 'finish' | 'lost'>;
+  /** @throws VmletError why its owner may use the processors no more; the machine is stopped for it */
+  mayGoOn: () => void;
   /** Starts the machine; aborted when the execution is stopped before it is up. */
   wake: (signal: AbortSignal) => Promise<Awake>;
 }
@@ -62,9 +72,13 @@ export class Execution {
   readonly startedMs = Date.now();
   inFlight = 0;
   served = 0;
+  /** Whether its owner has run or written something in the machine: it is not what its message says any more. */
+  touched = false;
   #state: ExecutionState = 'waking';
   #awake: Awake | undefined;
   #failure: unknown = new ExecutionOver();
+  #retired = { reason: '' };
+  #drain: Deadline | undefined;
   readonly #waiting = new Set<Waiting>();
   readonly #components: ExecutionComponents;
   readonly #idle: IdleTimer;
@@ -125,10 +139,28 @@ export class Execution {
     if (this.#state === 'waking') this.#stop.abort(new ExecutionOver(reason));
     else if (this.#awake && (this.#state === 'running' || this.#state === 'retiring')) {
       this.#move('halting', reason);
+      this.#components.cpu.finish();
       this.#components.log.platform(`Stopping: ${reason}`);
       await haltMachine(this.#awake.machine, this.#components.limits.graceMs);
     }
     await this.ended;
+  }
+
+  /**
+   * Takes no request any more, finishes those it has, and is halted then; when `withinMs` is over whatever they do.
+   * Nothing happens to one that is not running.
+   */
+  retire(reason: string, { withinMs }: { withinMs?: number } = {}): void {
+    if (this.#state !== 'running') return;
+    this.#move('retiring', reason);
+    this.#retired = { reason };
+    for (const waiting of this.#waiting) waiting.reject(new ExecutionOver());
+    this.#waiting.clear();
+    if (this.inFlight === 0) void this.stop(reason);
+    else if (withinMs !== undefined) {
+      this.#drain = deadline(withinMs);
+      this.#drain.signal.addEventListener('abort', () => void this.stop(reason), { once: true });
+    }
   }
 
   async #live(): Promise<void> {
@@ -140,19 +172,24 @@ export class Execution {
         await this.#awake.machine.ended;
         this.#stop.signal.throwIfAborted();
       }
+      // Who waits is told why: started again at once, it might end like that for ever.
+      if (this.#awake.machine.ending) throw await this.#awake.machine.ended;
       this.#move('running', 'wake');
+      this.#components.cpu.start(this.#awake.machine.pid);
       this.#components.log.platform(started(this.#awake));
       this.#settle();
       const reason = await this.#awake.machine.ended;
       if (reason.code !== 'MACHINE_HALTED') this.#components.log.platform(ending(reason));
     } catch (error) {
       this.#failure = this.#stop.signal.aborted ? new ExecutionOver() : asVmletError(error);
-      // One that was removed while it was being prepared has no log any more.
-      if (this.#failure instanceof VmletError && this.#failure.code !== 'PROGRAM_NOT_FOUND') {
+      // One that was removed while it was being prepared has no log any more, and who stopped it knows.
+      if (this.#failure instanceof VmletError && !UNSAID.has(this.#failure.code)) {
         this.#components.log.platform(ending(this.#failure));
       }
     } finally {
       this.#idle[Symbol.dispose]();
+      this.#components.cpu.lost();
+      this.#drain?.[Symbol.dispose]();
       this.#components.log.endLines();
       this.#move('ended', 'end of the machine');
       for (const waiting of this.#waiting) waiting.reject(this.#failure);
@@ -163,7 +200,7 @@ export class Execution {
 
   /** Gives places to those in line, and starts the idle clock when there are none. */
   #settle(): void {
-    if (this.#state === 'retiring' && this.inFlight === 0) void this.stop('it did not answer in time');
+    if (this.#state === 'retiring' && this.inFlight === 0) void this.stop(this.#retired.reason);
     if (!this.#awake || this.#state !== 'running' || !this.accepting) return;
     for (const waiting of this.#waiting) {
       if (this.inFlight >= this.#components.limits.maxInFlight) break;
@@ -180,24 +217,34 @@ export class Execution {
     return {
       client: awake.pool,
       connect: (signal) => awake.machine.connect(GUEST_HTTP_PORT, signal),
+      openSession: (request, signal) => this.#openSession(awake, { request, signal }),
       phases: waited ? awake.phases : undefined,
-      retire: () => this.#retire(),
+      retire: () => this.retire('it did not answer in time'),
       explain: (error) => explain(awake.machine, error),
       [Symbol.dispose]: () => {
         if (!open) return;
         open = false;
         this.inFlight--;
         this.served++;
+        this.#components.cpu.sample();
         this.#settle();
+        this.#stopIfUsedUp();
       },
     };
   }
 
-  #retire(): void {
-    if (this.#state !== 'running') return;
-    this.#move('retiring', 'timeout');
-    for (const waiting of this.#waiting) waiting.reject(new ExecutionOver());
-    this.#waiting.clear();
+  #openSession(awake: Awake, { request, signal }: { request: StreamRequest; signal: AbortSignal }): Promise<Duplex> {
+    if (!this.touched) this.#components.log.platform('Its owner has opened a session in the machine');
+    this.touched = true;
+    return awake.machine.openSession(request, signal);
+  }
+
+  #stopIfUsedUp(): void {
+    try {
+      this.#components.mayGoOn();
+    } catch (error) {
+      void this.stop(asVmletError(error).message);
+    }
   }
 
   #move(to: ExecutionState, trigger: string): void {

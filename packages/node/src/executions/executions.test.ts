@@ -6,20 +6,23 @@ import { expect, test } from 'vitest';
 import { VmletError } from '../errors.ts';
 import { backend } from '../machines/testing.ts';
 import type { RunnableProgram } from '../runtimes/index.ts';
+import type { OwnerMeter } from './cpu.ts';
 import { Executions, type ExecutionsConfig } from './executions.ts';
 import { ProgramLogs } from './logs.ts';
+import { noMeter } from './testing.ts';
 
 const never = new AbortController().signal;
 const A = 'a'.repeat(64) as ItemHash;
 const B = 'b'.repeat(64) as ItemHash;
 
 /** Executions of programs that are still being prepared: no machine is started. */
-async function startExecutions(config: Partial<ExecutionsConfig> = {}) {
+async function startExecutions(config: Partial<ExecutionsConfig> = {}, owners: OwnerMeter = noMeter) {
   const dir = await mkdtempDisposable(join(tmpdir(), 'vmlet-test-'));
   const logs = new ProgramLogs(dir.path);
   const executions = new Executions({
     backend,
     logs,
+    owners,
     config: {
       maxInFlight: 8,
       maxQueued: 8,
@@ -36,6 +39,8 @@ async function startExecutions(config: Partial<ExecutionsConfig> = {}) {
   const called = { next: Promise.withResolvers<void>() };
   const program = (itemHash: ItemHash, memoryMiB = 10) => ({
     itemHash,
+    owner: '0x1',
+    vcpus: 1,
     memoryMiB,
     prepare: (signal: AbortSignal) => {
       const { promise, reject } = Promise.withResolvers<RunnableProgram>();
@@ -139,4 +144,41 @@ test('executions: lets go of a client that leaves, and of all when the node stop
   await stopped;
   await expect(it.executions.acquire(it.program(B), never)).rejects.toMatchObject({ code: 'NODE_STOPPING' });
   expect(it.executions.list()).toEqual([]);
+});
+
+test('executions: runs nothing for an owner that has used up its processors, or has too many machines', async () => {
+  const refusal = (code: 'OWNER_CPU_EXCEEDED' | 'OWNER_MACHINES_EXCEEDED') => () => {
+    throw new VmletError(code, { operands: { owner: '0x1', used: 2, max: 1 }, retryAfterSeconds: 7 });
+  };
+  await using used = await startExecutions({}, { ...noMeter, mayUseCpu: refusal('OWNER_CPU_EXCEEDED') });
+  await expect(used.executions.acquire(used.program(A), never)).rejects.toMatchObject({
+    code: 'OWNER_CPU_EXCEEDED',
+    retryAfterSeconds: 7,
+  });
+  await using many = await startExecutions({}, { ...noMeter, reserve: refusal('OWNER_MACHINES_EXCEEDED') });
+  await expect(many.executions.acquire(many.program(A), never)).rejects.toMatchObject({
+    code: 'OWNER_MACHINES_EXCEEDED',
+  });
+  expect(used.preparing.size + many.preparing.size).toBe(0);
+});
+
+test('executions: gives the owner’s place back, however the start has ended', async () => {
+  const held = { now: 0 };
+  const reserve = () => {
+    held.now++;
+    return { [Symbol.dispose]: () => void held.now-- };
+  };
+  const charged: number[] = [];
+  const charge = (_owner: string, seconds: number) => void charged.push(seconds);
+  await using it = await startExecutions({}, { ...noMeter, reserve, charge });
+  const prepared = it.prepared();
+  const request = it.executions.acquire(it.program(A), never);
+  await prepared;
+  expect(held.now).toBe(1);
+  it.preparing.get(A)?.reject(failure());
+  await expect(request).rejects.toMatchObject({ code: 'CODE_NOT_FOUND' });
+  await it.executions.stop(A, 'the test is over');
+  expect(held.now).toBe(0);
+  // Nobody knows what a machine has used that did not start: the time is charged.
+  expect(charged).toEqual([expect.any(Number)]);
 });

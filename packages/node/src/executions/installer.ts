@@ -1,27 +1,42 @@
 import type { Readable } from 'node:stream';
 import type { Pool } from 'undici';
 import { type Deadline, deadline } from '../deadline.ts';
-import { type Backend, bootMachine, type EgressOptions, type LogLine, loadProgram } from '../machines/index.ts';
+import type { EgressOptions } from '../machines/cage/index.ts';
+import { type Backend, bootMachine, type LogLine, loadProgram } from '../machines/index.ts';
 import { explain } from './explain.ts';
 import { connectTo, GUEST_HTTP_PORT, launcherEnvironment } from './launcher.ts';
 
-/** The kit's own program: takes a zip with a requirements.txt, answers with a zip of what pip made of it. */
-const INSTALLER_ENTRYPOINT = 'vmlet_install:app';
-/** pip resolves, unpacks and compiles: more than most programs need. */
+/**
+ * The kit's own programs: each takes a zip with requirements.txt or package.json, and answers with a zip of what pip or
+ * npm made of it.
+ */
+const INSTALLERS = {
+  pip: { entrypoint: 'vmlet_install:app', interface: 'asgi' },
+  npm: { entrypoint: '/run/vmlet/kit/init1/node/vmlet-install.js', interface: null },
+} as const;
+/** pip and npm resolve, unpack and compile: more than most programs need. */
 const MEMORY_MIB = 1024;
 /** What a guest may answer with: it is kept in the node's memory. */
 const MAX_ARCHIVE_BYTES = 512 * 1024 * 1024;
 const MAX_OUTPUT_BYTES = 1024 * 1024;
 
+/** What installs: each runs in a runtime of its language. */
+export type Installer = keyof typeof INSTALLERS;
+
 export interface InstallRequest {
+  installer: Installer;
   runtimeImage: string;
-  /** The command of the runtime's Python launcher. */
+  /** The command of the runtime's launcher for the installer's language. */
   launcherArgv: string[];
-  /** Settings for pip, such as PIP_INDEX_URL. */
+  /** Where that launcher comes from: the boot kit unless told. */
+  init?: 'kit' | 'image';
+  /** Settings of the installer, such as PIP_INDEX_URL. */
   variables: Record<string, string>;
-  /** What pip reaches beyond the internet. */
+  /** What it reaches beyond the internet. */
   egress: EgressOptions;
-  /** A zip of the folder with requirements.txt. */
+  /** Authorities to trust, in PEM, where this host has others than the world. */
+  authorities: Buffer | undefined;
+  /** A zip of the folder with requirements.txt or package.json. */
   archive: Readable;
   backend: Backend;
   bootDeadlineMs: number;
@@ -31,18 +46,19 @@ export interface InstallRequest {
   signal: AbortSignal;
 }
 
-/** What pip has made: a zip of site-packages, or what it says of its failure. */
+/** What was made: a zip of site-packages or node_modules, or what the installer says of its failure. */
 export type Installed = { ok: true; archive: Buffer } | { ok: false; output: string };
 
 /**
- * Installs Python requirements inside a runtime, in a machine of its own that may use the network and is gone
- * afterwards: what is installed fits the runtime's interpreter, and no package's code runs on the host.
+ * Installs packages inside a runtime, in a machine of its own that may use the network and is gone afterwards: what is
+ * installed fits the runtime's interpreter, and no package's code runs on the host.
  * @throws VmletError why the machine did not start, or ended; the signal's reason
  */
-export async function installRequirements(request: InstallRequest): Promise<Installed> {
+export async function installPackages(request: InstallRequest): Promise<Installed> {
   const { backend, signal, bootDeadlineMs } = request;
   const spec = {
     runtimeImage: request.runtimeImage,
+    init: request.init,
     vcpus: 1,
     memoryMiB: MEMORY_MIB,
     internet: true,
@@ -60,21 +76,23 @@ export async function installRequirements(request: InstallRequest): Promise<Inst
     machine.kill();
     await machine.ended;
   });
-  const load = { entrypoint: INSTALLER_ENTRYPOINT, interface: 'asgi' as const, port: GUEST_HTTP_PORT };
-  await loadProgram(
-    machine,
-    { ...load, code: null, variables: request.variables },
-    { deadlineMs: bootDeadlineMs, signal },
-  );
+  const load = { ...INSTALLERS[request.installer], port: GUEST_HTTP_PORT, code: null, variables: request.variables };
+  await loadProgram(machine, load, { deadlineMs: bootDeadlineMs, signal });
   using limit = deadline(request.deadlineMs, signal);
   const pool = stack.adopt(connectTo(machine), (made) => made.destroy());
   try {
+    if (request.authorities) await trust(pool, request.authorities, limit);
     return await ask(pool, request.archive, limit);
   } catch (error) {
     signal.throwIfAborted();
-    if (limit.expired) return { ok: false, output: `pip had not ended after ${limit.ms / 1000} s` };
+    if (limit.expired) return { ok: false, output: `${request.installer} had not ended after ${limit.ms / 1000} s` };
     throw await explain(machine, error);
   }
+}
+
+async function trust(pool: Pool, authorities: Buffer, limit: Deadline): Promise<void> {
+  const answer = await pool.request({ method: 'PUT', path: '/', body: authorities, signal: limit.signal });
+  await answer.body.dump();
 }
 
 async function ask(pool: Pool, archive: Readable, limit: Deadline): Promise<Installed> {

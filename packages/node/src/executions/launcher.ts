@@ -1,5 +1,6 @@
 import type { Duplex } from 'node:stream';
 import { Pool } from 'undici';
+import { failpoint } from '../failpoint.ts';
 import type { Machine } from '../machines/index.ts';
 
 /** The port on which launchers serve inside every machine. */
@@ -36,7 +37,10 @@ export function connectTo(machine: Pick<Machine, 'connect'>, options: { ownServe
       // undici takes any duplex stream; its types know sockets only.
       const done = callback as (...result: [null, Duplex] | [Error, null]) => void;
       machine.connect(GUEST_HTTP_PORT).then(
-        (stream) => done(null, stream),
+        async (stream) => {
+          await failpoint('connection.opened');
+          done(null, stream);
+        },
         (error: unknown) => done(error instanceof Error ? error : new Error(String(error)), null),
       );
     },

@@ -51,12 +51,16 @@ export class ProgramLog {
   /** Adds output as it was read; lines are put together again. */
   output(stream: 'stdout' | 'stderr', text: string, timeMs: number): void {
     const lines = ((this.#partial.get(stream) ?? '') + text).split('\n');
-    let rest = lines.pop() ?? '';
-    for (const line of lines) this.#add({ timeMs, stream, text: line });
-    for (; rest.length > MAX_LINE_CHARS; rest = rest.slice(MAX_LINE_CHARS)) {
-      this.#add({ timeMs, stream, text: rest.slice(0, MAX_LINE_CHARS) });
-    }
-    this.#partial.set(stream, rest);
+    const cut = (line: string) => {
+      let rest = line;
+      for (; rest.length > MAX_LINE_CHARS; rest = rest.slice(MAX_LINE_CHARS)) {
+        this.#add({ timeMs, stream, text: rest.slice(0, MAX_LINE_CHARS) });
+      }
+      return rest;
+    };
+    const unfinished = lines.pop() ?? '';
+    for (const line of lines) this.#add({ timeMs, stream, text: cut(line) });
+    this.#partial.set(stream, cut(unfinished));
   }
 
   /** Adds a line of the platform's own, after what the program has left unfinished. */

@@ -1,12 +1,21 @@
 import { mkdtempDisposable } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { type Duplex, PassThrough } from 'node:stream';
 import { Pool } from 'undici';
 import { VmletError } from '../errors.ts';
 import type { Machine } from '../machines/index.ts';
+import type { OwnerMeter } from './cpu.ts';
 import { Execution, type ExecutionLimits } from './execution.ts';
 import { ProgramLog } from './logs.ts';
 import type { Awake, WakePhases } from './wake.ts';
+
+/** Allows everything, to everybody. */
+export const noMeter: OwnerMeter = {
+  reserve: () => ({ [Symbol.dispose]: () => {} }),
+  mayUseCpu: () => {},
+  charge: () => {},
+};
 
 export const PHASES: WakePhases = { prepareMs: 1, bootMs: 2, loadMs: 3 };
 
@@ -24,6 +33,10 @@ export class StubMachine {
 
   connect(): Promise<never> {
     return Promise.reject(new TypeError('Cannot connect: this machine is a stub'));
+  }
+
+  async openSession(): Promise<Duplex> {
+    return new PassThrough();
   }
 
   halt(graceMs: number): void {
@@ -71,6 +84,8 @@ export async function startExecution(limits: Partial<ExecutionLimits> = {}): Pro
   const execution = new Execution({
     limits: { ...LIMITS, ...limits },
     log,
+    cpu: { start: () => {}, sample: () => {}, finish: () => {}, lost: () => {} },
+    mayGoOn: () => {},
     wake: (signal) => {
       started.wakes++;
       started.signal = signal;

@@ -4,8 +4,8 @@ import { programLabel } from '../program-label.ts';
 import type { RunnableProgram } from '../runtimes/index.ts';
 import { connectTo, GUEST_HTTP_PORT, launcherEnvironment } from './launcher.ts';
 
-/** The third drive: vda is the runtime, vdb the kit. */
-const CODE_DEVICE = '/dev/vdc';
+/** The last drive: vda is the runtime, and vdb the boot kit where there is one. */
+const CODE_DEVICES = { kit: '/dev/vdc', image: '/dev/vdb' };
 
 /** Interfaces of programs that bring their own HTTP server, with habits of its own. */
 const OWN_SERVERS = new Set(['listen', 'executable']);
@@ -49,7 +49,7 @@ export async function wake(prepare: () => Promise<RunnableProgram>, options: Wak
   });
   const booted = performance.now();
   const load = {
-    code: { device: CODE_DEVICE },
+    code: { device: CODE_DEVICES[program.launch.init] },
     entrypoint: program.launch.entrypoint,
     interface: program.launch.interface,
     ...(program.launch.args.length > 0 ? { args: program.launch.args } : {}),
@@ -68,6 +68,7 @@ function machineOf(program: RunnableProgram) {
   return {
     runtimeImage: program.runtimeImage,
     codeImage: program.codeImage,
+    init: program.launch.init,
     vcpus: program.vcpus,
     memoryMiB: program.memoryMiB,
     internet: false,

@@ -8,10 +8,13 @@ import { Readable } from 'node:stream';
 import { buffer, text } from 'node:stream/consumers';
 import type { ItemHash } from '@vmlet/messages';
 import { describe, expect, test } from 'vitest';
+import { VmletError } from '../errors.ts';
 import { backend, isAlive, LOADED, READY, type Scenario, standInForQemu } from '../machines/testing.ts';
-import { Executions, type ExecutionsConfig } from './executions.ts';
-import { installRequirements } from './installer.ts';
+import type { OwnerMeter } from './cpu.ts';
+import { Executions, type ExecutionsConfig, type Runnable } from './executions.ts';
+import { installPackages } from './installer.ts';
 import { ProgramLogs } from './logs.ts';
+import { noMeter } from './testing.ts';
 
 const never = new AbortController().signal;
 const [A, B] = ['a'.repeat(64), 'b'.repeat(64)] as [ItemHash, ItemHash];
@@ -33,7 +36,11 @@ async function standIn(scenario: Scenario, answer: RequestListener) {
   };
 }
 
-async function startExecutions(scenario: Scenario, config: Partial<ExecutionsConfig> = {}) {
+async function startExecutions(
+  scenario: Scenario,
+  config: Partial<ExecutionsConfig> = {},
+  owners: OwnerMeter = noMeter,
+) {
   const stack = new AsyncDisposableStack();
   const dir = await mkdtempDisposable(join(tmpdir(), 'vmlet-test-'));
   stack.defer(() => dir.remove());
@@ -43,6 +50,7 @@ async function startExecutions(scenario: Scenario, config: Partial<ExecutionsCon
     new Executions({
       backend,
       logs,
+      owners,
       config: {
         maxInFlight: 8,
         maxQueued: 8,
@@ -56,27 +64,27 @@ async function startExecutions(scenario: Scenario, config: Partial<ExecutionsCon
       },
     }),
   );
-  const acquire = (itemHash: ItemHash, memoryMiB = 60) =>
-    executions.acquire(
-      {
-        itemHash,
-        memoryMiB,
-        prepare: async () => ({
-          itemHash,
-          memoryMiB,
-          runtimeImage: '/runtime',
-          codeImage: '/code',
-          launch: { kind: 'python', argv: ['python3'], entrypoint: 'main:app', interface: 'asgi', args: [] },
-          variables: {},
-          vcpus: 1,
-          seconds: 1,
-        }),
-      },
-      never,
-    );
+  const runnable = (itemHash: ItemHash, memoryMiB: number): Runnable => ({
+    itemHash,
+    owner: '0x1',
+    vcpus: 1,
+    memoryMiB,
+    prepare: async () => ({
+      itemHash,
+      memoryMiB,
+      runtimeImage: '/runtime',
+      codeImage: '/code',
+      launch: { kind: 'python', init: 'kit', argv: ['python3'], entrypoint: 'main:app', interface: 'asgi', args: [] },
+      variables: {},
+      vcpus: 1,
+      seconds: 1,
+    }),
+  });
+  const acquire = (itemHash: ItemHash, memoryMiB = 60) => executions.acquire(runnable(itemHash, memoryMiB), never);
+  const restart = (itemHash: ItemHash, memoryMiB = 40) => executions.restart(runnable(itemHash, memoryMiB), never);
   const textOf = async (itemHash: ItemHash) =>
     (await logs.of(itemHash).tail(100)).map((entry) => entry.text).join('\n');
-  return { executions, acquire, textOf, [Symbol.asyncDispose]: () => stack.disposeAsync() };
+  return { executions, acquire, restart, runnable, textOf, [Symbol.asyncDispose]: () => stack.disposeAsync() };
 }
 
 describe('executions with machines', () => {
@@ -107,6 +115,81 @@ describe('executions with machines', () => {
     expect(await it.textOf(A)).toContain('Stopping: its memory is needed for another program');
   });
 
+  test('executions: restart with a fresh machine, while the old one finishes what it has', async () => {
+    await using it = await startExecutions(HALTS);
+    const old = await it.acquire(A, 40);
+    const [{ pid = 0 } = {}] = it.executions.list();
+    const phases = await it.restart(A);
+    expect(phases?.bootMs).toBeGreaterThan(0);
+    const [{ pid: fresh = 0 } = {}] = it.executions.list();
+    expect([isAlive(pid), isAlive(fresh), fresh === pid]).toEqual([true, true, false]);
+    const answer = await old.client.request({ origin: 'http://x', method: 'GET', path: '/' });
+    expect(await answer.body.text()).toBe('hello');
+    old[Symbol.dispose]();
+    using hot = await it.acquire(A);
+    expect(hot.phases).toBeUndefined();
+    // Its memory is free once it is gone.
+    using _other = await it.acquire(B, 60);
+    expect(isAlive(pid)).toBe(false);
+    expect(await it.textOf(A)).toContain('Stopping: a new machine has taken its place');
+  });
+
+  test('executions: go on with the old machine, when the new one does not start', async () => {
+    await using it = await startExecutions(HALTS);
+    (await it.acquire(A, 40))[Symbol.dispose]();
+    const [{ pid } = {}] = it.executions.list();
+    const prepare = () => Promise.reject(new VmletError('CODE_NOT_FOUND', { operands: { ref: 'x' } }));
+    const restarted = it.executions.restart({ ...it.runnable(A, 40), prepare }, never);
+    await expect(restarted).rejects.toMatchObject({ code: 'CODE_NOT_FOUND' });
+    using hot = await it.acquire(A);
+    expect(hot.phases).toBeUndefined();
+    expect(it.executions.list()).toMatchObject([{ pid }]);
+  });
+
+  test('executions: leave nothing of a fresh machine, when nobody waits for it any more', async () => {
+    await using it = await startExecutions(HALTS);
+    (await it.acquire(A, 40))[Symbol.dispose]();
+    const [{ pid } = {}] = it.executions.list();
+    const client = new AbortController();
+    const reached = Promise.withResolvers<void>();
+    const given = Promise.withResolvers<never>();
+    const prepare = (signal: AbortSignal) => {
+      reached.resolve();
+      signal.addEventListener('abort', () => given.reject(signal.reason), { once: true });
+      return given.promise;
+    };
+    const restarted = it.executions.restart({ ...it.runnable(A, 40), prepare }, client.signal);
+    await reached.promise;
+    client.abort(new Error('left'));
+    await expect(restarted).rejects.toThrow('left');
+    await expect(given.promise).rejects.toThrow();
+    expect(it.executions.list()).toMatchObject([{ pid, state: 'running' }]);
+    // Its room is free again, and another restart may begin.
+    expect((await it.restart(A))?.bootMs).toBeGreaterThan(0);
+  });
+
+  test('executions: restart once at a time, start what sleeps, and give up when all is stopped', async () => {
+    await using it = await startExecutions(HALTS);
+    expect((await it.restart(A))?.bootMs).toBeGreaterThan(0);
+    const first = it.restart(A);
+    await expect(it.restart(A)).rejects.toMatchObject({ code: 'PROGRAM_RESTARTING' });
+    await first;
+    const waiting = Promise.withResolvers<never>();
+    const reached = Promise.withResolvers<void>();
+    const prepare = (signal: AbortSignal) => {
+      reached.resolve();
+      signal.addEventListener('abort', () => waiting.reject(new VmletError('NODE_STOPPING')), { once: true });
+      return waiting.promise;
+    };
+    const given = it.executions.restart({ ...it.runnable(A, 40), prepare }, never);
+    await reached.promise;
+    // It starts anew, as what waits in line does, and is told why that is refused.
+    const refused = expect(given).rejects.toMatchObject({ code: 'NODE_STOPPING' });
+    await it.executions.stop(A, 'told to');
+    await refused;
+    expect(it.executions.list()).toEqual([]);
+  });
+
   test('executions: start anew after a crash, and say it in the log', async () => {
     await using it = await startExecutions(`${LOADED} await next('mark').catch(() => {});`);
     const lease = await it.acquire(A);
@@ -118,6 +201,26 @@ describe('executions with machines', () => {
     expect(again.phases).toBeDefined();
     expect(it.executions.list()[0]?.pid).not.toBe(pid);
     expect(await it.textOf(A)).toContain('ended by SIGKILL');
+  });
+
+  test('executions: wait for the memory of a machine that has just died', async () => {
+    await using it = await startExecutions(HALTS);
+    for (const [one, other] of [
+      [A, B],
+      [B, A],
+      [A, B],
+    ] as const) {
+      const lease = await it.acquire(one);
+      // A connection to close is what its end waits for, with the memory still taken.
+      await (await lease.client.request({ origin: 'http://x', method: 'GET', path: '/' })).body.dump();
+      const [{ pid = 0 } = {}] = it.executions.list();
+      process.kill(pid, 'SIGKILL');
+      await lease.explain(new Error('other side closed'));
+      lease[Symbol.dispose]();
+      const next = await it.acquire(other);
+      next[Symbol.dispose]();
+      await it.executions.stop(other, 'the test goes on');
+    }
   });
 
   test('executions: stop all machines of a program, one that finishes its last request too', async () => {
@@ -144,14 +247,19 @@ describe('executions with machines', () => {
   });
 });
 
-describe('installRequirements', () => {
-  const install = async (answer: RequestListener, more: { deadlineMs?: number; signal?: AbortSignal } = {}) => {
+describe('installPackages', () => {
+  const install = async (
+    answer: RequestListener,
+    more: { deadlineMs?: number; signal?: AbortSignal; authorities?: Buffer } = {},
+  ) => {
     await using _machine = await standIn(HALTS, answer);
-    return await installRequirements({
+    return await installPackages({
+      installer: 'pip',
       runtimeImage: '/runtime',
       launcherArgv: ['/usr/bin/python3'],
       egress: {},
       variables: { PIP_INDEX_URL: 'x' },
+      authorities: more.authorities,
       archive: Readable.from([Buffer.from('zip')]),
       backend,
       bootDeadlineMs: 20_000,
@@ -169,6 +277,17 @@ describe('installRequirements', () => {
       response.writeHead(422).end('no such package');
     });
     expect(failed).toEqual({ ok: false, output: 'no such package' });
+  });
+
+  test('install: hands over the authorities that the host trusts before anything else', async () => {
+    const seen: string[] = [];
+    const answer: RequestListener = async (request, response) => {
+      seen.push(`${request.method} ${await text(request)}`);
+      response.end('done');
+    };
+    const done = await install(answer, { authorities: Buffer.from('PEM') });
+    expect(done).toEqual({ ok: true, archive: Buffer.from('done') });
+    expect(seen).toEqual(['PUT PEM', 'POST zip']);
   });
 
   test('install: takes no more than it may of what a guest answers', async () => {

@@ -47,5 +47,7 @@ export function drain(request: IncomingMessage): void {
   });
   const done = () => limit[Symbol.dispose]();
   request.once('end', done).once('close', done);
+  // The machine's side may let go of the body only now, and pause it once more.
+  request.on('pause', () => void request.resume());
   request.resume();
 }

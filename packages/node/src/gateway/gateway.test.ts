@@ -458,7 +458,8 @@ describe('failures', () => {
   test('gateway: gives the program’s answer to a body it does not read, and the connection stays good', async () => {
     await using it = await startGateway((request, response) => {
       if (request.url === '/next') response.end('next');
-      else response.writeHead(413, { connection: 'close' }).end('too large');
+      // It leaves the closing to the client: a server that closes on unread bytes resets the connection, answer and all.
+      else response.writeHead(413, { connection: 'close', 'content-length': '9' }).write('too large');
     });
     const client = new RawClient(it.port);
     const bytes = 3_000_000;
@@ -512,6 +513,17 @@ describe('failures', () => {
     const answer = await exchange(it.port, ...get());
     expect(answer).toMatch(/^HTTP\/1.1 503 [\s\S]*retry-after: \d+/);
     expect(problem(answer)).toMatchObject({ code: 'QUEUE_FULL', retryable: true });
+  });
+
+  test('gateway: asks nobody to come back soon, when the program is stopped', async () => {
+    const findProgram = () => {
+      throw new VmletError('PROGRAM_STOPPED', { operands: { itemHash: PROGRAM } });
+    };
+    await using it = await startGateway(ok, { components: { findProgram } });
+    const answer = await exchange(it.port, ...get());
+    expect(answer).toMatch(/^HTTP\/1.1 503 /);
+    expect(answer).not.toMatch(/retry-after/i);
+    expect(problem(answer)).toMatchObject({ code: 'PROGRAM_STOPPED', retryable: false });
   });
 
   test('gateway: answers what is not in the catalogue with 500, and no detail of an error', async () => {
@@ -605,6 +617,24 @@ describe('listening', () => {
     );
     expect(await ask('nothing')).toMatch(/^HTTP\/1.1 404 /);
     expect(it.leases.taken).toBe(0);
+  });
+
+  test('gateway: serves a program by name, and redirects a browser to the name’s host', async () => {
+    const findProgram = (ref: string) => {
+      expect(ref).toBe('hello');
+      const prepare = async () =>
+        Promise.reject(new TypeError('Cannot prepare: the program of this test runs already'));
+      return { itemHash: PROGRAM, owner: '0x1', vcpus: 1, memoryMiB: 1, seconds: 30, prepare };
+    };
+    await using it = await startGateway(ok, { components: { findProgram, hasName: (label) => label === 'hello' } });
+    const ask = (host: string, path: string, more: string[] = []) =>
+      exchange(it.port, `GET ${path} HTTP/1.1`, `Host: ${host}`, ...more, 'connection: close', '', '');
+    expect(await ask('hello.vm.localhost', '/')).toMatch(/ok$/);
+    expect(await ask('localhost', '/vm/hello/')).toMatch(/ok$/);
+    expect(await ask('localhost', '/vm/hello/a', ['Sec-Fetch-Mode: navigate'])).toMatch(
+      new RegExp(`^HTTP/1.1 307 [\\s\\S]*location: http://hello.vm.localhost:${it.port}/a\r\n`, 'i'),
+    );
+    expect(await ask('other.vm.localhost', '/')).toMatch(/^HTTP\/1.1 404 /);
   });
 
   test('gateway: says what is wrong, when its port is in use', async () => {

@@ -12,6 +12,8 @@ const HOP_BY_HOP = new Set([
   'transfer-encoding',
   'upgrade',
   'expect',
+  // CGI gives it to a program as HTTP_PROXY, which HTTP clients take for a setting.
+  'proxy',
 ]);
 /** What a client could claim about itself; the gateway says it instead. */
 const CLAIMS = new Set([
@@ -24,6 +26,10 @@ const CLAIMS = new Set([
 ]);
 /** What a client cannot have taken out by naming it in Connection: the message would mean something else without. */
 const KEPT = new Set(['host', 'content-length', ...CLAIMS]);
+
+/** What frames, routes, admits, controls or describes a message. */
+const NO_TRAILER =
+  /^(?:connection|keep-alive|te|trailer|transfer-encoding|upgrade|host|content-.*|cookie|set-cookie|(?:proxy-)?auth.*|www-.*|proxy-.*|cache-control|expires|date|age|vary|location|retry-after|warning|expect|max-forwards|pragma|range|if-.*|x-request-id|forwarded|x-forwarded-.*)$/i;
 
 export interface ForwardOptions {
   requestId: string;
@@ -61,10 +67,24 @@ export function responseHeaders(raw: readonly string[], extra: readonly string[]
   const headers: string[] = [];
   forEachHeader(raw, (name, value) => {
     const lower = name.toLowerCase();
-    if (!HOP_BY_HOP.has(lower) && !dropped.has(lower)) headers.push(name, value);
+    // It is named by us alone: two names for one request are none.
+    if (!HOP_BY_HOP.has(lower) && !dropped.has(lower) && lower !== 'x-request-id') headers.push(name, value);
   });
   headers.push(...extra);
   return headers;
+}
+
+/** A program's trailers as the client gets them: without those that would be taken for its head (RFC 9110, 6.5.1). */
+export function responseTrailers(trailers: Readonly<Record<string, string | string[]>>): [string, string | string[]][] {
+  return Object.entries(trailers).filter(([name]) => !NO_TRAILER.test(name));
+}
+
+/** Why an answer's body cannot be passed on; undefined if it can. The parser has taken off chunks, and no other coding. */
+export function faultOfCoding(raw: readonly string[]): string | undefined {
+  const codings: string[] = [];
+  forEachHeader(raw, (name, value) => void (name.toLowerCase() === 'transfer-encoding' && codings.push(value)));
+  if (codings.length === 0 || codings.join().trim().toLowerCase() === 'chunked') return undefined;
+  return `its Transfer-Encoding is ${JSON.stringify(codings.join(', ').slice(0, 64))}`;
 }
 
 /** RFC 7239. */

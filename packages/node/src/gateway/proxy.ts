@@ -5,8 +5,9 @@ import type { Dispatcher } from 'undici';
 import { deadline } from '../deadline.ts';
 import { VmletError } from '../errors.ts';
 import type { Lease, WakePhases } from '../executions/index.ts';
+import { failpoint } from '../failpoint.ts';
 import { bodyOf } from './body.ts';
-import { requestHeaders, responseHeaders } from './headers.ts';
+import { faultOfCoding, requestHeaders, responseHeaders, responseTrailers } from './headers.ts';
 
 export interface Exchange {
   request: IncomingMessage;
@@ -33,11 +34,14 @@ export async function proxy(exchange: Exchange, lease: Lease): Promise<void> {
   using limit = deadline(seconds * 1000, signal);
   const started = performance.now();
   try {
-    const answer = await send(exchange, lease.client, limit.signal);
+    const [answer] = await Promise.all([send(exchange, lease.client, limit.signal), failpoint('request.sent')]);
     const timing = lease.phases ? ['server-timing', serverTiming(lease.phases, performance.now() - started)] : [];
-    const headers = responseHeaders(rawHeaders(answer), ['x-request-id', exchange.requestId, ...timing]);
+    const raw = rawHeaders(answer);
+    refuseCoding(answer, faultOfCoding(raw));
+    const headers = responseHeaders(raw, ['x-request-id', exchange.requestId, ...timing]);
     response.writeHead(answer.statusCode, reasonOf(answer), headers);
-    await stream(answer, response, limit.signal);
+    await Promise.all([stream(answer, response, limit.signal), failpoint('response.started')]);
+    await failpoint('response.ended');
   } catch (error) {
     if (signal.aborted) throw signal.reason;
     if (!limit.expired) throw await lease.explain(error);
@@ -58,6 +62,15 @@ function send(exchange: Exchange, client: Dispatcher, signal: AbortSignal): Prom
   });
 }
 
+/** Ends the connection with the answer, of which nobody can tell where it ends. */
+function refuseCoding({ body }: Dispatcher.ResponseData, found: string | undefined): void {
+  if (found === undefined) return;
+  const refused = new TypeError(`Cannot pass the answer on: ${found}, expected "chunked" or none`);
+  // The same error is thrown; the stream's own copy of it has no other listener.
+  body.on('error', () => {}).destroy(refused);
+  throw refused;
+}
+
 /** `responseHeaders: 'raw'` makes undici give name, value, name, value, which its types do not know. */
 function rawHeaders(answer: Dispatcher.ResponseData): string[] {
   const headers: unknown = answer.headers;
@@ -68,7 +81,7 @@ function rawHeaders(answer: Dispatcher.ResponseData): string[] {
 async function stream(answer: Dispatcher.ResponseData, response: ServerResponse, signal: AbortSignal): Promise<void> {
   const body: Readable = answer.body;
   await pipeline(body, response, { end: false, signal });
-  const trailers = Object.entries(answer.trailers);
+  const trailers = responseTrailers(answer.trailers);
   if (trailers.length > 0) response.addTrailers(Object.fromEntries(trailers));
   response.end();
 }

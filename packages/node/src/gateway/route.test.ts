@@ -4,7 +4,11 @@ import { type RoutedRequest, route } from './route.ts';
 
 const REF = '0f'.repeat(32);
 const HOST = `${programLabel(REF)}.vm.localhost`;
-const config = { programDomain: 'vm.localhost', apiHosts: ['node.example'] };
+const config = {
+  programDomain: 'vm.localhost',
+  apiHosts: ['node.example'],
+  hasName: (label: string) => label === 'hello',
+};
 const ask = (host: string | undefined, url = '/', more: Partial<RoutedRequest> = {}) =>
   route({ host, url, secFetchMode: undefined, accept: undefined, ...more }, config);
 
@@ -13,6 +17,13 @@ describe('route, by host', () => {
     'route: finds the program of %s',
     (host) => {
       expect(ask(host, '/a//b%2Fc?d=/vm/e')).toMatchObject({ kind: 'program', ref: REF, path: '/a//b%2Fc?d=/vm/e' });
+    },
+  );
+
+  test.each(['hello.vm.localhost', 'HELLO.vm.localhost:80', 'hello.vm.localhost.'])(
+    'route: finds %s by name',
+    (host) => {
+      expect(ask(host, '/a')).toMatchObject({ kind: 'program', ref: 'hello', path: '/a' });
     },
   );
 
@@ -27,6 +38,9 @@ describe('route, by host', () => {
     undefined,
     '',
     'vm.localhost',
+    'other.vm.localhost',
+    'x.hello.vm.localhost',
+    'hello.localhost',
     'evil.example',
     `x.${HOST}`,
     `${HOST}x`,

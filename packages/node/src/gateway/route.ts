@@ -6,6 +6,8 @@ export interface RouteConfig {
   programDomain: string;
   /** Host names of the API besides `localhost` and addresses. Lower case. */
   apiHosts: readonly string[];
+  /** Whether a label is the name of a program. */
+  hasName: (label: string) => boolean;
 }
 
 /** Where a request goes. */
@@ -39,7 +41,8 @@ export function route(request: RoutedRequest, config: RouteConfig): Route {
   // `OPTIONS *` asks about no path of anybody.
   if (!url.startsWith('/')) return { kind: 'unknown', host };
   if (host.endsWith(`.${config.programDomain}`)) {
-    const ref = itemHashOfLabel(host.slice(0, -config.programDomain.length - 1));
+    const label = host.slice(0, -config.programDomain.length - 1);
+    const ref = config.hasName(label) ? label : itemHashOfLabel(label);
     return ref ? { kind: 'program', ref, host: asked, path: url } : { kind: 'unknown', host };
   }
   if (host !== 'localhost' && isIP(host) === 0 && !config.apiHosts.includes(host)) return { kind: 'unknown', host };

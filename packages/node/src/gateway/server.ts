@@ -1,27 +1,31 @@
 import { randomUUID } from 'node:crypto';
 import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { deadline, orAborted } from '../deadline.ts';
+import { deadline, orAborted, watchIdle } from '../deadline.ts';
 import { asVmletError, VmletError } from '../errors.ts';
 import type { Executions, Runnable } from '../executions/index.ts';
 import { programLabel } from '../program-label.ts';
 import type { Logger } from '../telemetry/index.ts';
 import { drain } from './body.ts';
-import { sendProblem } from './problem.ts';
+import { Connections } from './connections.ts';
+import { defaultGatewayLimits, type GatewayLimits } from './limits.ts';
+import { endWithProblem, sendProblem } from './problem.ts';
 import { proxy } from './proxy.ts';
 import { type Route, type RouteConfig, route } from './route.ts';
-import { asksForWebSocket, joinWebSocket, refuseUpgrade } from './websocket.ts';
+import { malformed, refusalOf, refusalOfUpgrade } from './strict.ts';
+import { asksForWebSocket, joinWebSocket } from './websocket.ts';
 
-const MAX_HEADER_BYTES = 64 * 1024;
 /** What a client may name its request; anything else gets a name of ours. */
 const REQUEST_ID = /^[\w.-]{1,64}$/;
 
-export interface GatewayConfig extends RouteConfig {
+export interface GatewayConfig extends Omit<RouteConfig, 'hasName'> {
   /** Believe the forwarding headers of a proxy in front of the node. */
   trustForwarded: boolean;
   /** How long requests under way may take when the gateway is to close, in milliseconds. */
   drainMs: number;
+  /** What is left out has the value of `defaultGatewayLimits`. */
+  limits?: Partial<GatewayLimits>;
 }
 
 /** A program that may be run, and how long one request to it may take. */
@@ -32,7 +36,9 @@ export interface ProgramTarget extends Runnable {
 
 export interface GatewayComponents {
   executions: Pick<Executions, 'acquire'>;
-  /** Finds a program by its item_hash. @throws VmletError `PROGRAM_NOT_FOUND`, or why it may not run */
+  /** Whether a label is the name of a program. */
+  hasName: RouteConfig['hasName'];
+  /** Finds a program by its item_hash or its name. @throws VmletError `PROGRAM_NOT_FOUND`, or why it may not run */
   findProgram: (ref: string) => ProgramTarget;
   /** Answers requests to the API's hosts. */
   api: RequestListener;
@@ -43,25 +49,34 @@ export interface GatewayComponents {
 export class Gateway implements AsyncDisposable {
   readonly #server: Server;
   readonly #components: GatewayComponents;
-  readonly #config: GatewayConfig;
+  readonly #config: GatewayConfig & { limits: GatewayLimits };
+  readonly #connections: Connections;
   readonly #underWay = new Set<ServerResponse>();
   readonly #upgraded = new Set<Duplex>();
 
   constructor(config: GatewayConfig, components: GatewayComponents) {
     const { programDomain, apiHosts } = config;
     const lower = (name: string) => name.toLowerCase();
-    this.#config = { ...config, programDomain: lower(programDomain), apiHosts: apiHosts.map(lower) };
+    const limits = { ...defaultGatewayLimits, ...config.limits };
+    this.#config = { ...config, limits, programDomain: lower(programDomain), apiHosts: apiHosts.map(lower) };
     this.#components = components;
     this.#server = createServer(
       // A body may take as long as its program allows; the time for headers stays bounded.
       {
-        maxHeaderSize: MAX_HEADER_BYTES,
+        maxHeaderSize: limits.headBytes,
+        headersTimeout: limits.headMs,
+        connectionsCheckingInterval: Math.max(1, Math.floor(limits.headMs / 4)),
         requestTimeout: 0,
+        // Refused by strict.ts, with a reason.
+        requireHostHeader: false,
         keepAliveTimeout: 65_000,
         shouldUpgradeCallback: asksForWebSocket,
       },
-      (request, response) => this.#dispatch(request, response),
+      (request, response) => void this.#take(request, response),
     );
+    this.#connections = new Connections(this.#server, { limits, behindProxy: config.trustForwarded });
+    this.#server.on('checkExpectation', (request, response) => void this.#take(request, response));
+    this.#server.on('connect', (request, socket, head) => void this.#upgrade(request, socket, head));
     this.#server.on('upgrade', (request, socket, head) => void this.#upgrade(request, socket, head));
   }
 
@@ -96,9 +111,23 @@ export class Gateway implements AsyncDisposable {
     await closed;
   }
 
-  #dispatch(request: IncomingMessage, response: ServerResponse): void {
+  async #take(request: IncomingMessage, response: ServerResponse): Promise<void> {
     this.#underWay.add(response);
     response.once('close', () => this.#leave(response));
+    if (!(await this.#connections.turn(request, response))) return;
+    const refusal = refusalOf(request, this.#config.limits);
+    if (refusal !== undefined) {
+      // What follows on this connection may be meant as a part of it.
+      sendProblem(response, refusal, { requestId: requestIdOf(request), close: true });
+      drain(request);
+      return;
+    }
+    // The parser has stopped behind an upgrade that we ignore, and has lost what came with it.
+    if (request.headers.upgrade !== undefined) response.shouldKeepAlive = false;
+    this.#dispatch(request, response);
+  }
+
+  #dispatch(request: IncomingMessage, response: ServerResponse): void {
     const to = this.#route(request);
     if (to.kind === 'api') this.#components.api(request, response);
     else void this.#answer(to, request, response);
@@ -106,7 +135,8 @@ export class Gateway implements AsyncDisposable {
 
   #route({ headers, url = '/' }: IncomingMessage): Route {
     const secFetchMode = single(headers['sec-fetch-mode']);
-    return route({ host: headers.host, url, secFetchMode, accept: headers.accept }, this.#config);
+    const { hasName } = this.#components;
+    return route({ host: headers.host, url, secFetchMode, accept: headers.accept }, { ...this.#config, hasName });
   }
 
   async #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
@@ -118,7 +148,14 @@ export class Gateway implements AsyncDisposable {
       this.#upgraded.delete(socket);
       gone.abort(new ClientGone());
     });
+    const { limits } = this.#config;
+    socket.once('timeout', () => socket.destroy());
+    if (socket instanceof Socket) watchIdle(socket, limits.webSocketIdleMs);
     try {
+      // Answers before it would be mixed with what it sends.
+      if (!this.#connections.isIdle(socket)) throw malformed('an upgrade behind requests that are not answered');
+      const refusal = refusalOf(request, limits) ?? refusalOfUpgrade(request);
+      if (refusal !== undefined) throw refusal;
       const to = this.#route(request);
       // The API has no WebSocket yet, and a page is never one.
       if (to.kind !== 'program') throw this.#unknownHost(request.headers.host ?? '');
@@ -129,7 +166,7 @@ export class Gateway implements AsyncDisposable {
       const { seconds } = program;
       await joinWebSocket({ request, socket, head, host, path, requestId, seconds, trustForwarded }, lease);
     } catch (error) {
-      if (!(error instanceof ClientGone)) refuseUpgrade(socket, asVmletError(error), requestId);
+      if (!(error instanceof ClientGone)) endWithProblem(socket, asVmletError(error), requestId);
     }
   }
 
@@ -171,7 +208,8 @@ export class Gateway implements AsyncDisposable {
   #redirect(to: Extract<Route, { kind: 'redirect' }>, request: IncomingMessage, response: ServerResponse): void {
     // An unknown program has no host to go to.
     const { itemHash } = this.#components.findProgram(to.ref);
-    const host = `${programLabel(itemHash)}.${this.#config.programDomain}`;
+    const label = this.#components.hasName(to.ref) ? to.ref : programLabel(itemHash);
+    const host = `${label}.${this.#config.programDomain}`;
     const port = request.socket.localPort === 80 ? '' : `:${request.socket.localPort}`;
     response.writeHead(307, {
       location: `http://${host}${port}${to.path}`,
@@ -188,7 +226,7 @@ export class Gateway implements AsyncDisposable {
   #fail(error: unknown, response: ServerResponse, requestId: string): void {
     const known = asVmletError(error);
     if (known.entry.fault === 'platform') this.#components.log.warn({ err: known, requestId }, 'request failed');
-    sendProblem(response, known, requestId);
+    sendProblem(response, known, { requestId });
   }
 }
 

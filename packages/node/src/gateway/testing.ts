@@ -43,6 +43,7 @@ export async function startGateway(program: RequestListener, options: TestGatewa
     return {
       client: pool,
       connect: async () => connect(upstreamPort, '127.0.0.1'),
+      openSession: () => Promise.reject(new TypeError('Cannot open a session: there is no machine')),
       phases: options.phases,
       retire: () => void leases.retired++,
       explain: async (error) => {
@@ -70,8 +71,9 @@ export async function startGateway(program: RequestListener, options: TestGatewa
         const prepare = async () => {
           throw new TypeError('Cannot prepare: the program of this test runs already');
         };
-        return { itemHash: PROGRAM, memoryMiB: 1, seconds: options.seconds ?? 30, prepare };
+        return { itemHash: PROGRAM, owner: '0x1', vcpus: 1, memoryMiB: 1, seconds: options.seconds ?? 30, prepare };
       },
+      hasName: () => false,
       api: (_request: IncomingMessage, response: ServerResponse) => response.end('api'),
       log: createLogger('silent'),
       ...options.components,

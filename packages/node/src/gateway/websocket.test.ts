@@ -55,6 +55,35 @@ describe('websocket', () => {
     await it.idle();
   });
 
+  test('websocket: sends nothing of the client’s on before the program has switched, and nothing at all if it refuses', async () => {
+    const refusal = 'HTTP/1.1 403 Forbidden\r\ncontent-length: 2\r\n\r\nno';
+    const got: string[] = [];
+    const refusing = createServer((socket) => {
+      socket.on('error', () => socket.destroy()).setEncoding('latin1');
+      socket.on('data', (data: string) => {
+        got.push(data);
+        socket.write(`${refusal}HTTP/1.1 200 OK\r\ncontent-length: 8\r\n\r\npoisoned`);
+      });
+    });
+    await using it = await startGateway(unused, { tcp: refusing });
+    const smuggled = `GET /smuggled HTTP/1.1\r\nhost: ${PROGRAM_HOST}\r\nx-forwarded-for: 192.0.2.1\r\n\r\n`;
+    const client = new RawClient(it.port).send(...HANDSHAKE('/'), smuggled);
+    expect(await client.closed()).toBe(refusal);
+    await it.idle();
+    expect(got.join('')).not.toContain('smuggled');
+    expect(got).toHaveLength(1);
+  });
+
+  test('websocket: passes over answers of 1xx, and ends with a program that answers no HTTP', async () => {
+    const early = rawServer(`HTTP/1.1 103 Early Hints\r\n\r\n${SWITCHING}first`);
+    await using it = await startGateway(unused, { tcp: early });
+    const client = new RawClient(it.port).send(...HANDSHAKE('/'));
+    expect(await client.until('first')).toBe(`${SWITCHING}first`);
+    client.socket.destroy();
+    await using odd = await startGateway(unused, { tcp: rawServer('SSH-2.0-x\r\n\r\n') });
+    expect(await new RawClient(odd.port).send(...HANDSHAKE('/')).closed()).toBe('');
+  });
+
   test('websocket: answers with a problem, when the program is unknown or the host is not ours', async () => {
     await using it = await startGateway(unused);
     const unknown = new RawClient(it.port).send(...HANDSHAKE(`/vm/${'0'.repeat(64)}/`, 'localhost'));

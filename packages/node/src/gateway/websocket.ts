@@ -2,10 +2,11 @@ import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { deadline } from '../deadline.ts';
-import { toProblem, type VmletError } from '../errors.ts';
 import type { Lease } from '../executions/index.ts';
 import { requestHeaders } from './headers.ts';
-import { RETRY_AFTER_SECONDS } from './problem.ts';
+
+/** What a program may answer a handshake with before its head ends. */
+const MAX_ANSWER_HEAD_BYTES = 64 * 1024;
 
 export interface Upgrade {
   request: IncomingMessage;
@@ -38,31 +39,74 @@ export async function joinWebSocket(upgrade: Upgrade, lease: Lease): Promise<voi
   const program = await lease.connect(limit.signal);
   const onLate = () => program.destroy();
   limit.signal.addEventListener('abort', onLate, { once: true });
-  program.once('data', () => limit.signal.removeEventListener('abort', onLate));
+  const leave = () => program.destroy();
+  socket.once('close', leave);
   program.write(requestHead(upgrade));
-  program.write(head);
-  // One side that breaks off takes the other one with it; who did so is seen by both, and there is nobody else to tell.
-  await Promise.allSettled([pipeline(socket, program), pipeline(program, socket)]);
+  // Broken off before its answer's end: the client sees its connection end, and there is nobody else to tell.
+  const answer = await readAnswer(program).catch(() => undefined);
+  limit.signal.removeEventListener('abort', onLate);
+  socket.off('close', leave);
+  if (answer?.switched) await join(socket, program, { head, answer });
+  else if (answer) await refuse(socket, program, { answer, signal: limit.signal });
   socket.destroy();
   program.destroy();
 }
 
-/** Answers an upgrade that leads nowhere with the platform's own error, and closes. */
-export function refuseUpgrade(socket: Duplex, error: VmletError, requestId: string): void {
-  const body = JSON.stringify({ ...toProblem(error), requestId });
-  const { status } = error.entry;
-  socket.end(
-    [
-      `HTTP/1.1 ${status} ${error.entry.title}`,
-      'content-type: application/problem+json',
-      `content-length: ${Buffer.byteLength(body)}`,
-      `x-request-id: ${requestId}`,
-      ...(status === 503 ? [`retry-after: ${RETRY_AFTER_SECONDS}`] : []),
-      'connection: close',
-      '',
-      body,
-    ].join('\r\n'),
-  );
+/** The answer to a handshake: its head, and what has come behind it. */
+interface HandshakeAnswer {
+  switched: boolean;
+  head: Buffer;
+  rest: Buffer;
+}
+
+/** Nothing the client sends is passed on before the program has switched: it would be read as a request of its own. */
+async function readAnswer(program: Duplex): Promise<HandshakeAnswer> {
+  let bytes: Buffer = Buffer.alloc(0);
+  for await (const chunk of program.iterator({ destroyOnReturn: false })) {
+    bytes = Buffer.concat([bytes, chunk]);
+    for (let end = bytes.indexOf('\r\n\r\n'); end >= 0; end = bytes.indexOf('\r\n\r\n')) {
+      const head = bytes.subarray(0, end + 4);
+      bytes = bytes.subarray(end + 4);
+      const status = Number(/^HTTP\/1\.[01] (\d{3})(?: |\r)/.exec(head.toString('latin1'))?.[1]);
+      if (!(status >= 100)) throw new TypeError('Cannot read the answer: no status line, expected one');
+      if (status === 101 || status >= 200) return { switched: status === 101, head, rest: bytes };
+    }
+    if (bytes.length > MAX_ANSWER_HEAD_BYTES) throw new RangeError('Cannot read the answer: its head does not end');
+  }
+  throw new TypeError('Cannot read the answer: the connection ended, expected a head');
+}
+
+async function join(socket: Duplex, program: Duplex, { head, answer }: { head: Buffer; answer: HandshakeAnswer }) {
+  socket.write(answer.head);
+  socket.write(answer.rest);
+  program.write(head);
+  // One side that breaks off takes the other one with it; who did so is seen by both.
+  await Promise.allSettled([pipeline(socket, program), pipeline(program, socket)]);
+}
+
+/** The program's own refusal, until its end or its time's; the connection is not for anything else. */
+async function refuse(
+  socket: Duplex,
+  program: Duplex,
+  { answer, signal }: { answer: HandshakeAnswer; signal: AbortSignal },
+): Promise<void> {
+  const { head, rest } = answer;
+  socket.write(head);
+  const length = /\r\ncontent-length: *(\d{1,15})\r\n/i.exec(head.toString('latin1'))?.[1];
+  let left = length === undefined ? Number.POSITIVE_INFINITY : Number(length);
+  const rests = async function* () {
+    yield rest;
+    yield* program;
+  };
+  const body = async function* () {
+    for await (const chunk of rests()) {
+      yield chunk.subarray(0, left);
+      left -= chunk.length;
+      if (left <= 0) return;
+    }
+  };
+  // As above: who breaks off is seen by the other.
+  await pipeline(body, socket, { signal }).catch(() => {});
 }
 
 function requestHead(upgrade: Upgrade): string {

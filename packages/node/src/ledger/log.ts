@@ -43,6 +43,16 @@ export interface CheckedMessage {
   readonly rejection: Reason | undefined;
 }
 
+/** What an address has in the ledger. */
+export interface Holdings {
+  /** The programs in force. */
+  readonly programs: readonly ItemHash[];
+  /** PROGRAMs that wait for something. */
+  readonly pendingPrograms: number;
+  /** Of the files that its STOREs in force name, each counted once. */
+  readonly storedBytes: number;
+}
+
 /** A change of the ledger, told after it is committed. */
 export type LedgerEvent =
   | { readonly type: 'processed'; readonly message: AnyProcessedMessage }
@@ -94,6 +104,9 @@ export interface Ledger extends Disposable {
 
   /** The STOREs of an address, newest first. */
   storesOf(address: string): StoreRecord[];
+
+  /** What an address has here. */
+  holdingsOf(address: string): Holdings;
 
   /** Calls `listener` for each event. The answer ends the subscription. */
   subscribe(listener: LedgerListener): () => void;

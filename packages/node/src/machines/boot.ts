@@ -2,12 +2,13 @@ import { randomBytes } from 'node:crypto';
 import type { BootKit } from '@vmlet/guest';
 import { type Deadline, deadline, orAborted } from '../deadline.ts';
 import { VmletError } from '../errors.ts';
+import { failpoint } from '../failpoint.ts';
 import type { Accelerator } from './accelerator.ts';
 import type { Cage } from './cage/index.ts';
 import { Machine, type MachineEvents } from './machine.ts';
 import type { EgressOptions } from './network/egress.ts';
 import { userNetworkAddresses } from './network/user.ts';
-import type { QemuMachine } from './qemu/command-line.ts';
+import type { InitSource, QemuMachine } from './qemu/command-line.ts';
 import { launchQemu, type QemuProcess } from './qemu/launch.ts';
 import { QmpClient, QmpError } from './qmp/client.ts';
 
@@ -30,8 +31,10 @@ export interface Backend {
 export interface MachineSpec {
   /** Read-only root filesystem image. */
   runtimeImage: string;
-  /** Read-only code image, the third drive. */
+  /** Read-only code image, the last drive. */
   codeImage?: string;
+  /** Where init0 and the launchers come from: the boot kit unless told. Without the kit its drive is not there. */
+  init?: InitSource | undefined;
   vcpus: number;
   memoryMiB: number;
   /** Whether the guest has a network card, and may open connections to anywhere. */
@@ -67,12 +70,14 @@ export async function bootMachine(
   } catch (error) {
     machine.kill();
     const reason = await machine.ended;
-    throw bootFailure(error, { machine, reason, limit, detail: machine.consoleTail() });
+    throw bootFailure(error, { machine, reason, limit, detail: detailOf(spec, machine) });
   }
 }
 
 async function toReady(machine: Machine, spec: MachineSpec): Promise<void> {
+  await failpoint('machine.spawned');
   await machine.reached('booted');
+  await failpoint('machine.booted');
   machine.configure({
     hostname: spec.hostname,
     machineId: randomBytes(16).toString('hex'),
@@ -81,7 +86,9 @@ async function toReady(machine: Machine, spec: MachineSpec): Promise<void> {
     network: spec.internet ? userNetworkAddresses : null,
     launcher: spec.launcher,
   });
+  await failpoint('machine.configured');
   await machine.reached('ready');
+  await failpoint('machine.ready');
 }
 
 function handshake(process: QemuProcess): Promise<void> {
@@ -98,15 +105,28 @@ function machineOf(backend: Backend, spec: MachineSpec, name: string): QemuMachi
     tscKhz: backend.tscKhz,
     vcpus: spec.vcpus,
     memoryMiB: spec.memoryMiB,
-    drives: [spec.runtimeImage, kit.image, ...(spec.codeImage ? [spec.codeImage] : [])],
+    init: spec.init,
+    drives: drivesOf(spec, kit),
     internet: spec.internet,
   };
+}
+
+function drivesOf({ runtimeImage, codeImage, init }: MachineSpec, kit: BootKit): string[] {
+  return [runtimeImage, ...(init === 'image' ? [] : [kit.image]), ...(codeImage ? [codeImage] : [])];
 }
 
 /** The host's clock, as `configure` carries it. Not `performance.timeOrigin`: that misses steps of the clock and sleep. */
 function wallClock(): { sec: number; nsec: number } {
   const ms = Date.now();
   return { sec: Math.floor(ms / 1000), nsec: (ms % 1000) * 1e6 };
+}
+
+/** A foreign init in the place of init0 would start what it knows, and never say hello. */
+function detailOf({ init }: MachineSpec, machine: Machine): string {
+  const console = machine.consoleTail() && `console:\n${machine.consoleTail()}`;
+  const isSilent = init === 'image' && machine.marks.every(({ step }) => step === 'ended');
+  const hint = isSilent && 'The image has to have the /sbin/init that this writes: vmlet runtime init-files';
+  return [hint, console].filter((part) => part).join('\n');
 }
 
 interface Failure {
@@ -126,5 +146,5 @@ function bootFailure(error: unknown, failure: Failure): unknown {
 function timeout(code: 'MACHINE_BOOT_TIMEOUT', { machine, limit, detail }: Failure): VmletError {
   const done = machine.marks.filter((mark) => mark.step !== 'ended');
   const steps = done.map((mark) => `${mark.step} after ${Math.round(mark.atMs)} ms`).join(', ') || 'none';
-  return new VmletError(code, { operands: { ms: limit.ms, steps }, detail: detail && `console:\n${detail}` });
+  return new VmletError(code, { operands: { ms: limit.ms, steps }, detail });
 }

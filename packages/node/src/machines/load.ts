@@ -1,6 +1,7 @@
 import { ProtocolError } from '@vmlet/guest-protocol';
 import { deadline, orAborted } from '../deadline.ts';
 import { VmletError } from '../errors.ts';
+import { failpoint } from '../failpoint.ts';
 import type { LoadRequest, Machine } from './machine.ts';
 
 /**
@@ -16,7 +17,9 @@ export async function loadProgram(
   using limit = deadline(options.deadlineMs, options.signal);
   try {
     machine.load(request);
+    await failpoint('load.sent');
     await orAborted(machine.reached('loaded'), limit.signal);
+    await failpoint('machine.loaded');
   } catch (error) {
     machine.kill();
     await machine.ended;

@@ -1,11 +1,13 @@
 import type { Duplex } from 'node:stream';
-import type { GuestMessage, HostMessage } from '@vmlet/guest-protocol';
+import { type GuestMessage, type HostMessage, PROTOCOL_VERSION } from '@vmlet/guest-protocol';
+import { WIRE_KINDS } from '@vmlet/guest-protocol/wire';
 import { VmletError } from '../errors.ts';
 import { ConsoleRing, printable } from './console.ts';
 import { ControlChannel, type GuestMisbehaved } from './control/channel.ts';
 import type { QemuExit, QemuProcess } from './qemu/launch.ts';
 import { type MachineState, transition } from './state.ts';
-import { Wire } from './wire/wire.ts';
+import { StreamBroken } from './wire/stream.ts';
+import { type StreamRequest, Wire } from './wire/wire.ts';
 
 export type LogLine = Extract<GuestMessage, { type: 'log' }>;
 export type LoadRequest = Omit<Extract<HostMessage, { type: 'load' }>, 'type'>;
@@ -106,6 +108,18 @@ export class Machine {
     return this.#wire.connect(port, signal);
   }
 
+  /**
+   * Starts a session of the owner in the guest. Allowed when `loaded`.
+   * @throws VmletError `SESSION_REFUSED`, or why the machine ended; the signal's reason
+   */
+  async openSession(request: StreamRequest, signal?: AbortSignal): Promise<Duplex> {
+    try {
+      return await this.#wire.open(request, signal);
+    } catch (error) {
+      throw error instanceof StreamBroken ? refusalOf(error, request) : error;
+    }
+  }
+
   /** Asks the guest to shut down within `graceMs`. Allowed from `booted` on; the caller bounds the wait for `ended`. */
   halt(graceMs: number): void {
     if (this.#state === 'ended' || this.#state === 'halting') return;
@@ -145,7 +159,8 @@ export class Machine {
   #handle(message: GuestMessage): void {
     switch (message.type) {
       case 'hello':
-        this.#move('booted', 'hello');
+        if (message.protocol !== PROTOCOL_VERSION) this.kill(protocolUnsupported(message));
+        else this.#move('booted', 'hello');
         break;
       case 'ready':
         this.#move('ready', 'ready');
@@ -214,6 +229,12 @@ function failureOf(message: Failed, console: string): VmletError {
   return new VmletError('MACHINE_BOOT_FAILED', { operands: { code, phase, message: words }, detail });
 }
 
+/** Only an init0 of an image can be of another version than the node: the boot kit's comes with it. */
+function protocolUnsupported({ protocol, version }: Extract<GuestMessage, { type: 'hello' }>): VmletError {
+  const operands = { version: printable(version), found: protocol, expected: PROTOCOL_VERSION };
+  return new VmletError('INIT_PROTOCOL_UNSUPPORTED', { operands });
+}
+
 type Exited = Extract<GuestMessage, { type: 'exited' }>;
 
 /** The launcher's end is the program's, once it has been told to load one. */
@@ -223,6 +244,13 @@ function exitOf(message: Exited, { state, console }: { state: MachineState; cons
   if (state === 'loaded') return new VmletError('PROGRAM_EXITED', { operands: { found } });
   const operands = { code: 'LAUNCHER_EXITED', phase: 'ready', message: `the launcher ended with ${found}` };
   return new VmletError('MACHINE_BOOT_FAILED', { operands, detail: console && `console:\n${console}` });
+}
+
+/** Why a guest starts no session, in words. */
+function refusalOf(error: StreamBroken, { kind }: StreamRequest): VmletError {
+  const noShell = kind === WIRE_KINDS.EXEC && error.code === 'ENOENT';
+  const found = noShell ? 'the runtime has neither /bin/bash nor /bin/sh' : `the guest says ${error.code}`;
+  return new VmletError('SESSION_REFUSED', { operands: { found }, cause: error });
 }
 
 function deathOf(machine: string, exit: QemuExit, console: string): VmletError {

@@ -84,6 +84,7 @@ export const backend: Backend = {
     kernel: '/kernel',
     initramfs: '/initramfs',
     image: '/kit',
+    init0: '/init0',
     tscRate: '/bin/true',
   },
   accelerator: 'tcg',

@@ -1,7 +1,9 @@
 import type { Readable } from 'node:stream';
 import type { Manifest } from '@vmlet/builder';
 import type { ItemHash } from '@vmlet/messages';
-import type { Executions, Installed, ProgramLogs } from '../executions/index.ts';
+import type { BlockList } from '../admission/index.ts';
+import type { Names, Stops } from '../deployments/index.ts';
+import type { Executions, Installed, ProgramLogs, Runnable } from '../executions/index.ts';
 import type { Ledger } from '../ledger/index.ts';
 import type { Check } from '../telemetry/index.ts';
 
@@ -25,14 +27,35 @@ export interface PublishedRuntime {
   manifest: Manifest;
 }
 
+/** A request to install packages inside a runtime. */
+export interface InstallCall {
+  runtime: string;
+  /** Which of them knows what is to be installed. */
+  installer: 'pip' | 'npm';
+  archive: Readable;
+  signal: AbortSignal;
+}
+
+/** Where a program is called: below the node's URL, and on a host of its own. */
+export interface Urls {
+  url: string;
+  hostUrl: string;
+}
+
 /** What the owner's routes use. */
 export interface OwnerComponents {
   ledger: Pick<Ledger, 'programs' | 'program' | 'store'>;
-  executions: Pick<Executions, 'list'>;
+  executions: Pick<Executions, 'list' | 'acquire' | 'restart' | 'stop'>;
+  names: Names;
+  stops: Stops;
+  /** A program that may run. @throws VmletError why it may not */
+  findProgram: (ref: string) => Runnable;
   logs: ProgramLogs;
   status: () => NodeStatus;
   runtimes: () => PublishedRuntime[];
-  urlsOf: (itemHash: ItemHash) => { url: string; hostUrl: string };
+  urlsOf: (itemHash: ItemHash) => Urls;
+  nameUrlsOf: (name: string) => Urls;
+  blocks: Pick<BlockList, 'entries' | 'add' | 'remove' | 'reload'>;
   doctor: () => Promise<Check[]>;
-  install: (request: { runtime: string; archive: Readable; signal: AbortSignal }) => Promise<Installed>;
+  install: (request: InstallCall) => Promise<Installed>;
 }

@@ -6,9 +6,12 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import type { ItemHash } from '@vmlet/messages';
 import { describe, expect, test } from 'vitest';
+import { BlockList } from '../admission/index.ts';
+import { Names, Stops } from '../deployments/index.ts';
 import { VmletError } from '../errors.ts';
 import { ProgramLogs } from '../executions/index.ts';
 import type { ProgramRecord } from '../ledger/index.ts';
+import { openDatabase } from '../store/index.ts';
 import type { OwnerComponents } from './components.ts';
 import { serveOwner } from './server.ts';
 
@@ -54,6 +57,18 @@ const status = {
   rssMiB: 1,
 };
 
+const unexpected = () => {
+  throw new TypeError('Cannot run a program: this test asks for none');
+};
+/** What deployments.test.ts looks at. */
+const unasked = { acquire: unexpected, restart: unexpected, stop: unexpected };
+
+/** Names and stops of nothing. */
+function names() {
+  const database = openDatabase(':memory:');
+  return { names: new Names(database), stops: new Stops(database) };
+}
+
 async function serve(components: Partial<OwnerComponents> = {}) {
   const dir = await mkdtempDisposable(join(tmpdir(), 'vmlet-test-'));
   const path = join(dir.path, 'owner.sock');
@@ -64,12 +79,16 @@ async function serve(components: Partial<OwnerComponents> = {}) {
       program: (hash) => (hash === PROGRAM ? record : undefined),
       store: () => undefined,
     },
-    executions: { list: () => [] },
+    executions: { list: () => [], ...unasked },
+    ...names(),
+    findProgram: unasked.acquire,
     logs,
     status: () => status,
     runtimes: () => [],
     urlsOf: () => ({ url: 'url', hostUrl: 'hostUrl' }),
+    nameUrlsOf: () => ({ url: 'url', hostUrl: 'hostUrl' }),
     doctor: async () => [],
+    blocks: await BlockList.open({ path: join(dir.path, 'block-list') }),
     install: async () => ({ ok: true, archive: Buffer.from('site-packages') }),
     ...components,
   });
@@ -202,21 +221,21 @@ describe('logs', () => {
 
 describe('install', () => {
   test('install: streams the archive in, and gives what came of it', async () => {
-    const asked: { runtime: string; archive: string }[] = [];
-    const install: OwnerComponents['install'] = async ({ runtime, archive }) => {
-      asked.push({ runtime, archive: await text(archive) });
+    const asked: { runtime: string; installer: string; archive: string }[] = [];
+    const install: OwnerComponents['install'] = async ({ runtime, installer, archive }) => {
+      asked.push({ runtime, installer, archive: await text(archive) });
       return asked.length === 1 ? { ok: true, archive: Buffer.from('zip') } : { ok: false, output: 'pip says no' };
     };
     await using it = await serve({ install });
     const done = await it.ask('POST', '/install?runtime=r', 'requirements');
     expect(done).toMatchObject({ statusCode: 200, headers: { 'content-type': 'application/zip' } });
     expect(await text(done)).toBe('zip');
-    const failed = await it.ask('POST', '/install?runtime=r', 'more');
+    const failed = await it.ask('POST', '/install?runtime=r&with=npm', 'more');
     expect(failed.statusCode).toBe(422);
     expect(await json(failed)).toMatchObject({ code: 'INSTALL_FAILED', detail: 'pip says no' });
     expect(asked).toEqual([
-      { runtime: 'r', archive: 'requirements' },
-      { runtime: 'r', archive: 'more' },
+      { runtime: 'r', installer: 'pip', archive: 'requirements' },
+      { runtime: 'r', installer: 'npm', archive: 'more' },
     ]);
     expect(await json(await it.ask('POST', '/install', 'x'))).toMatchObject({ code: 'OWNER_REQUEST_MALFORMED' });
   });

@@ -1,10 +1,10 @@
 import type { FastifyInstance, FastifyReply } from 'fastify';
 import * as z from 'zod';
-import { VmletError } from '../errors.ts';
 import type { LogEntry, ProgramLog } from '../executions/index.ts';
 import type { ProgramRecord } from '../ledger/index.ts';
 import { manifestOf } from '../runtimes/index.ts';
 import type { OwnerComponents } from './components.ts';
+import { findRecord } from './lifecycle.ts';
 
 const MAX_LINES = 100_000;
 const DEFAULT_LINES = 100;
@@ -21,13 +21,16 @@ const querySchema = z.object({
 export function registerPrograms(app: FastifyInstance, components: OwnerComponents): void {
   app.get('/programs', async () => {
     const running = new Map(components.executions.list().map((execution) => [execution.itemHash, execution]));
+    const names = namesByProgram(components);
     const programs = components.ledger.programs().map((program) => {
       const execution = running.get(program.itemHash);
       return {
         ...describe(program, components),
-        state: execution?.state ?? 'asleep',
+        names: names.get(program.itemHash) ?? [],
+        state: execution?.state ?? (components.stops.has(program.itemHash) ? 'stopped' : 'asleep'),
         inFlight: execution?.inFlight ?? 0,
         served: execution?.served ?? 0,
+        startedMs: execution?.startedMs ?? null,
         pid: execution?.pid ?? null,
       };
     });
@@ -37,8 +40,7 @@ export function registerPrograms(app: FastifyInstance, components: OwnerComponen
   app.get('/programs/:hash/logs', async (request, reply) => {
     const { hash } = paramsSchema.parse(request.params);
     const { lines, follow } = querySchema.parse(request.query);
-    const program = components.ledger.program(hash);
-    if (!program) throw new VmletError('PROGRAM_NOT_FOUND', { operands: { ref: hash } });
+    const program = findRecord(hash, components);
     await sendLog(components.logs.of(program.itemHash), { reply, lines, follow });
   });
 }
@@ -79,6 +81,18 @@ async function sendLog(log: ProgramLog, { reply, lines, follow }: LogRequest): P
 
 function toLine(entry: LogEntry): string {
   return `${JSON.stringify(entry)}\n`;
+}
+
+/** The names that have led to each program, and whether they still do. */
+function namesByProgram({ names, nameUrlsOf }: OwnerComponents) {
+  const byProgram = new Map<string, object[]>();
+  for (const { name, itemHash: current, versions } of names.list()) {
+    for (const { version, itemHash } of versions) {
+      const named = { name, version, current: itemHash === current, ...nameUrlsOf(name) };
+      byProgram.set(itemHash, [...(byProgram.get(itemHash) ?? []), named]);
+    }
+  }
+  return byProgram;
 }
 
 function describe(program: ProgramRecord, { ledger, urlsOf }: OwnerComponents) {

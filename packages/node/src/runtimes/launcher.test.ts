@@ -31,6 +31,17 @@ describe('launchOf', () => {
     expect(launchOf(code('main:app'), undefined).argv[0]).toBe('/usr/bin/python3');
   });
 
+  test('launchOf: takes the launchers from the image, where the runtime says that it has them', () => {
+    const image = { interpreters: {}, init: 'image' } as never;
+    expect(launchOf(code('run.sh'), image)).toMatchObject({
+      init: 'image',
+      argv: ['/root/vmlet/init1/exec/init1-exec'],
+    });
+    expect(launchOf(code('main:app'), image).argv).toContain('/root/vmlet/init1/python/init1.py');
+    expect(launchOf(code('a.js'), image).argv).toContain('/root/vmlet/init1/node/init1.js');
+    expect(launchOf(code('run.sh'), undefined).init).toBe('kit');
+  });
+
   test('launchOf: gives an executable its arguments', () => {
     expect(launchOf(code('server', { args: ['--port', '8080'] }), undefined).args).toEqual(['--port', '8080']);
   });

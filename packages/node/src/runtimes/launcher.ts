@@ -8,6 +8,7 @@ export type LauncherKind = 'python' | 'node' | 'exec';
 /** How a program is started inside its machine. */
 export interface Launch {
   kind: LauncherKind;
+  init: InitSource;
   /** The launcher's own command. */
   argv: string[];
   /** For the launcher: `module:attribute`, a module's path, or an executable's path. */
@@ -19,8 +20,11 @@ export interface Launch {
 
 type Code = ContentOf<'PROGRAM'>['code'];
 
-/** Where the boot kit has its launchers, inside the guest. */
-const KIT = '/run/vmlet/kit/init1';
+/** Where init0 and the launchers come from: the boot kit, or the runtime's own image. */
+export type InitSource = 'kit' | 'image';
+
+/** Where the launchers are inside the guest: on the drive of the boot kit, or where an image brings the same files. */
+const LAUNCHERS = { kit: '/run/vmlet/kit/init1', image: '/root/vmlet/init1' };
 /** Interpreters where a runtime's manifest does not name one; init0 looks a bare name up on PATH. */
 const INTERPRETERS = { python: '/usr/bin/python3', node: 'node' };
 const NODE_FILE = /\.([cm]?[jt]s)$/;
@@ -37,6 +41,7 @@ export function launchOf(code: Code, manifest: Manifest | undefined): Launch {
   const kind = kindOf(code);
   return {
     kind,
+    init: initOf(manifest),
     argv: launcherArgv(kind, manifest),
     entrypoint: entrypointOf(code, kind),
     interface: code.interface === 'asgi' ? 'asgi' : null,
@@ -44,16 +49,22 @@ export function launchOf(code: Code, manifest: Manifest | undefined): Launch {
   };
 }
 
-/** The command of a launcher: the runtime's interpreter, and the kit's own file. */
+/** The boot kit where a runtime says nothing. One with a distribution's init runs no programs: resolving refuses it. */
+export function initOf(manifest: Manifest | undefined): InitSource {
+  return manifest?.init === 'image' ? 'image' : 'kit';
+}
+
+/** The command of a launcher: the runtime's interpreter, and the file of the kit or of the image. */
 export function launcherArgv(kind: LauncherKind, manifest: Manifest | undefined): string[] {
   const interpreter = (name: 'python' | 'node') => manifest?.interpreters[name]?.path ?? INTERPRETERS[name];
+  const launchers = LAUNCHERS[initOf(manifest)];
   switch (kind) {
     case 'python':
-      return [interpreter('python'), '-u', `${KIT}/python/init1.py`];
+      return [interpreter('python'), '-u', `${launchers}/python/init1.py`];
     case 'node':
-      return [interpreter('node'), `${KIT}/node/init1.js`];
+      return [interpreter('node'), `${launchers}/node/init1.js`];
     case 'exec':
-      return [`${KIT}/exec/init1-exec`];
+      return [`${launchers}/exec/init1-exec`];
   }
 }
 

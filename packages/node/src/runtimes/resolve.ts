@@ -3,6 +3,7 @@ import type { ItemHash } from '@vmlet/messages';
 import type { ContentStore } from '../content/index.ts';
 import { orAborted } from '../deadline.ts';
 import { VmletError } from '../errors.ts';
+import { failpoint } from '../failpoint.ts';
 import type { Ledger, ProgramRecord, StoreRecord } from '../ledger/index.ts';
 import type { CodeImages } from './code-image/image.ts';
 import { type Launch, launchOf } from './launcher.ts';
@@ -41,13 +42,18 @@ export async function resolveProgram(
   const { code, runtime, resources, variables } = program.content;
   refuseUnsupported(program);
   const runtimeStore = findStore(components, runtime, 'RUNTIME_NOT_FOUND');
+  const manifest = manifestOf(runtimeStore);
+  if (manifest?.init === 'distribution')
+    throw unsupported('a runtime with the init of a distribution, for instances only');
   const codeStore = findStore(components, code, 'CODE_NOT_FOUND');
+  await failpoint('program.resolved');
   const [runtimeImage, codePath] = await Promise.all([
     components.content.verifiedPath(runtimeStore.fileHash, options),
     components.content.verifiedPath(codeStore.fileHash, options),
   ]);
+  await failpoint('runtime.verified');
   const { fileHash } = codeStore;
-  const launch = launchOf(code, manifestOf(runtimeStore));
+  const launch = launchOf(code, manifest);
   const plain = launch.kind === 'exec' ? 'executable' : 'python';
   const making = components.codeImages.ensure({ fileHash, encoding: code.encoding, path: codePath, plain });
   // The making itself goes on: another start of the same code may wait for it.
@@ -88,5 +94,9 @@ function refuseUnsupported({ content }: ProgramRecord): void {
     content.resources.vcpus > MAX_VCPUS && `${content.resources.vcpus} vCPUs (at most ${MAX_VCPUS} here)`,
     content.volumes.length > 0 && `${content.volumes.length} volumes`,
   ].filter((fault) => fault !== false && fault !== undefined);
-  if (faults.length > 0) throw new VmletError('PROGRAM_UNSUPPORTED', { operands: { found: faults.join(', ') } });
+  if (faults.length > 0) throw unsupported(faults.join(', '));
+}
+
+function unsupported(found: string): VmletError {
+  return new VmletError('PROGRAM_UNSUPPORTED', { operands: { found } });
 }

@@ -29,6 +29,10 @@ export interface HomePaths {
   readonly logs: string;
   /** The socket of the owner's commands, 0600. */
   readonly ownerSocket: string;
+  /** Processor time that owners have used. */
+  readonly usage: string;
+  /** Addresses and hashes that the node has nothing to do with. */
+  readonly blockList: string;
   /** What a running node says of itself. */
   readonly nodeFile: string;
 }
@@ -66,6 +70,8 @@ export function pathsOf(dir: string): HomePaths {
     content: join(dir, 'content'),
     code: join(dir, 'code'),
     logs: join(dir, 'logs'),
+    usage: join(dir, 'usage.json'),
+    blockList: join(dir, 'block-list'),
     ownerSocket: join(dir, 'owner.sock'),
     nodeFile: join(dir, 'node.json'),
   };

@@ -1,3 +1,4 @@
 /** What the node says of itself. */
 export { type Check, examine, type Finding, type Probe } from './health.ts';
 export { createLogger, type Logger } from './log.ts';
+export { usageOf } from './usage.ts';

@@ -12,6 +12,8 @@ export interface UploadMetadata {
   /** The file_hash it names. */
   readonly expected: FileHash;
   readonly sync: boolean;
+  /** Whose file it becomes. */
+  readonly owner: string;
   /** How long the file may be. */
   readonly maxBytes: number;
 }
@@ -22,9 +24,9 @@ const metadataSchema = z.object({ message: z.record(z.string(), z.unknown()), sy
  * Reads the part `metadata` and refuses what would be refused later, before a byte of the file is taken.
  *
  * @throws VmletError `UPLOAD_MALFORMED`, `MESSAGE_MALFORMED`, `MESSAGE_SIGNATURE`, `MESSAGE_REJECTED`,
- *   `MESSAGE_FORGOTTEN`, `PUBLISH_FORBIDDEN`
+ *   `MESSAGE_FORGOTTEN`, `PUBLISH_FORBIDDEN`, `PUBLISH_BLOCKED`
  */
-export function readMetadata(text: string, { ledger, admission, limits }: ApiComponents): UploadMetadata {
+export function readMetadata(text: string, { ledger, admission, policy, limits }: ApiComponents): UploadMetadata {
   const { message, sync } = parse(text);
   const { envelope, content, rejection } = ledger.check(message);
   const { item_hash: itemHash, sender } = envelope;
@@ -40,10 +42,11 @@ export function readMetadata(text: string, { ledger, admission, limits }: ApiCom
     const operands = { itemHash, code: rejection.code, cause: rejection.errors.join('; ') };
     throw new VmletError('MESSAGE_REJECTED', { operands });
   }
+  policy.mayKeep(store.item_hash);
   if (ledger.get(itemHash)?.status === 'forgotten')
     throw new VmletError('MESSAGE_FORGOTTEN', { operands: { itemHash } });
   const maxBytes = admission.trusts(sender) ? limits.trustedFileBytes : limits.signedFileBytes;
-  return { message, expected: store.item_hash, sync: sync ?? false, maxBytes };
+  return { message, expected: store.item_hash, sync: sync ?? false, owner: sender, maxBytes };
 }
 
 function parse(text: string): z.output<typeof metadataSchema> {

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { addAbortSignal, Readable } from 'node:stream';
 import type { FileHash } from '@vmlet/messages';
 import { VmletError } from '../../errors.ts';
+import { failpoint } from '../../failpoint.ts';
 import { errnoOf, makePrivateDir, stageFile } from '../../store/index.ts';
 import type {
   ContentListener,
@@ -53,7 +54,9 @@ class FileStore implements ContentStore {
       fileHash,
       sizeBytes,
       commit: async () => {
+        await failpoint('content.written');
         await staged.commit(this.#pathOf(fileHash));
+        await failpoint('content.committed');
         await this.#announce({ fileHash, sizeBytes });
         return { fileHash, sizeBytes };
       },

@@ -1,7 +1,7 @@
 import type { ItemHash } from '@vmlet/messages';
 import { addressKey } from '../address-key.ts';
 import type { LedgerTables, MessageRow, ProgramRow, StoreRow } from '../apply/tables.ts';
-import type { AnyProcessedMessage, ProgramRecord } from '../log.ts';
+import type { AnyProcessedMessage, Holdings, ProgramRecord } from '../log.ts';
 import { transition } from '../state.ts';
 import type { LedgerDatabase } from './ledger-database.ts';
 import { messageOf, type Row } from './rows.ts';
@@ -50,6 +50,15 @@ export class IndexTables implements LedgerTables {
   /** The programs in force, oldest first. */
   programs(): ProgramRecord[] {
     return this.#statements.programs.all().flatMap((row) => asProgram(messageOf(row)) ?? []);
+  }
+
+  holdingsOf(address: string): Holdings {
+    const key = addressKey(address);
+    return {
+      programs: this.#statements.programsOf.all(key).map((row) => row.item_hash),
+      pendingPrograms: this.#statements.pendingProgramsOf.get(key)?.count ?? 0,
+      storedBytes: this.#statements.storedBytesOf.get(key)?.bytes ?? 0,
+    };
   }
 
   usersOf(ref: string): string[] {
@@ -112,6 +121,14 @@ function prepare(database: LedgerDatabase) {
     ),
     programs: database.prepare<[], Row>(
       'SELECT messages.* FROM messages JOIN programs USING (item_hash) ORDER BY position',
+    ),
+    programsOf: database.prepare<[string], { item_hash: ItemHash }>('SELECT item_hash FROM programs WHERE address = ?'),
+    pendingProgramsOf: database.prepare<[string], { count: number }>(
+      "SELECT count(*) AS count FROM messages WHERE status = 'pending' AND type = 'PROGRAM' AND " +
+        "CASE WHEN sender LIKE '0x%' THEN lower(sender) ELSE sender END = ?",
+    ),
+    storedBytesOf: database.prepare<[string], { bytes: number | null }>(
+      'SELECT sum(size_bytes) AS bytes FROM (SELECT DISTINCT file_hash, size_bytes FROM stores WHERE address = ?)',
     ),
     usersOf: database.prepare<[string], Row>('SELECT item_hash FROM program_refs WHERE ref = ?'),
     replacementsOf: database.prepare<[string], Row>('SELECT item_hash FROM programs WHERE replaces = ?'),

@@ -1,5 +1,6 @@
 import type { Envelope, ItemHash } from '@vmlet/messages';
 import type { ContentStore } from '../../content/index.ts';
+import { failpoint } from '../../failpoint.ts';
 import { transact } from '../../store/index.ts';
 import { apply, type Facts } from '../apply/apply.ts';
 import { examine } from '../check/examine.ts';
@@ -8,6 +9,7 @@ import { gatherFacts } from '../facts.ts';
 import type {
   Acceptance,
   CheckedMessage,
+  Holdings,
   Ledger,
   LedgerEvent,
   LedgerListener,
@@ -73,7 +75,9 @@ class SqliteLedger implements Ledger {
     const checked = examine(message);
     const itemHash = checked.envelope.item_hash;
     const facts = await gatherFacts(checked.envelope, this.#components);
+    await failpoint('message.checked');
     const { events, refused } = this.#immediate(() => this.#record(checked, facts));
+    await failpoint('message.recorded');
     await this.#publish(events);
     if (refused !== undefined) return { itemHash, status: 'rejected', reason: refused };
     await this.#settleIfFileCame(itemHash);
@@ -110,6 +114,10 @@ class SqliteLedger implements Ledger {
 
   storesOf(address: string): StoreRecord[] {
     return this.#index.storesOf(address).flatMap((row) => this.#storeRecord(row) ?? []);
+  }
+
+  holdingsOf(address: string): Holdings {
+    return this.#index.holdingsOf(address);
   }
 
   subscribe(listener: LedgerListener): () => void {

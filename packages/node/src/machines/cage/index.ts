@@ -1,5 +1,6 @@
 /** Cages: what confines a machine's process. */
-export { bareCage, Cage, type CagedProcess, type CageImage } from './cage.ts';
+export type { Destination, EgressOptions } from '../network/egress.ts';
+export { bareCage, Cage } from './cage.ts';
 export { type CageFindings, missing } from './findings.ts';
 export { openCage } from './open.ts';
-export { DEFAULT_UIDS, type UidRange } from './uids.ts';
+export type { UidRange } from './uids.ts';

@@ -50,3 +50,8 @@ test('qemuArguments: names accelerator, size and the rate of the clock', () => {
   expect(valuesOf(tcg, '-append')[0]).toContain('tsc_early_khz=2400000');
   expect(valuesOf(qemuArguments({ ...machine, accelerator: 'kvm' }), '-accel')).toEqual(['kvm']);
 });
+
+test('qemuArguments: tells init0 where the image brings an init of its own', () => {
+  expect(valuesOf(qemuArguments(machine), '-append')[0]).not.toContain('vmlet_init');
+  expect(valuesOf(qemuArguments({ ...machine, init: 'image' }), '-append')[0]).toMatch(/ vmlet_init=image( |$)/);
+});

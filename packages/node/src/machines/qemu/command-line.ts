@@ -4,6 +4,9 @@ import { QEMU_SANDBOX } from './sandbox.ts';
 /** How the guest's instructions are run: by the processor (kvm) or translated by QEMU (tcg). */
 export type Accelerator = 'kvm' | 'tcg';
 
+/** `kit`: the boot kit's drive has the launchers; `image`: the runtime has them, and an init0 of its own. */
+export type InitSource = 'kit' | 'image';
+
 /** The file descriptors that QEMU inherits: no socket file, so nothing to find, to fill up or to leave behind. */
 export const QMP_FD = 3;
 export const CONTROL_FD = 4;
@@ -29,6 +32,8 @@ export interface QemuMachine {
   tscKhz: number;
   vcpus: number;
   memoryMiB: number;
+  /** Where init0 and the launchers come from: the boot kit unless told. */
+  init?: InitSource | undefined;
   /** Paths of read-only raw images, in the order of vda, vdb, ... */
   drives: readonly string[];
   /** Without it the guest has no network card. */
@@ -77,13 +82,14 @@ function portArguments({ id, fd, name }: { id: string; fd: number; name: string 
   return ['-chardev', `socket,id=${id},fd=${fd}`, '-device', `virtserialport,chardev=${id},name=${name}`];
 }
 
-function kernelCommandLine({ tscKhz, internet }: QemuCommandLine): string {
+function kernelCommandLine({ tscKhz, internet, init }: QemuCommandLine): string {
   // reboot=t and panic=-1 turn a panic into a triple fault, which -no-reboot turns into the end of QEMU.
   // Without tsc_early_khz, calibration sometimes hangs under emulation. The self tests of the kernel's ciphers
   // cost 0.1 s of each boot and test nothing that a machine of an hour needs.
   const words = `console=ttyS0 quiet reboot=t panic=-1 tsc=reliable tsc_early_khz=${tscKhz} cryptomgr.notests`;
-  // A word that the kernel does not know is an argument of init0: without a card it leaves its drivers out.
-  return internet ? `${words} network` : words;
+  // What the kernel does not know is for init0, a word as an argument and one with "=" as a variable: whether there is a
+  // card, for it leaves its drivers out without one, and whether the image brings an init0 of its own.
+  return [words, internet && 'network', init === 'image' && 'vmlet_init=image'].filter((word) => word).join(' ');
 }
 
 function driveArguments(drive: QemuCommandLine['drives'][number], index: number): string[] {

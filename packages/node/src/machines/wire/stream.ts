@@ -47,6 +47,8 @@ export class WireStream extends Duplex {
   /** What the consumer has taken and the guest was not told of. */
   #owed = 0;
   #guestEnded = false;
+  /** Why the guest broke the stream off, while there is something to read of what it said before. */
+  #broken: Error | undefined;
   #hostEnded = false;
   /** What may still be sent to the guest. */
   #credit = windowBytes;
@@ -71,7 +73,7 @@ export class WireStream extends Duplex {
 
   /** Takes a frame of the guest. Returns what is wrong with it, if it does not fit the stream's state. */
   accept(frame: WireFrame): string | undefined {
-    if (frame.type === WIRE_TYPES.RESET) return this.#break(new StreamBroken('go on with', frame.argument));
+    if (frame.type === WIRE_TYPES.RESET) return this.#takeReset(new StreamBroken('go on with', frame.argument));
     if (this.#state === 'opening') return this.#takeAnswer(frame);
     switch (frame.type) {
       case WIRE_TYPES.DATA:
@@ -88,6 +90,17 @@ export class WireStream extends Duplex {
   /** Ends the stream because its wire is gone: nothing is said to the guest. */
   abandon(reason: Error): void {
     this.#break(reason);
+  }
+
+  /** What came before a RESET is given first: a program may answer, and close without having read all. */
+  override read(size?: number): Buffer | null {
+    const chunk = super.read(size);
+    if (this.#broken && !this.#isUnread) process.nextTick(() => this.destroy(this.#broken));
+    return chunk;
+  }
+
+  get #isUnread(): boolean {
+    return this.readableLength > 0 || !this.#held.isEmpty;
   }
 
   override _read(): void {
@@ -131,6 +144,12 @@ export class WireStream extends Duplex {
     this.#state = 'open';
     this.#opened.resolve();
     return undefined;
+  }
+
+  #takeReset(reason: Error): undefined {
+    if (!this.#isUnread) return this.#break(reason);
+    this.#silent = true;
+    this.#broken ??= reason;
   }
 
   #takeData(payload: Buffer): string | undefined {

@@ -94,6 +94,19 @@ describe('Wire', () => {
     expect(reasons.every((one) => one.status === 'rejected' && one.reason.message === 'over')).toBe(true);
   });
 
+  test('wire: gives what the guest said before it broke a stream off, and then breaks', async () => {
+    const it = startWire();
+    const stream = await it.open();
+    const answer = Buffer.alloc(60_000, 'a');
+    const frames = [answer.subarray(0, payloadBytes), answer.subarray(payloadBytes)].filter((part) => part.length > 0);
+    await it.say(...frames.map((payload) => ({ type: DATA, payload })), { type: RESET, argument: 104 });
+    const read: Buffer[] = [];
+    const failed = once(stream, 'error');
+    stream.on('data', (chunk: Buffer) => read.push(chunk));
+    expect(await failed).toMatchObject([{ code: 'ECONNRESET' }]);
+    expect(Buffer.concat(read).equals(answer)).toBe(true);
+  });
+
   test('wire: sends no more than the window, and goes on when the guest has taken it', async () => {
     const it = startWire();
     const stream = await it.open();

@@ -7,6 +7,7 @@ import {
   WireDecoder,
   WireError,
   type WireFrame,
+  type WireKind,
 } from '@vmlet/guest-protocol/wire';
 import { orAborted } from '../../deadline.ts';
 import { WireStream } from './stream.ts';
@@ -17,6 +18,12 @@ const LAST_STREAM_ID = 0xffff_ffff;
 export interface WireEvents {
   /** Once, with what was found, when the guest breaks the protocol of the wire. */
   onMisbehaved: (found: string) => void;
+}
+
+/** What a stream is to be. */
+export interface StreamRequest {
+  kind: WireKind;
+  payload: Buffer;
 }
 
 /**
@@ -50,7 +57,17 @@ export class Wire {
    * Opens a stream to a port of the guest's loopback.
    * @throws StreamBroken if nothing listens there; why the machine ended; the signal's reason
    */
-  async connect(port: number, signal?: AbortSignal): Promise<Duplex> {
+  connect(port: number, signal?: AbortSignal): Promise<Duplex> {
+    const payload = Buffer.allocUnsafe(2);
+    payload.writeUInt16BE(port);
+    return this.open({ kind: WIRE_KINDS.TCP, payload }, signal);
+  }
+
+  /**
+   * Opens a stream of any kind; what its payload is, the kind says.
+   * @throws StreamBroken if the guest refuses it; why the machine ended; the signal's reason
+   */
+  async open({ kind, payload }: StreamRequest, signal?: AbortSignal): Promise<Duplex> {
     signal?.throwIfAborted();
     if (this.#closed) throw this.#closed;
     if (this.#streams.size >= WIRE_LIMITS.streams || this.#nextId > LAST_STREAM_ID) {
@@ -59,9 +76,7 @@ export class Wire {
     const stream = new WireStream(this.#nextId, this.#carrier);
     this.#nextId += 2;
     this.#streams.set(stream.id, stream);
-    const payload = Buffer.allocUnsafe(2);
-    payload.writeUInt16BE(port);
-    this.#send(encodeWireFrame({ type: WIRE_TYPES.OPEN, argument: WIRE_KINDS.TCP, stream: stream.id, payload }));
+    this.#send(encodeWireFrame({ type: WIRE_TYPES.OPEN, argument: kind, stream: stream.id, payload }));
     try {
       await (signal ? orAborted(stream.opened, signal) : stream.opened);
       return stream;

@@ -5,6 +5,7 @@ import { CommandFailed, run, syncDirectory } from '@vmlet/host';
 import type { FileHash } from '@vmlet/messages';
 import { type Pack, pack } from 'tar-stream';
 import { asVmletError, VmletError } from '../../errors.ts';
+import { failpoint } from '../../failpoint.ts';
 import { UNPACK_LIMITS, type UnpackLimits } from './limits.ts';
 import { refuse } from './tree.ts';
 import { isCut, zipToTar } from './zip-to-tar.ts';
@@ -79,8 +80,10 @@ export class CodeImages {
       await rm(temporary, { force: true });
       await this.#tarToSquashfs(temporary, (tar) => this.#fill(tar, source));
       await chmod(temporary, 0o444);
+      await failpoint('code.written');
       await rename(temporary, path);
       await syncDirectory(this.#folder);
+      await failpoint('code.renamed');
       return path;
     } finally {
       await rm(temporary, { force: true });

@@ -1,50 +1,47 @@
-import { readFile } from 'node:fs/promises';
-import { CliError } from './errors.ts';
-import type { SourceFile, SourceFolder } from './pack/walk.ts';
-
-/** What a folder's program is, and how that is known. */
-export interface Entrypoint {
-  /** `module:attribute`, with `()` at the end for a factory. */
-  readonly entrypoint: string;
-  /** For people: where it was found. */
-  readonly reason: string;
-}
+import { CliError } from '../errors.ts';
+import type { SourceFile } from '../pack/walk.ts';
+import { modulePlan, type ProgramPlan } from './plan.ts';
+import type { Sources } from './sources.ts';
 
 /** Where a program is looked for, the likeliest first; at the top of the folder, then one folder below. */
 const MODULES = ['main', 'app', 'asgi', 'wsgi', 'application', 'server', 'api'];
 const FACTORIES = ['create_app', 'make_app', 'build_app'];
 const FRAMEWORKS =
   'FastAPI|Starlette|Flask|Quart|Litestar|Sanic|Bottle|Falcon|APIFlask|get_asgi_application|get_wsgi_application';
-/** A source file longer than this is not looked into. */
-const MAX_SOURCE_BYTES = 1024 * 1024;
 const NAME = /^[A-Za-z_]\w*$/;
 
-/**
- * Guesses the entrypoint of a Python program by a look at its sources; nothing of it is run.
- * @throws CliError `ENTRYPOINT_UNKNOWN`, which lists what was looked for
- */
-export async function detectEntrypoint(folder: SourceFolder, path: string): Promise<Entrypoint> {
-  const candidates = candidatesOf(folder.files);
-  for (const { file, module } of candidates) {
-    const attribute = findAttribute(await sourceOf(file));
-    if (attribute === undefined) continue;
-    const { name, what } = attribute;
-    return { entrypoint: `${module}:${name}`, reason: `${file.path} has ${what}` };
+/** What was looked for, for the error that says that nothing was found. */
+export const PYTHON_EXPECTED = `"app" or another application in ${MODULES.map((name) => `${name}.py`).join(', ')}`;
+
+/** A Python program that is found by a look at its sources; undefined if there is none. Nothing of it is run. */
+export async function findPython(sources: Sources): Promise<ProgramPlan | undefined> {
+  for (const { file, module } of candidatesOf(sources.files)) {
+    const found = findAttribute(await sources.text(file.path));
+    if (found !== undefined)
+      return modulePlan('python', `${module}:${found.name}`, { reason: `${file.path} has ${found.what}` });
   }
-  const looked = candidates.map(({ file }) => file.path).slice(0, 8);
-  const found =
-    looked.length === 0
-      ? `no ${MODULES.map((name) => `${name}.py`).join(', ')} in it, nor one folder below`
-      : `no application in ${looked.join(', ')}`;
-  const expected = `"app", "application", "${FACTORIES.join('", "')}", or a FastAPI, Flask or other application, in one of them`;
-  throw new CliError('ENTRYPOINT_UNKNOWN', { operands: { path, found, expected } });
+  return undefined;
+}
+
+/** Modules that were looked into, for the error that says that nothing was found. */
+export function pythonModules({ files }: Sources): string[] {
+  return candidatesOf(files).map(({ file }) => file.path);
+}
+
+/** A Python file that is named by its path; undefined if it has no application that the launcher could serve. */
+export async function planPythonFile(path: string, sources: Sources): Promise<ProgramPlan | undefined> {
+  const module = path.replace(/\.py$/, '').split('/');
+  if (!module.every((part) => NAME.test(part))) return undefined;
+  const found = findAttribute(await sources.text(path));
+  const reason = `${path} has ${found?.what ?? 'nothing to serve'}`;
+  return found && modulePlan('python', `${module.join('.')}:${found.name}`, { reason });
 }
 
 /**
- * Checks the form of an entrypoint, and that its module is in the folder.
+ * Checks the form `module:attribute`, and that the module is in the folder.
  * @throws CliError `ENTRYPOINT_MALFORMED`
  */
-export function checkEntrypoint(entrypoint: string, folder: SourceFolder): Entrypoint {
+export function checkPythonEntrypoint(entrypoint: string, sources: Sources): ProgramPlan {
   const [module = '', attribute = '', ...more] = entrypoint.split(':');
   const names = [...module.split('.'), ...attribute.replace(/\(\)$/, '').split('.')];
   if (more.length > 0 || !names.every((name) => NAME.test(name))) {
@@ -52,15 +49,14 @@ export function checkEntrypoint(entrypoint: string, folder: SourceFolder): Entry
     throw new CliError('ENTRYPOINT_MALFORMED', { operands });
   }
   const path = module.replaceAll('.', '/');
-  const isHere = folder.files.some((file) => file.path === `${path}.py` || file.path.startsWith(`${path}/`));
-  if (!isHere) {
-    const modules = folder.files.filter((file) => !file.path.includes('/') && file.path.endsWith('.py'));
+  if (!sources.has(`${path}.py`) && !sources.hasFolder(path)) {
+    const modules = sources.top.filter((file) => file.path.endsWith('.py'));
     const there = modules.map((file) => file.path).slice(0, 8);
     const found = `no "${path}.py" in the folder`;
     const expected = `a module of the folder (at its top: ${there.length === 0 ? 'none' : there.join(', ')})`;
     throw new CliError('ENTRYPOINT_MALFORMED', { operands: { entrypoint, found, expected } });
   }
-  return { entrypoint, reason: 'as told' };
+  return modulePlan('python', entrypoint, { reason: 'as told' });
 }
 
 /** The application that a module's source makes or imports; undefined if none is seen. For top-level lines only. */
@@ -108,9 +104,4 @@ function candidatesOf(files: readonly SourceFile[]): Candidate[] {
     return isPython && rank >= 0 ? [{ file, module: parts.join('.'), rank }] : [];
   });
   return known.toSorted((a, b) => depthOf(a.file.path) - depthOf(b.file.path) || a.rank - b.rank);
-}
-
-async function sourceOf(file: SourceFile): Promise<string> {
-  if (file.sizeBytes > MAX_SOURCE_BYTES) return '';
-  return (await readFile(file.absolutePath, 'utf8')).replaceAll('\r\n', '\n');
 }

@@ -1,9 +1,11 @@
 import { describe, expect, test } from 'vitest';
-import { checkEntrypoint, detectEntrypoint, findAttribute } from './detect.ts';
-import { walkFolder } from './pack/walk.ts';
-import { temporaryFolder } from './testing.ts';
+import { walkFolder } from '../pack/walk.ts';
+import { temporaryFolder } from '../testing.ts';
+import { checkPythonEntrypoint, findAttribute, findPython } from './python.ts';
+import { Sources } from './sources.ts';
 
 const { signal } = new AbortController();
+const sourcesOf = async (path: string) => new Sources(await walkFolder(path, { signal }));
 
 describe('findAttribute', () => {
   test.each([
@@ -29,7 +31,7 @@ describe('findAttribute', () => {
   });
 });
 
-describe('detectEntrypoint', () => {
+describe('findPython', () => {
   test.each([
     [{ 'main.py': 'app = 1', 'app.py': 'app = 2' }, 'main:app'],
     [{ 'main.py': 'print()', 'wsgi.py': 'application = 2' }, 'wsgi:application'],
@@ -37,32 +39,28 @@ describe('detectEntrypoint', () => {
     [{ 'manage.py': '', 'site/asgi.py': 'application = get_asgi_application()' }, 'site.asgi:application'],
     [{ 'main.py': 'app = 1\r\n', 'x.txt': '' }, 'main:app'],
     [{ 'app.py': 'def create_app():\n  pass' }, 'app:create_app()'],
-  ])('detectEntrypoint: finds the program of %o, when asked, as %s', async (files, expected) => {
+  ])('findPython: finds the program of %o, when asked, as %s', async (files, expected) => {
     await using folder = await temporaryFolder(files as Record<string, string>);
-    const found = await detectEntrypoint(await walkFolder(folder.path, { signal }), folder.path);
-    expect(found.entrypoint).toBe(expected);
-    expect(found.reason).toMatch(/\.py has /);
+    const found = await findPython(await sourcesOf(folder.path));
+    expect(found).toMatchObject({ kind: 'python', entrypoint: expected, runtime: 'debian-12-python' });
+    expect(found?.reason).toMatch(/\.py has /);
   });
 
-  test('detectEntrypoint: lists what it looked for, when nothing is found', async () => {
+  test('findPython: finds nothing, when no module of a usual name has an application', async () => {
     await using folder = await temporaryFolder({ 'main.py': 'print()', 'lib/x.py': 'app = 1' });
-    const detecting = detectEntrypoint(await walkFolder(folder.path, { signal }), folder.path);
-    await expect(detecting).rejects.toThrow(/no application in main\.py, expected "app", "application"/);
-    await using empty = await temporaryFolder({ 'readme.md': '' });
-    const guessing = detectEntrypoint(await walkFolder(empty.path, { signal }), empty.path);
-    await expect(guessing).rejects.toThrow(/no main\.py, app\.py/);
+    expect(await findPython(await sourcesOf(folder.path))).toBeUndefined();
   });
 });
 
-describe('checkEntrypoint', () => {
-  test('checkEntrypoint: takes a module or package of the folder, when it is there', async () => {
+describe('checkPythonEntrypoint', () => {
+  test('checkPythonEntrypoint: takes a module or package of the folder, when it is there', async () => {
     await using folder = await temporaryFolder({ 'api.py': '', 'web/__init__.py': '' });
-    const walked = await walkFolder(folder.path, { signal });
+    const sources = await sourcesOf(folder.path);
     for (const told of ['api:app', 'web:app', 'web:make.app()']) {
-      expect(checkEntrypoint(told, walked).entrypoint).toBe(told);
+      expect(checkPythonEntrypoint(told, sources).entrypoint).toBe(told);
     }
     for (const told of ['api', 'api:', ':app', 'api:app:x', 'api:app(1)', 'a-b:app', 'no:app', 'webb:app']) {
-      expect(() => checkEntrypoint(told, walked)).toThrow(/^Cannot use the entrypoint /);
+      expect(() => checkPythonEntrypoint(told, sources)).toThrow(/^Cannot use the entrypoint /);
     }
   });
 });

@@ -1,0 +1,23 @@
+import type { Cli } from '../cli.ts';
+import { registerRuntimeAdd } from './runtime-add.ts';
+import { registerRuntimeBuild } from './runtime-build.ts';
+import { registerRuntimeInitFiles } from './runtime-init-files.ts';
+import { registerRuntimeLs } from './runtime-ls.ts';
+import { registerRuntimeShow } from './runtime-show.ts';
+
+const COMMANDS = [
+  registerRuntimeLs,
+  registerRuntimeShow,
+  registerRuntimeBuild,
+  registerRuntimeAdd,
+  registerRuntimeInitFiles,
+];
+
+/** `vmlet runtime ...`: the group, and its commands. */
+export function registerRuntime({ program, run }: Cli): void {
+  const group = program
+    .command('runtime')
+    .summary('make and publish root filesystems')
+    .description('Makes and publishes runtimes: the root filesystems that programs run in.');
+  for (const register of COMMANDS) register({ program: group, run });
+}

@@ -1,0 +1,59 @@
+import { readFile, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { resolvePaths } from '@vmlet/host';
+import { describe, expect, test } from 'vitest';
+import { type CliResult, runCli, temporaryFolder } from './testing.ts';
+
+const { cache } = resolvePaths();
+const OFFICIAL = new URL('../../../runtimes/debian-12-python/recipe.yaml', import.meta.url);
+
+/** `vmlet runtime` without a node. */
+async function runtime(args: string[], cwd?: string): Promise<CliResult> {
+  const env = { VMLET_HOME: '/nonexistent', VMLET_CACHE: cache };
+  return await runCli(['runtime', ...args], { env, ...(cwd === undefined ? {} : { cwd }) });
+}
+
+describe('vmlet runtime', () => {
+  test('runtime ls: lists official recipes and what is built of them, without a node', async () => {
+    const { exitCode, stdout } = await runtime(['ls']);
+    expect(exitCode).toBe(0);
+    expect(stdout).toMatch(/^NAME +VERSION +STATE +SIZE +FILE\n/);
+    expect(stdout).toMatch(/^debian-12-python +1 +built +[\d.]+ MB +[0-9a-f]{12}$/m);
+    const { runtimes } = JSON.parse((await runtime(['ls', '--json'])).stdout);
+    expect(runtimes).toContainEqual(expect.objectContaining({ name: 'minimal', recipe: expect.any(String) }));
+  });
+
+  test('runtime show: has the manifest of a name, of a file_hash and of a recipe', async () => {
+    const byName = JSON.parse((await runtime(['show', 'debian-12-python', '--json'])).stdout);
+    expect(byName).toMatchObject({ built: true, manifest: { interpreters: { python: { path: '/usr/bin/python3' } } } });
+    expect((await runtime(['show', byName.fileHash])).stdout).toContain('description  Debian 12 with Python');
+    expect(JSON.parse((await runtime(['show', byName.recipe, '--json'])).stdout)).toEqual(byName);
+    const unknown = await runtime(['show', 'nope']);
+    expect(unknown).toMatchObject({ exitCode: 3, stderr: expect.stringContaining('expected one of debian-11-node') });
+  });
+
+  test('runtime show: says that a recipe is not built, and names what is wrong with one', async () => {
+    const recipe = (await readFile(OFFICIAL, 'utf8')).replace('name: debian-12-python', 'name: mine');
+    await using folder = await temporaryFolder({ 'mine/recipe.yaml': recipe, 'bad/recipe.yaml': 'name: bad' });
+    const { exitCode, stderr, stdout } = await runtime(['show', 'mine'], folder.path);
+    expect({ exitCode, stderr }).toMatchObject({ exitCode: 0, stderr: 'Build it with: vmlet runtime build mine\n' });
+    expect(stdout).toMatch(/^name +mine\n[\s\S]*^state +not built$/m);
+    const bad = await runtime(['show', './bad/recipe.yaml'], folder.path);
+    expect(bad.exitCode).toBe(7);
+    expect(bad.stderr).toMatch(
+      /^( {2}\| \S.*recipe\.yaml:1: .*\n)+error: Cannot use the recipe: \d+ faults in it, expected none\n {2}next: /,
+    );
+  });
+
+  test('runtime build: gives the image of a recipe, and a copy with its manifest', async () => {
+    await using folder = await temporaryFolder();
+    const { exitCode, stdout } = await runtime(['build', 'debian-12-python', '--out', 'images'], folder.path);
+    expect(exitCode).toBe(0);
+    const image = join(folder.path, 'images/debian-12-python.erofs');
+    expect(stdout).toBe(`${image}\n`);
+    const manifest = JSON.parse(await readFile(join(folder.path, 'images/debian-12-python.json'), 'utf8'));
+    expect(manifest).toMatchObject({ name: 'debian-12-python', sizeBytes: (await stat(image)).size });
+    const nothing = await runtime(['build', 'nope'], folder.path);
+    expect(nothing).toMatchObject({ exitCode: 3, stderr: expect.stringContaining('Cannot read the recipe "nope"') });
+  });
+});

@@ -1,0 +1,57 @@
+import { WIRE_LIMITS } from './limits.ts';
+import { SessionError } from './session.ts';
+
+/** A command that is to be run in a machine. */
+export interface ExecRequest {
+  /** Empty for a shell. */
+  argv: readonly string[];
+  /** Undefined for the folder of the program's code. */
+  folder?: string | undefined;
+  env: Readonly<Record<string, string>>;
+  /** Its size, if the command is to have a terminal. */
+  terminal?: TerminalSize | undefined;
+}
+
+/** Of a terminal, in characters. */
+export interface TerminalSize {
+  rows: number;
+  columns: number;
+}
+
+/** The payload of an OPEN of kind EXEC. @throws SessionError if it is too long, or a text holds a NUL */
+export function encodeExecRequest({ argv, folder = '', env, terminal }: ExecRequest): Buffer {
+  const head = Buffer.alloc(8);
+  head[0] = terminal ? 1 : 0;
+  if (terminal) encodeSize(terminal).copy(head, 2);
+  head.writeUInt16BE(Math.min(argv.length, 0xffff), 6);
+  const entries = Object.entries(env).map(([name, value]) => `${name}=${value}`);
+  return checked(Buffer.concat([head, ...[...argv, folder, ...entries].map(cString)]));
+}
+
+/** The payload of a RESIZE record. */
+export function encodeSize({ rows, columns }: TerminalSize): Buffer {
+  const payload = Buffer.alloc(4);
+  payload.writeUInt16BE(Math.min(rows, 0xffff), 0);
+  payload.writeUInt16BE(Math.min(columns, 0xffff), 2);
+  return payload;
+}
+
+/**
+ * The payload of an OPEN of kind COPY: `from` the machine, or `to` it with the name that the copy gets in a folder.
+ * @throws SessionError if it is too long, or a text holds a NUL
+ */
+export function encodeCopyRequest(request: { from: string } | { to: string; name: string }): Buffer {
+  if ('from' in request) return checked(Buffer.concat([Buffer.from([1]), cString(request.from)]));
+  return checked(Buffer.concat([Buffer.from([2]), cString(request.to), cString(request.name)]));
+}
+
+function cString(text: string): Buffer {
+  if (text.includes('\0')) throw new SessionError(`Cannot send "${text}": it holds a NUL, expected text without`);
+  return Buffer.from(`${text}\0`);
+}
+
+function checked(payload: Buffer): Buffer {
+  if (payload.length <= WIRE_LIMITS.payloadBytes) return payload;
+  const found = `${payload.length} bytes of arguments and environment`;
+  throw new SessionError(`Cannot start a session: ${found}, expected at most ${WIRE_LIMITS.payloadBytes}`);
+}

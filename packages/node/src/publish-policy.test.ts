@@ -1,0 +1,105 @@
+import { mkdir, mkdtempDisposable, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { FileHash } from '@vmlet/messages';
+import { expect, test } from 'vitest';
+import { BlockList, defaultOwnerCaps, type OwnerCaps } from './admission/index.ts';
+import { multipart, startApi } from './api/testing.ts';
+import { bytesOf, fileHashOf, makeAuthor } from './ledger/testing.ts';
+import { createPublishPolicy } from './publish-policy.ts';
+
+const MESSAGES = '/api/v0/messages';
+const ADD_FILE = '/api/v0/storage/add_file';
+const MIB = 1024 * 1024;
+
+/** An API whose strangers have these caps, and a stranger. */
+async function setUp(caps: Partial<OwnerCaps> = {}) {
+  await using stack = new AsyncDisposableStack();
+  const dir = stack.adopt(await mkdtempDisposable(join(tmpdir(), 'vmlet-test-')), (one) => one.remove());
+  const blocks = await BlockList.open({ path: join(dir.path, 'block-list') });
+  const paths = { code: join(dir.path, 'code'), logs: join(dir.path, 'logs') };
+  const capsOf = () => ({ ...defaultOwnerCaps, ...caps });
+  const api = stack.use(
+    await startApi({ allow: 'any', policy: (parts) => createPublishPolicy({ ...parts, blocks, capsOf, paths }) }),
+  );
+  const stranger = makeAuthor();
+  const owned = stack.move();
+  return {
+    ...{ api, blocks, paths, stranger },
+    publish: async (message: object) => {
+      const { status, json } = await api.call('POST', MESSAGES, { body: { message } });
+      return [status, (json as { code?: string }).code];
+    },
+    upload: async (text: string) => {
+      const message = await stranger.store(fileHashOf(text));
+      const parts = multipart(
+        { name: 'metadata', bytes: JSON.stringify({ message }) },
+        { name: 'file', disposition: '; filename="x"', bytes: text },
+      );
+      const { status, json } = await api.call('POST', ADD_FILE, parts);
+      return [status, (json as { code?: string }).code];
+    },
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
+}
+
+test('policy: refuses more programs than an owner may have, those that wait among them, and not the same one again', async () => {
+  await using it = await setUp({ programs: 2 });
+  const { stranger, publish } = it;
+  const refs = { code: 'a'.repeat(64), runtime: 'b'.repeat(64) };
+  const [first, second, third] = [
+    await stranger.program(refs),
+    await stranger.program(refs),
+    await stranger.program(refs),
+  ];
+  expect(await publish(first)).toEqual([202, undefined]);
+  expect(await publish(second)).toEqual([202, undefined]);
+  expect(await publish(third)).toEqual([403, 'OWNER_PROGRAMS_EXCEEDED']);
+  expect(await publish(first)).toEqual([202, undefined]);
+  expect(it.api.ledger.get(third.item_hash)).toBeUndefined();
+  // Another owner has a share of its own.
+  expect(await publish(await makeAuthor().program(refs))).toEqual([202, undefined]);
+});
+
+test('policy: refuses a file that does not fit an owner’s share of the disk, logs counted, and stores none of it', async () => {
+  await using it = await setUp({ diskMiB: 1 });
+  const { upload, stranger } = it;
+  const half = 'x'.repeat(MIB / 2);
+  expect(await upload(half)).toEqual([200, undefined]);
+  expect(await upload('y'.repeat(MIB))).toEqual([507, 'OWNER_DISK_EXCEEDED']);
+  expect(await it.api.files()).toEqual([fileHashOf(half)]);
+  expect(await upload(half)).toEqual([200, undefined]);
+  const small = await upload('small');
+  expect(small).toEqual([200, undefined]);
+  const [code, runtime] = it.api.ledger.storesOf(stranger.signer.address).map(({ itemHash }) => itemHash);
+  const program = await stranger.program({ code: code ?? '', runtime: runtime ?? '' });
+  expect(await it.publish(program)).toEqual([200, undefined]);
+  await mkdir(join(it.paths.logs, program.item_hash), { recursive: true });
+  await writeFile(join(it.paths.logs, program.item_hash, 'program.ndjson'), 'z'.repeat(MIB / 2));
+  expect(await upload('after the log')).toEqual([507, 'OWNER_DISK_EXCEEDED']);
+  // One whose file has come by another way is refused as well.
+  await it.api.content.put(bytesOf('by another way'), { maxBytes: 100 });
+  expect(await it.publish(await stranger.store(fileHashOf('by another way')))).toEqual([507, 'OWNER_DISK_EXCEEDED']);
+});
+
+test('policy: takes nothing from who is blocked, nothing that is blocked, and hands it out to nobody', async () => {
+  await using it = await setUp();
+  const { blocks, stranger, publish, upload } = it;
+  expect(await upload('text')).toEqual([200, undefined]);
+  const fileHash = fileHashOf('text') as FileHash;
+  const block = (what: string) => blocks.add({ what, reason: 'the reason is not told' });
+  await block(fileHash);
+  expect(await upload('text')).toEqual([403, 'PUBLISH_BLOCKED']);
+  expect(await publish(await stranger.store(fileHash))).toEqual([403, 'PUBLISH_BLOCKED']);
+  const raw = await it.api.call('GET', `/api/v0/storage/raw/${fileHash}`);
+  expect([raw.status, raw.body.toString()]).toEqual([451, expect.stringContaining('"BLOCKED"')]);
+  expect(raw.body.toString()).not.toContain('not told');
+  expect((await it.api.call('POST', ADD_FILE, { body: 'text' })).status).toBe(403);
+  const runtime = 'b'.repeat(64);
+  await block(runtime);
+  expect(await publish(await stranger.program({ code: 'a'.repeat(64), runtime }))).toEqual([403, 'PUBLISH_BLOCKED']);
+  await block(stranger.signer.address.toLowerCase());
+  expect(await publish(await stranger.post('x'))).toEqual([403, 'PUBLISH_BLOCKED']);
+  await blocks.remove(stranger.signer.address);
+  expect(await publish(await stranger.post('x'))).toEqual([200, undefined]);
+});

@@ -1,0 +1,95 @@
+import { execFile, spawn } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { request } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { promisify } from 'node:util';
+import type { ItemHash } from '@vmlet/messages';
+import { zipSync } from 'fflate';
+import { machinesOf } from '../framework/leaks.ts';
+import { type Publisher, publishFile, publishProgram } from '../framework/publish.ts';
+
+/** The smallest machine that all of them fit in. */
+export const VICTIM_MEMORY_MIB = 128;
+
+/** Compiles the program that is killed: static, for the smallest runtime, which boots in a second. */
+export async function buildVictim(): Promise<Buffer> {
+  const folder = await mkdtemp(join(tmpdir(), 'vmlet-test-'));
+  try {
+    const path = join(folder, 'victim');
+    const source = join(import.meta.dirname, 'victim.c');
+    await promisify(execFile)('gcc', [
+      '-std=gnu11',
+      '-Wall',
+      '-Wextra',
+      '-Werror',
+      '-O2',
+      '-static',
+      '-s',
+      '-o',
+      path,
+      source,
+    ]);
+    return await readFile(path);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+/** Publishes it as a program that no code image is there of yet. */
+export async function deployVictim(
+  to: Publisher,
+  { victim, runtime, die }: { victim: Uint8Array; runtime: ItemHash; die?: string },
+): Promise<ItemHash> {
+  const nonce = new TextEncoder().encode(randomUUID());
+  const code = await publishFile(to, new Blob([zipSync({ victim, nonce }, { level: 1 })]));
+  return publishProgram(to, {
+    ...{ runtime, code, entrypoint: 'victim', memoryMiB: VICTIM_MEMORY_MIB },
+    variables: die ? { DIE: die } : {},
+  });
+}
+
+/** What a client saw: an answer, whole or cut, or none. */
+export interface Outcome {
+  status?: number;
+  /** Undefined where the connection was cut in it. */
+  body?: string;
+  /** Of a problem document. */
+  code?: string;
+}
+
+/** Asks on a connection of its own, so that nothing is held open or sent again by a client's pool. */
+export function ask(url: string): Promise<Outcome> {
+  const { promise, resolve } = Promise.withResolvers<Outcome>();
+  request(url, { agent: false }, async (answer) => {
+    const status = answer.statusCode ?? 0;
+    const body = await text(answer).catch(() => undefined);
+    if (body === undefined) return resolve({ status });
+    const isProblem = answer.headers['content-type']?.startsWith('application/problem+json');
+    resolve({ status, body, ...(isProblem ? { code: JSON.parse(body).code } : {}) });
+  })
+    .on('error', () => resolve({}))
+    .end();
+  return promise;
+}
+
+/** Waits for the end of a process that is not this one's child. */
+export async function gone(pid: number): Promise<void> {
+  await once(spawn('tail', ['--pid', String(pid), '-s', '0.02', '-f', '/dev/null']), 'exit');
+}
+
+/** The QEMU processes of a home's machines, without what stands above them. */
+export async function qemuOf(homeId: string): Promise<number[]> {
+  const pids = await machinesOf(homeId);
+  const names = await Promise.all(pids.map((pid) => readFile(`/proc/${pid}/comm`, 'utf8').catch(() => '')));
+  return pids.filter((_, index) => names[index]?.startsWith('qemu-system'));
+}
+
+/** How often a program has got a path, by its log, over all its machines. */
+export async function timesGot(home: string, program: ItemHash, path: string): Promise<number> {
+  const log = await readFile(join(home, 'logs', program, 'program.ndjson'), 'utf8').catch(() => '');
+  return log.split('\n').filter((line) => line.includes(`got ${path}"`)).length;
+}

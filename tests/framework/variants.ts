@@ -1,0 +1,19 @@
+/** What of the environment makes tests longer; the one place that reads it. */
+
+/** Set by `npm run test:all`. */
+const ALL = process.env.VMLET_TEST_ALL === '1';
+/** Seconds of fuzzing in all, over all targets: half a minute in `npm test`, ten in `npm run test:all`. */
+const FUZZ_SECONDS = { usual: 30, all: 600 };
+
+/** How long all fuzzing together takes, in milliseconds. `VMLET_FUZZ_SECONDS` sets it. */
+export function fuzzMs(): number {
+  const given = Number(process.env.VMLET_FUZZ_SECONDS);
+  const seconds = given > 0 ? given : ALL ? FUZZ_SECONDS.all : FUZZ_SECONDS.usual;
+  return seconds * 1000;
+}
+
+/** The seed to begin with: that of a failure makes its input the first one. `VMLET_FUZZ_SEED` sets it. */
+export function fuzzSeed(): number {
+  const given = process.env.VMLET_FUZZ_SEED;
+  return given === undefined ? Date.now() >>> 0 : Number(given) >>> 0;
+}
