@@ -5,11 +5,11 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Failpoint } from '../../packages/node/src/failpoint.ts';
 import { FAILPOINTS } from '../../packages/node/src/failpoint.ts';
 import type { Held } from '../framework/failpoints.ts';
-import { machinesOf, openFilesOf, tracesOf, unfinishedIn } from '../framework/leaks.ts';
+import { machinesOf, openFilesOf, processesNaming, tracesOf, unfinishedIn } from '../framework/leaks.ts';
 import { makeTestHome, type NodeProcess, type TestHome } from '../framework/node-process.ts';
 import { messageOfFile, publishPath, uploadFile } from '../framework/publish.ts';
 import { officialRuntime } from '../framework/runtime.ts';
-import { ask, buildVictim, deployVictim, gone, type Outcome, qemuOf, timesGot, VICTIM_MEMORY_MIB } from './victim.ts';
+import { ask, buildVictim, deployVictim, gone, type Outcome, timesGot, VICTIM_MEMORY_MIB } from './victim.ts';
 
 /** Room for one machine: each start has to get back what the one before it had. */
 const START = { stepped: true, args: ['--memory-budget', String(VICTIM_MEMORY_MIB)] };
@@ -104,7 +104,7 @@ async function haltedFor(die?: string) {
 
 /** The node and all that it has started are gone; the next one sweeps what they could not. */
 async function killNode(): Promise<void> {
-  const machines = await machinesOf(node.homeId);
+  const machines = await processesNaming(`vmlet-${node.homeId}-`);
   node.child.kill('SIGKILL');
   await once(node.child, 'exit');
   await Promise.all(machines.map(gone));
@@ -114,7 +114,7 @@ async function killNode(): Promise<void> {
 
 /** Kills the machine, waits for its end, lets the node go on. */
 async function killMachine(held: Held): Promise<void> {
-  const [machine] = await qemuOf(node.homeId);
+  const [machine] = await machinesOf(node.homeId);
   process.kill(machine!, 'SIGKILL');
   await gone(machine!);
   held.release();
@@ -132,9 +132,9 @@ async function tracesOfDead(): Promise<string[]> {
 async function expectServed(program: ItemHash, { path = '/first' }: { path?: string | undefined } = {}): Promise<void> {
   expect(await request(program, '/')).toEqual(OK);
   expect(await timesGot(home.home, program, path)).toBeLessThanOrEqual(1);
-  const running = await machinesOf(node.homeId);
-  const [qemu] = await qemuOf(node.homeId);
-  expect(await qemuOf(node.homeId)).toHaveLength(1);
+  const running = await processesNaming(`vmlet-${node.homeId}-`);
+  const [qemu] = await machinesOf(node.homeId);
+  expect(await machinesOf(node.homeId)).toHaveLength(1);
   const isOfRunning = (trace: string) =>
     running.some((pid) => trace === `process ${pid}`) || trace.startsWith('cgroup');
   expect((await tracesOfDead()).filter((trace) => !isOfRunning(trace))).toEqual([]);
@@ -199,7 +199,7 @@ describe('steps', () => {
 
   test.each(ENDS)('$who ends at $step: its client is told, and the next request is served', async (row) => {
     const { program, outcome, held } = await startedTo(row.step, row);
-    await Promise.all((await machinesOf(node.homeId)).map(gone));
+    await Promise.all((await processesNaming(`vmlet-${node.homeId}-`)).map(gone));
     held.release();
     expect(await outcome).toMatchObject(row.outcome);
     // One that ends whenever it starts is served by nothing; its memory is free for another.

@@ -52,15 +52,9 @@ export async function tracesOf({ home, homeId }: Owner): Promise<string[]> {
   return [
     ...[...pids].map((pid) => `process ${pid}`),
     ...(await cgroupsNamed(name)).map((path) => `cgroup ${path}`),
-    ...(await networksNamed(name)).map((path) => `network namespace ${path}`),
     ...mounts.filter((line) => line.includes(name) || line.includes(`${home}/`)).map((line) => `mount ${line}`),
     ...sockets.filter((line) => line.includes(`${home}/`)).map((line) => `socket ${line.split(' ').at(-1)}`),
   ];
-}
-
-/** Network namespaces that have a name, which begins with a text. */
-async function networksNamed(name: string): Promise<string[]> {
-  return (await readdir('/run/netns').catch(() => [])).filter((entry) => entry.startsWith(name));
 }
 
 /** Names of files in a home that only a node leaves that did not end in order, or that runs. */

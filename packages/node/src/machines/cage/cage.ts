@@ -1,4 +1,5 @@
 import { open } from 'node:fs/promises';
+import { join } from 'node:path';
 import type { CgroupTree, MachineCgroup } from '../cgroup/index.ts';
 import { type EgressOptions, openEgress } from '../network/egress.ts';
 import { type CageShape, cageCommand } from './command.ts';
@@ -61,8 +62,8 @@ export interface CageParts {
   sandbox: boolean;
   uids: UidBlock | undefined;
   cgroups: CgroupTree | undefined;
-  /** The file that tells machines of the resolver, where they get a network of their own to the internet. */
-  resolver: string | undefined;
+  /** Where machines get a network of their own to the internet: the file that tells them of the resolver, and a folder. */
+  egress: { resolver: string; networks: string } | undefined;
   /** The device, and the group that may use it where not everyone may; or why machines have none. */
   kvm: KvmDevice | string;
 }
@@ -103,15 +104,15 @@ export class Cage implements AsyncDisposable {
    * @throws CageFailed, or an Error of the system
    */
   async start(request: CageRequest): Promise<CagedProcess> {
-    const { made, namespaces, uids, cgroups, resolver } = this.#parts;
+    const { made, namespaces, uids, cgroups, egress } = this.#parts;
     if (!made) return startBare(request);
     await using stack = new AsyncDisposableStack();
     const uid = uids?.take();
     if (uid !== undefined) stack.defer(() => uids?.give(uid));
     const cgroup = await cgroups?.create(request.id, limitsOf(request));
     if (cgroup) stack.defer(() => cgroup.remove());
-    const egress = resolver && request.internet ? await openEgress(request.id, request.internet) : undefined;
-    if (egress) stack.use(egress);
+    const network = egress && request.internet ? join(egress.networks, request.id) : undefined;
+    if (network) stack.use(await openEgress(network, request.internet));
     await using opened = await openFiles([...request.images, ...(namespaces ? [] : request.files)]);
     const kvm = request.kvm && typeof this.#parts.kvm !== 'string' ? this.#parts.kvm : undefined;
     const descriptors = descriptorsOf({ sockets: request.sockets, files: opened.fds });
@@ -119,12 +120,12 @@ export class Cage implements AsyncDisposable {
       ...made,
       ...{ namespaces, descriptors, parent: process.pid },
       user: uid === undefined ? undefined : { uid, gid: kvm?.gid ?? uid },
-      network: egress?.path ?? (request.internet ? 'host' : undefined),
+      network: network ?? (request.internet ? 'host' : undefined),
       cgroupEntries: cgroup?.entries ?? [],
       ...{ dataBytes: dataBytesOf(request), processes: MAX_PROCESSES, openFiles: MAX_OPEN_FILES },
       files: new Map([
         ...request.files.map((source, index) => [insidePath(index), source] as const),
-        ...(request.internet ? [['/etc/resolv.conf', resolver ?? HOST_RESOLVER] as const] : []),
+        ...(request.internet ? [['/etc/resolv.conf', egress?.resolver ?? HOST_RESOLVER] as const] : []),
       ]),
       devices: new Map(kvm ? [['/dev/kvm', kvm.path]] : []),
     };
@@ -194,7 +195,7 @@ export function bareCage(): Cage {
     sandbox: false,
     uids: undefined,
     cgroups: undefined,
-    resolver: undefined,
+    egress: undefined,
     kvm: { path: '/dev/kvm' },
   });
 }

@@ -1,4 +1,4 @@
-import { stat } from 'node:fs/promises';
+import { mkdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { writeFileAtomic } from '@vmlet/host';
 import { type CgroupsFound, openCgroups } from '../cgroup/index.ts';
@@ -41,7 +41,9 @@ export async function openCage(options: CageOptions): Promise<Cage> {
   if (uids.block) stack.use(uids.block);
   const cgroups = await openCgroups(options.name);
   if (cgroups.tree) stack.use(cgroups.tree);
-  await sweepEgress(`${options.name}-`);
+  const networks = join(options.cache, 'cage', 'networks');
+  await mkdir(networks, { recursive: true });
+  await sweepEgress(networks, `${options.name}-`);
   const parts = await partsThatWork({ ...options, made: { host, helper }, uids, cgroups });
   stack.move();
   return new Cage(parts);
@@ -69,7 +71,7 @@ interface Found {
 async function partsThatWork({ made, uids, cgroups, name, cache }: Found): Promise<CageParts> {
   const nothing: Omit<CageParts, 'findings'> = {
     made,
-    ...{ namespaces: false, sandbox: false, uids: undefined, cgroups: undefined, resolver: undefined, kvm: '' },
+    ...{ namespaces: false, sandbox: false, uids: undefined, cgroups: undefined, egress: undefined, kvm: '' },
   };
   const [sandbox, users, limited] = await Promise.all([
     tryOut({ ...nothing, sandbox: true }),
@@ -84,7 +86,7 @@ async function partsThatWork({ made, uids, cgroups, name, cache }: Found): Promi
   };
   // Last, since it is made with all the others.
   const namespaces = await tryOut({ ...parts, namespaces: true });
-  const egress = namespaces ?? (await tryEgress(`${name}-trial`));
+  const egress = namespaces ?? (await tryEgress(join(cache, 'cage/networks', `${name}-trial`)));
   const findings = {
     sandbox: finding(sandbox, 'QEMU filters its own system calls, with every deny'),
     namespaces: finding(namespaces, 'machines see no file, process or network of the host'),
@@ -92,25 +94,31 @@ async function partsThatWork({ made, uids, cgroups, name, cache }: Found): Promi
     egress: finding(egress, 'machines with a way out reach the internet, and neither the host nor private networks'),
     cgroups: finding(limited, `machines have limits by cgroup ${cgroups.tree?.version}`),
   };
-  const resolver = egress === undefined ? await resolverFile(cache) : undefined;
-  return { ...parts, namespaces: namespaces === undefined, resolver, kvm: await kvmFor(parts.uids), findings };
+  return {
+    ...parts,
+    namespaces: namespaces === undefined,
+    egress: egress === undefined ? await egressFiles(cache) : undefined,
+    kvm: await kvmFor(parts.uids),
+    findings,
+  };
 }
 
 function finding(failure: string | undefined, words: string): Finding {
   return failure === undefined ? { stands: true, text: words } : { stands: false, text: failure };
 }
 
-/** What machines find as /etc/resolv.conf: the host's would lead them to addresses that they do not reach. */
-async function resolverFile(cache: string): Promise<string> {
-  const path = join(cache, 'cage', 'resolv.conf');
-  await writeFileAtomic(path, `nameserver ${RESOLVER_ADDRESS}\n`);
-  return path;
+/** What machines find as /etc/resolv.conf is not the host's, which would lead them to addresses that they do not reach. */
+async function egressFiles(cache: string): Promise<NonNullable<CageParts['egress']>> {
+  const folder = join(cache, 'cage');
+  const resolver = join(folder, 'resolv.conf');
+  await writeFileAtomic(resolver, `nameserver ${RESOLVER_ADDRESS}\n`);
+  return { resolver, networks: join(folder, 'networks') };
 }
 
-async function tryEgress(name: string): Promise<string | undefined> {
+async function tryEgress(path: string): Promise<string | undefined> {
   if (process.getuid?.() !== 0) return 'only root can make networks for machines';
   try {
-    await (await openEgress(name))[Symbol.asyncDispose]();
+    await (await openEgress(path))[Symbol.asyncDispose]();
     return undefined;
   } catch (error) {
     return wordsOf(error);

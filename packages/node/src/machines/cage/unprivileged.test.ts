@@ -17,7 +17,7 @@ const never = new AbortController().signal;
 
 test('cage: shuts in what an ordinary user runs, by a namespace of users', async () => {
   await using dir = await mkdtempDisposable(join(tmpdir(), 'vmlet-test-'));
-  await chmod(dir.path, 0o755);
+  for (const folder of [dir.path, tmpdir()]) await chmod(folder, 0o755);
   // An ordinary user has its cache in a folder that it may read.
   const helper = join(dir.path, 'vmlet-cage');
   await copyFile(await ensureHelper(resolvePaths().cache, never), helper);

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readdir } from 'node:fs/promises';
+import { readdir, rm, writeFile } from 'node:fs/promises';
 import { networkInterfaces } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -8,8 +8,6 @@ import { Readable } from 'node:stream';
 import { CommandFailed, killProcessGroup, run } from '@vmlet/host';
 import { deadline, orAborted } from '../../deadline.ts';
 
-/** Where `ip netns` keeps the names of network namespaces. */
-const NAMESPACES = '/run/netns';
 /** Addresses that are routed nowhere: the link of a namespace to pasta, which speaks for the rest of the world there. */
 const LINK = { address: '198.18.0.2', netmask: '255.255.255.248', gateway: '198.18.0.1', network: '198.18.0.0/29' };
 /** Queries that are sent there reach the host's own resolver, and nothing else of where that is. */
@@ -56,27 +54,32 @@ export interface Egress extends AsyncDisposable {
 /**
  * Makes a network namespace whose connections pasta makes anew on the host, as a user's program would. What is refused
  * is refused by rules in the namespace, which its machine cannot change. On failure nothing of it is left.
- * @param name of the namespace, unique on the host
+ * @param path a file that is made to hold the namespace
  * @throws CommandFailed, or an Error if pasta does not come up
  */
-export async function openEgress(name: string, options: EgressOptions = {}): Promise<Egress> {
+export async function openEgress(path: string, options: EgressOptions = {}): Promise<Egress> {
   await using stack = new AsyncDisposableStack();
-  await run('ip', ['netns', 'add', name]);
+  await writeFile(path, '', { flag: 'wx' });
+  stack.defer(() => rm(path));
+  await run('unshare', [`--net=${path}`, 'true']);
   stack.defer(async () => {
-    await run('ip', ['netns', 'delete', name]);
+    await run('umount', [path]);
   });
   const rules = rulesOf(options).map((rule) => `rule add ${rule.join(' ')}\n`);
-  await run('ip', ['-netns', name, '-batch', '-'], { input: Readable.from(rules) });
-  const pasta = await startPasta(name, options);
+  await run('nsenter', [`--net=${path}`, 'ip', '-batch', '-'], { input: Readable.from(rules) });
+  const pasta = await startPasta(path, options);
   stack.defer(() => end(pasta));
   const owned = stack.move();
-  return { path: join(NAMESPACES, name), [Symbol.asyncDispose]: () => owned.disposeAsync() };
+  return { path, [Symbol.asyncDispose]: () => owned.disposeAsync() };
 }
 
-/** Removes the namespaces that an earlier node has left, whose pasta ended with it. */
-export async function sweepEgress(prefix: string): Promise<void> {
-  const names = await readdir(NAMESPACES).catch(() => []);
-  for (const name of names.filter((one) => one.startsWith(prefix))) await run('ip', ['netns', 'delete', name]);
+/** Removes the namespaces that an earlier node has left in a folder, whose pasta ended with it. */
+export async function sweepEgress(folder: string, prefix: string): Promise<void> {
+  for (const name of (await readdir(folder)).filter((one) => one.startsWith(prefix))) {
+    // After a start of the host only the file is left.
+    await run('umount', [join(folder, name)]).catch(() => '');
+    await rm(join(folder, name));
+  }
 }
 
 function rulesOf({ allowed = [], privateNetworks = false }: EgressOptions): string[][] {
@@ -112,13 +115,13 @@ function networkOf(cidr: string): string {
 }
 
 /** Started in the foreground under the node, whose end is its own; resolves once the namespace has its address. */
-async function startPasta(name: string, options: EgressOptions): Promise<ChildProcess> {
-  const monitor = start(['ip', '-netns', name, '-4', 'monitor', 'address']);
+async function startPasta(path: string, options: EgressOptions): Promise<ChildProcess> {
+  const monitor = start(['nsenter', `--net=${path}`, 'ip', '-4', 'monitor', 'address']);
   try {
     const has = seesAddress(monitor);
     // By the end of another command in the same namespace the monitor listens.
-    await run('ip', ['-netns', name, 'link']);
-    const pasta = start(pastaCommand(name, options));
+    await run('nsenter', [`--net=${path}`, 'ip', 'link']);
+    const pasta = start(pastaCommand(path, options));
     try {
       using limit = deadline(READY_MS);
       await orAborted(Promise.race([has, failed(pasta)]), limit.signal);
@@ -132,7 +135,7 @@ async function startPasta(name: string, options: EgressOptions): Promise<ChildPr
   }
 }
 
-function pastaCommand(name: string, { loopbackPorts = [] }: EgressOptions): string[] {
+function pastaCommand(path: string, { loopbackPorts = [] }: EgressOptions): string[] {
   return [
     ...['pasta', '--foreground', '--quiet', '--stderr', '--config-net', '--ipv4-only'],
     // Nothing of the host's loopback in the namespace but what is asked for, and no port of the namespace on the host.
@@ -140,7 +143,7 @@ function pastaCommand(name: string, { loopbackPorts = [] }: EgressOptions): stri
     ...['-T', loopbackPorts.length === 0 ? 'none' : loopbackPorts.join(',')],
     ...['-a', LINK.address, '-n', LINK.netmask, '-g', LINK.gateway, '--dns-forward', RESOLVER_ADDRESS],
     // It drops its capabilities itself, and shuts itself in; as another user it could not join the namespace.
-    ...['--runas', '0:0', '--netns-only', '--netns', join(NAMESPACES, name)],
+    ...['--runas', '0:0', '--netns-only', '--netns', path],
   ];
 }
 
