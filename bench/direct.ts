@@ -11,6 +11,7 @@ import type { Dispatcher } from 'undici';
 import * as z from 'zod';
 import { Executions, ProgramLogs } from '../packages/node/src/executions/index.ts';
 import { Gateway } from '../packages/node/src/gateway/index.ts';
+import { type Cage, openCage } from '../packages/node/src/machines/cage/index.ts';
 import { probeAccelerator } from '../packages/node/src/machines/index.ts';
 import { CodeImages, launcherArgv } from '../packages/node/src/runtimes/index.ts';
 import { createLogger } from '../packages/node/src/telemetry/index.ts';
@@ -61,7 +62,9 @@ export async function startDirect(zip: Blob): Promise<DirectProgram> {
 async function serve(folder: string): Promise<void> {
   const signal = new AbortController().signal;
   const gone = once(process, 'disconnect');
-  await using executions = await startExecutions(folder, signal);
+  const { cache } = resolvePaths();
+  await using cage = await openCage({ name: `${NAME_PREFIX}${process.pid}`, homeId: '', cache, signal });
+  await using executions = await startExecutions(folder, { cage, signal });
   const program = await programOf(folder);
   await using gateway = new Gateway(
     { programDomain: 'vm.localhost', apiHosts: [], trustForwarded: false, drainMs: 1000, limits: {} },
@@ -80,12 +83,12 @@ async function serve(folder: string): Promise<void> {
   await gone;
 }
 
-async function startExecutions(folder: string, signal: AbortSignal): Promise<Executions> {
+async function startExecutions(folder: string, { cage, signal }: { cage: Cage; signal: AbortSignal }) {
   const { cache } = resolvePaths();
   const kit = await ensureBootKit({ cache });
-  const probe = await probeAccelerator(kit, { cache, namePrefix: NAME_PREFIX, signal });
+  const probe = await probeAccelerator(kit, { cache, namePrefix: NAME_PREFIX, cage, signal });
   return new Executions({
-    backend: { kit, ...probe, namePrefix: NAME_PREFIX },
+    backend: { kit, ...probe, namePrefix: NAME_PREFIX, cage },
     logs: new ProgramLogs(join(folder, 'logs')),
     owners: { reserve: () => ({ [Symbol.dispose]() {} }), mayUseCpu() {}, charge() {} },
     config: {

@@ -1,6 +1,6 @@
 import { unzipSync, zipSync } from 'fflate';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { install } from '../framework/install.ts';
+import { install, wheel } from '../framework/install.ts';
 import { startTestNode, type TestNode } from '../framework/node.ts';
 
 let node: TestNode;
@@ -10,18 +10,6 @@ beforeAll(async () => {
 afterAll(async () => node[Symbol.asyncDispose]());
 
 const bytes = (text: string) => new TextEncoder().encode(text);
-
-/** The smallest wheel that pip takes. */
-function wheel(): Uint8Array {
-  return zipSync({
-    'tiny/__init__.py': bytes('ANSWER = 42\n'),
-    'tiny-1.0.dist-info/METADATA': bytes('Metadata-Version: 2.1\nName: tiny\nVersion: 1.0\n'),
-    'tiny-1.0.dist-info/WHEEL': bytes(
-      'Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n',
-    ),
-    'tiny-1.0.dist-info/RECORD': bytes('tiny/__init__.py,,\ntiny-1.0.dist-info/METADATA,,\n'),
-  });
-}
 
 test('install: requirements are installed by the runtime’s own Python, and a program imports them', async () => {
   const name = 'tiny-1.0-py3-none-any.whl';

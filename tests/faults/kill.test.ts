@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { machinesOf } from '../framework/leaks.ts';
+import { machinesOf, processesNaming } from '../framework/leaks.ts';
 import { makeTestHome, type NodeProcess, type TestHome } from '../framework/node-process.ts';
 import { publishFile, publishPath, publishProgram, zipOf } from '../framework/publish.ts';
 import { officialRuntime } from '../framework/runtime.ts';
@@ -44,6 +44,11 @@ async function appears(homeId: string): Promise<number> {
     const [pid] = await machinesOf(homeId);
     if (pid !== undefined) return pid;
   }
+}
+
+/** As soon as the cage of a machine is being made, whether or not its QEMU is there yet. */
+async function caged(homeId: string): Promise<void> {
+  while ((await processesNaming(`vmlet-${homeId}-`)).length === 0);
 }
 
 /** Kills the machine that runs, so that the next request is a cold start. */
@@ -90,11 +95,13 @@ test('kill: a node killed with a machine running leaves no machine, and the next
 test('kill: a node killed while a machine boots leaves no machine', async () => {
   await killRunning();
   const asked = ask().catch((error: unknown) => error);
-  const booting = await appears(node.homeId);
+  await caged(node.homeId);
+  const started = await processesNaming(`vmlet-${node.homeId}-`);
   node.child.kill('SIGKILL');
   await once(node.child, 'exit');
   expect(await asked).toBeInstanceOf(Error);
-  await gone(booting);
+  for (const process of started) await gone(process);
+  expect(await processesNaming(`vmlet-${node.homeId}-`)).toEqual([]);
   node = await home.start();
 });
 

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Failpoint } from '../../packages/node/src/failpoint.ts';
 import { FAILPOINTS } from '../../packages/node/src/failpoint.ts';
 import type { Held } from '../framework/failpoints.ts';
-import { machinesOf, openFilesOf, tracesOf, unfinishedIn } from '../framework/leaks.ts';
+import { machinesOf, openFilesOf, processesNaming, tracesOf, unfinishedIn } from '../framework/leaks.ts';
 import { makeTestHome, type NodeProcess, type TestHome } from '../framework/node-process.ts';
 import { messageOfFile, publishPath, uploadFile } from '../framework/publish.ts';
 import { officialRuntime } from '../framework/runtime.ts';
@@ -16,7 +16,6 @@ import {
   gone,
   nameOfMachine,
   type Outcome,
-  qemuOf,
   timesGot,
   VICTIM_MEMORY_MIB,
 } from './victim.ts';
@@ -114,7 +113,7 @@ async function haltedFor(die?: string) {
 
 /** The node and all that it has started are gone; the next one sweeps what they could not. */
 async function killNode(): Promise<void> {
-  const machines = await machinesOf(node.homeId);
+  const machines = await processesNaming(`vmlet-${node.homeId}-`);
   node.child.kill('SIGKILL');
   await once(node.child, 'exit');
   await Promise.all(machines.map(gone));
@@ -124,7 +123,7 @@ async function killNode(): Promise<void> {
 
 /** Kills the machine, waits for its end, lets the node go on. */
 async function killMachine(held: Held): Promise<void> {
-  const [machine] = await qemuOf(node.homeId);
+  const [machine] = await machinesOf(node.homeId);
   process.kill(machine!, 'SIGKILL');
   await gone(machine!);
   held.release();
@@ -145,7 +144,7 @@ async function expectServed(program: ItemHash, { path = '/first' }: { path?: str
   // That one has been with the program, as its log had said.
   if (path === '/hold') expect(times).toBe(1);
   else expect(times).toBeLessThanOrEqual(1);
-  const running = await machinesOf(node.homeId);
+  const running = await processesNaming(`vmlet-${node.homeId}-`);
   const names = new Set(await Promise.all(running.map(nameOfMachine)));
   expect([...names]).toEqual([expect.stringMatching(`^vmlet-${node.homeId}-`)]);
   const isOfRunning = (trace: string) =>
@@ -211,7 +210,7 @@ describe('steps', () => {
 
   test.each(ENDS)('$who ends at $step: its client is told, and the next request is served', async (row) => {
     const { program, outcome, held } = await startedTo(row.step, row);
-    await Promise.all((await machinesOf(node.homeId)).map(gone));
+    await Promise.all((await processesNaming(`vmlet-${node.homeId}-`)).map(gone));
     held.release();
     expect(await outcome).toEqual(row.outcome);
     // One that ends whenever it starts is served by nothing; its memory is free for another.

@@ -9,7 +9,6 @@ import { text } from 'node:stream/consumers';
 import { promisify } from 'node:util';
 import type { ItemHash } from '@vmlet/messages';
 import { zipSync } from 'fflate';
-import { machinesOf } from '../framework/leaks.ts';
 import { type Publisher, publishFile, publishProgram } from '../framework/publish.ts';
 
 /** The smallest machine that all of them fit in. */
@@ -79,13 +78,6 @@ export function ask(url: string): Promise<Outcome> {
 /** Waits for the end of a process that is not this one's child. */
 export async function gone(pid: number): Promise<void> {
   await once(spawn('tail', ['--pid', String(pid), '-s', '0.02', '-f', '/dev/null']), 'exit');
-}
-
-/** The QEMU processes of a home's machines, without what stands above them. */
-export async function qemuOf(homeId: string): Promise<number[]> {
-  const pids = await machinesOf(homeId);
-  const names = await Promise.all(pids.map((pid) => readFile(`/proc/${pid}/comm`, 'utf8').catch(() => '')));
-  return pids.filter((_, index) => names[index]?.startsWith('qemu-system'));
 }
 
 /** The name that a process of a machine bears. */

@@ -1,5 +1,5 @@
 import { readdir, readFile, readlink } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 
 const CGROUPS = '/sys/fs/cgroup';
 /** Below it a node's cgroups lie this deep at most: hierarchy, service or session, node. */
@@ -12,20 +12,25 @@ export async function homeIdOf(home: string): Promise<string> {
   return JSON.parse(await readFile(join(home, 'home.json'), 'utf8')).id;
 }
 
-/** Process ids of the machines of a home that are alive; one that is dead and not yet reaped does not count. */
-export function machinesOf(homeId: string): Promise<number[]> {
-  return processesNaming(`vmlet-${homeId}-`);
+/** Process ids of the QEMUs of a home that are alive; one that is dead and not yet reaped does not count. */
+export async function machinesOf(homeId: string): Promise<number[]> {
+  const all = await commandLinesNaming(`vmlet-${homeId}-`);
+  return [...all].filter(([, [command = '']]) => basename(command).startsWith('qemu-system')).map(([pid]) => pid);
 }
 
-/** Process ids of those that have a text in their command line. */
+/** Process ids of those that have a text in their command line: of a machine, also what stands above QEMU. */
 export async function processesNaming(text: string): Promise<number[]> {
-  const pids: number[] = [];
+  return [...(await commandLinesNaming(text)).keys()];
+}
+
+async function commandLinesNaming(text: string): Promise<Map<number, string[]>> {
+  const found = new Map<number, string[]>();
   for (const entry of await readdir('/proc')) {
     if (!/^\d+$/.test(entry)) continue;
     const commandLine = await readFile(`/proc/${entry}/cmdline`, 'utf8').catch(() => '');
-    if (commandLine.includes(text)) pids.push(Number(entry));
+    if (commandLine.includes(text)) found.set(Number(entry), commandLine.split('\0'));
   }
-  return pids;
+  return found;
 }
 
 /** Whose traces are looked for: all machines of a home, or one. */
@@ -40,7 +45,7 @@ export interface Owner {
  */
 export async function tracesOf({ home, homeId }: Owner): Promise<string[]> {
   const name = `vmlet-${homeId}`;
-  const pids = new Set([...(await machinesOf(homeId)), ...(await processesNaming(`${home}/`))]);
+  const pids = new Set([...(await processesNaming(`${name}-`)), ...(await processesNaming(`${home}/`))]);
   pids.delete(process.pid);
   const mounts = (await readFile('/proc/self/mountinfo', 'utf8')).split('\n');
   const sockets = (await readFile('/proc/net/unix', 'utf8')).split('\n');
@@ -78,7 +83,8 @@ export async function openFilesOf(pid: number): Promise<string[]> {
   return targets.filter((target) => target !== '');
 }
 
-async function cgroupsNamed(name: string, folder = CGROUPS, depth = 0): Promise<string[]> {
+/** Folders of cgroups whose names begin with a text. */
+export async function cgroupsNamed(name: string, folder = CGROUPS, depth = 0): Promise<string[]> {
   if (depth > CGROUP_DEPTH) return [];
   // Cgroups of others come and go.
   const entries = await readdir(folder, { withFileTypes: true }).catch(() => []);

@@ -1,14 +1,19 @@
+import { lookup } from 'node:dns/promises';
 import { readFile } from 'node:fs/promises';
 import type { ContentStore } from './content/index.ts';
 import { VmletError } from './errors.ts';
 import { installPackages } from './executions/index.ts';
 import type { Ledger } from './ledger/index.ts';
+import type { Destination, EgressOptions } from './machines/cage/index.ts';
 import type { Backend } from './machines/index.ts';
 import type { OwnerComponents } from './owner/index.ts';
 import { initOf, launcherArgv, manifestOf } from './runtimes/index.ts';
 
 /** How long pip or npm may take, in milliseconds: it may have to fetch and unpack a lot, under emulation. */
 const INSTALL_DEADLINE_MS = 15 * 60_000;
+const LOOPBACK = /^(localhost|127(\.\d+){3}|\[::1\])$/;
+/** Where a guest finds the loopback of its host, by QEMU's user-mode network. */
+const HOST_ADDRESS = '10.0.2.2';
 
 type Installer = Parameters<OwnerComponents['install']>[0]['installer'];
 
@@ -54,7 +59,7 @@ export function installFor({
       runtimeImage: await content.verifiedPath(store.fileHash, { signal }),
       launcherArgv: launcherArgv(settings.launcher, manifest),
       init: initOf(manifest),
-      variables: variablesOf(process.env, settings),
+      ...(await reachIndexes(variablesOf(process.env, settings))),
       authorities: await authoritiesOf(process.env, settings),
       archive,
       backend,
@@ -70,6 +75,43 @@ function variablesOf(env: NodeJS.ProcessEnv, { variables, authorities }: Setting
   const isPassed = (name: string) => variables.test(name) && !authorities.includes(name);
   const entries = Object.entries(env).filter(([name, value]) => isPassed(name) && value !== undefined);
   return Object.fromEntries(entries.map(([name, value]) => [name, value ?? '']));
+}
+
+/**
+ * What is told to pip or npm as a source may be where a machine reaches nothing, in a private network or on the host's own loopback:
+ * these ports are let through, and no other. A guest finds its host's loopback at an address of its own.
+ */
+export async function reachIndexes(
+  variables: Record<string, string>,
+): Promise<{ variables: Record<string, string>; egress: EgressOptions }> {
+  const allowed: Destination[] = [];
+  const loopbackPorts: number[] = [];
+  const trusted: string[] = [];
+  const entries = Object.entries(variables).map(async ([name, value]) => {
+    const words = await Promise.all(
+      value.split(/\s+/).map(async (word) => {
+        if (!/^https?:/.test(word) || !URL.canParse(word)) return word;
+        const url = new URL(word);
+        const port = Number(url.port) || (url.protocol === 'https:' ? 443 : 80);
+        if (LOOPBACK.test(url.hostname)) {
+          loopbackPorts.push(port);
+          url.hostname = HOST_ADDRESS;
+          // pip takes plain HTTP from the loopback, which to a guest is an address like any other.
+          if (url.protocol === 'http:') trusted.push(`${HOST_ADDRESS}:${port}`);
+          return url.href;
+        }
+        // A name that is not known here is not known there: pip says so.
+        const addresses = await lookup(url.hostname, { family: 4, all: true }).catch(() => []);
+        allowed.push(...addresses.map(({ address }) => ({ address, port })));
+        return word;
+      }),
+    );
+    return [name, words.join(' ')] as const;
+  });
+  const reached: Record<string, string> = Object.fromEntries(await Promise.all(entries));
+  const hosts = [reached.PIP_TRUSTED_HOST ?? '', ...trusted].join(' ').trim();
+  if (hosts !== '') reached.PIP_TRUSTED_HOST = hosts;
+  return { variables: reached, egress: { allowed, loopbackPorts } };
 }
 
 /** Where a host trusts authorities of its own, as behind a firewall that reads along, its machines must too. */

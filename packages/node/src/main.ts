@@ -5,12 +5,14 @@ import { type Api, createApi } from './api/index.ts';
 import { openFileStore } from './content/index.ts';
 import { Names, Stops } from './deployments/index.ts';
 import { diagnose } from './diagnose.ts';
+import { VmletError } from './errors.ts';
 import { Executions, ProgramLogs } from './executions/index.ts';
 import { armedFailpoints } from './failpoint.ts';
 import { Gateway } from './gateway/index.ts';
 import { installFor } from './install-for.ts';
 import { loadOrCreateKey } from './keys/index.ts';
 import { openLedger } from './ledger/index.ts';
+import { missing, openCage } from './machines/cage/index.ts';
 import { type Backend, probeAccelerator, sweepMachines } from './machines/index.ts';
 import { executionsConfig, type NodeOptions } from './node-options.ts';
 import { type NodeStatus, serveOwner } from './owner/index.ts';
@@ -42,6 +44,8 @@ export interface RunningNode extends AsyncDisposable {
   /** The address whose key this node's owner holds. */
   readonly operator: string;
   readonly backend: Backend['accelerator'];
+  /** Parts of the machines' confinement that are missing here, each with why. */
+  readonly unconfined: readonly string[];
 }
 
 /**
@@ -62,6 +66,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     ...edges,
     operator: network.operator,
     backend: compute.backend.accelerator,
+    unconfined: missing(compute.backend.cage.findings),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
 }
@@ -111,10 +116,12 @@ async function openCompute(options: NodeOptions, { stack, log, network }: Making
   const namePrefix = `vmlet-${home.id}-`;
   const killed = await sweepMachines(namePrefix);
   if (killed.length > 0) log.warn({ killed }, 'killed machines that an earlier node left');
+  const cage = stack.use(await openNodeCage(options, { homeId: home.id, cache: cache.dir, log }));
   const kit = await ensureBootKit({ cache: cache.dir, signal, ...progress });
-  const probe = () => probeAccelerator(kit, { cache: cache.dir, namePrefix, signal, ...progress });
+  const probe = () => probeAccelerator(kit, { cache: cache.dir, namePrefix, cage, signal, ...progress });
   const { accelerator, tscKhz } = await probe();
-  const backend: Backend = { kit, accelerator, tscKhz, namePrefix };
+  const egress = { privateNetworks: options.allowPrivateNetwork ?? false };
+  const backend: Backend = { kit, accelerator, tscKhz, namePrefix, cage, egress };
   const codeImages = new CodeImages(home.paths.code);
   await codeImages.sweepTemporary();
   const logs = new ProgramLogs(home.paths.logs);
@@ -134,6 +141,24 @@ async function openCompute(options: NodeOptions, { stack, log, network }: Making
   });
   stack.defer(unsubscribe);
   return { backend, probe, config, logs, executions, programs };
+}
+
+/** What confines machines, which is all that this host has for it; or an error, if that is too little. */
+async function openNodeCage(
+  options: NodeOptions,
+  { homeId, cache, log }: { homeId: string; cache: string; log: Logger },
+) {
+  const signal = options.signal ?? new AbortController().signal;
+  const name = `vmlet-${homeId}`;
+  const cage = await openCage({ name, homeId, cache, uids: options.machineUids, signal });
+  const weaker = missing(cage.findings);
+  if (weaker.length === 0) return cage;
+  if (options.requireConfinement) {
+    await cage[Symbol.asyncDispose]();
+    throw new VmletError('CONFINEMENT_MISSING', { operands: { found: `missing are ${weaker.join('; ')}` } });
+  }
+  log.warn({ missing: weaker }, 'machines are confined less than they could be');
+  return cage;
 }
 
 /** Stops what runs and may no longer. */
@@ -167,7 +192,7 @@ async function openEdges(options: NodeOptions, made: Making & { network: Network
   const url = `http://${urlHost(options.listen.host)}:${port}`;
   const status = statusOf({ url, programDomain, operator, backend: backend.accelerator });
   const { ownerSocket, nodeFile } = home.paths;
-  const doctor = () => diagnose({ home: home.dir, probe });
+  const doctor = () => diagnose({ home: home.dir, probe, confinement: async () => backend.cage.findings });
   const install = installFor({ ledger, content, backend, bootDeadlineMs: config.bootDeadlineMs });
   const urlsOf = programs.urlsOf({ url, programDomain, port });
   const nameUrlsOf = programs.nameUrlsOf({ url, programDomain, port });

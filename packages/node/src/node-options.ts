@@ -2,6 +2,7 @@ import { availableParallelism, totalmem } from 'node:os';
 import type { Allowed, OwnerCaps } from './admission/index.ts';
 import type { ExecutionsConfig } from './executions/index.ts';
 import type { GatewayLimits } from './gateway/index.ts';
+import type { UidRange } from './machines/cage/index.ts';
 import type { Backend } from './machines/index.ts';
 
 const MIB = 1024 * 1024;
@@ -38,6 +39,12 @@ export interface NodeOptions {
   bootDeadlineMs?: number;
   /** How long a program may take until it listens. In milliseconds. */
   loadDeadlineMs?: number;
+  /** Do not start where a part of the machines' confinement is missing. */
+  requireConfinement?: boolean;
+  /** Machines that use the internet may also reach private networks; the host itself they never reach. */
+  allowPrivateNetwork?: boolean;
+  /** User ids that machines get, where the node is root. */
+  machineUids?: UidRange;
   /** What each owner but the operator may take; what is left out has its default. */
   ownerCaps?: Partial<OwnerCaps>;
   /** File of addresses and hashes that this node has nothing to do with; by default `block-list` in the home. */

@@ -3,7 +3,7 @@ import { resolve } from 'node:path';
 import { type Command, Option } from 'commander';
 import { addExamples, type Cli } from '../cli.ts';
 import type { Context } from '../context.ts';
-import { allowList, apiHost, durationMs, listenAddress, wholeNumber } from '../option-values.ts';
+import { allowList, apiHost, durationMs, listenAddress, uidRange, wholeNumber } from '../option-values.ts';
 import { notifyManager } from '../service/notify.ts';
 
 interface UpOptions {
@@ -15,6 +15,9 @@ interface UpOptions {
   trustForwarded?: boolean;
   apiHost?: string[];
   logLevel: string;
+  requireConfinement?: true;
+  allowPrivateNetwork?: true;
+  machineUids?: { first: number; count: number };
   blockList?: string;
   maxMachinesPerOwner?: number;
   maxMemoryPerOwner?: number;
@@ -65,6 +68,7 @@ async function up(options: UpOptions, context: Context): Promise<undefined> {
       ...(trustForwarded === undefined ? {} : { trustForwarded }),
       ...(apiHosts === undefined ? {} : { apiHosts }),
       ...boundsOf(options, context),
+      ...confinementOf(options),
       onProgress: (step, detail) => output.step(step, detail),
     });
     const { url, ownerSocket, operator, backend } = node;
@@ -73,6 +77,7 @@ async function up(options: UpOptions, context: Context): Promise<undefined> {
     else {
       output.line(url);
       output.note(`Machines run on ${backend === 'kvm' ? 'KVM' : 'emulation (TCG): KVM does not work here'}`);
+      if (node.unconfined.length > 0) output.note('Machines are confined less than they could be; see: vmlet doctor');
       output.note('Deploy from another terminal with: vmlet deploy FOLDER. Ctrl-C stops the node');
     }
     await notifyManager(['READY=1', `STATUS=Serving at ${url}`], { env, output });
@@ -100,6 +105,9 @@ export function addUpOptions(command: Command): void {
       'memory of all machines together',
       wholeNumber('--memory-budget', { min: 64, max: 1e9 }),
     )
+    .option('--require-confinement', 'do not start where something that confines machines is missing')
+    .option('--allow-private-network', 'let machines that use the internet reach private networks, too')
+    .option('--machine-uids <first-last>', 'user ids for machines, where the node is root', uidRange)
     .option('--trust-forwarded', 'believe the forwarding headers of a proxy; only where nobody gets around it')
     .option('--api-host <host>', 'another host name of the API; may be given again', apiHost)
     .option('--block-list <file>', 'addresses and hashes this node has nothing to do with (default: in the home)')
@@ -131,6 +139,14 @@ function boundsOf(options: UpOptions, { cwd }: Context) {
     ownerCaps: Object.fromEntries(Object.entries(caps).filter(([, value]) => value !== undefined)),
     ...(blockList === undefined ? {} : { blockList: resolve(cwd, blockList) }),
     ...(connectionsPerClient === undefined ? {} : { gatewayLimits: { connectionsPerClient } }),
+  };
+}
+
+function confinementOf({ requireConfinement, allowPrivateNetwork, machineUids }: UpOptions) {
+  return {
+    requireConfinement: requireConfinement === true,
+    allowPrivateNetwork: allowPrivateNetwork === true,
+    ...(machineUids ? { machineUids } : {}),
   };
 }
 

@@ -85,7 +85,7 @@ function folderLines({ home }: UnitRequest): Line[] {
 function rootLines({ args }: UnitRequest): Line[] {
   const capabilities: [string, string][] = [
     ['CAP_SYS_ADMIN', 'namespaces of machines, and the mounts inside them'],
-    ['CAP_NET_ADMIN', 'the loopback inside the network namespace of a machine'],
+    ['CAP_NET_ADMIN', 'rules and routes inside the network namespace of a machine'],
     ['CAP_SETUID', 'the user of a machine'],
     ['CAP_SETGID', 'its group'],
     ['CAP_SETPCAP', 'taking all of these away from a machine'],
@@ -117,9 +117,10 @@ function hostLines({ command }: UnitRequest): Line[] {
     'ProtectKernelLogs=yes',
     'ProtectKernelModules=yes',
     'ProtectKernelTunables=yes',
-    '# KVM is the one device that machines use; the others are those that every service has.',
+    '# KVM is the one device that machines use, and the tap that of their networks; the others are those of every service.',
     'DevicePolicy=closed',
     'DeviceAllow=/dev/kvm rw',
+    'DeviceAllow=/dev/net/tun rw',
     '# Not ProtectControlGroups, RestrictNamespaces, ProtectHostname: machines get cgroups, namespaces and host names.',
     '# Not ProtectProc: what a killed node has left is found in /proc, and runs as other users.',
   ];

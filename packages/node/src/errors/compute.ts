@@ -29,6 +29,15 @@ export const computeErrors = {
     fault: 'operator',
     retryable: false,
   }),
+  CONFINEMENT_MISSING: entry({
+    phase: 'config',
+    status: 503,
+    title: 'Machines would be confined less than is required',
+    template: 'Cannot confine machines as required: {found}, expected every part of the confinement',
+    hint: 'See what to do for each with: vmlet doctor; or leave out --require-confinement',
+    fault: 'operator',
+    retryable: false,
+  }),
   BACKEND_UNUSABLE: entry({
     phase: 'boot',
     status: 503,

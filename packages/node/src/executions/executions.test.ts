@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import type { ItemHash } from '@vmlet/messages';
 import { expect, test } from 'vitest';
 import { VmletError } from '../errors.ts';
+import { backend } from '../machines/testing.ts';
 import type { RunnableProgram } from '../runtimes/index.ts';
 import type { OwnerMeter } from './cpu.ts';
 import { Executions, type ExecutionsConfig } from './executions.ts';
@@ -18,9 +19,8 @@ const B = 'b'.repeat(64) as ItemHash;
 async function startExecutions(config: Partial<ExecutionsConfig> = {}, owners: OwnerMeter = noMeter) {
   const dir = await mkdtempDisposable(join(tmpdir(), 'vmlet-test-'));
   const logs = new ProgramLogs(dir.path);
-  const kit = { hash: '', kernelRelease: '', kernel: '', initramfs: '', image: '', init0: '', tscRate: '' };
   const executions = new Executions({
-    backend: { kit, accelerator: 'tcg', tscKhz: 1, namePrefix: 'vmlet-test-' },
+    backend,
     logs,
     owners,
     config: {

@@ -1,6 +1,7 @@
 import type { Readable } from 'node:stream';
 import type { Pool } from 'undici';
 import { type Deadline, deadline } from '../deadline.ts';
+import type { EgressOptions } from '../machines/cage/index.ts';
 import { type Backend, bootMachine, type LogLine, loadProgram } from '../machines/index.ts';
 import { explain } from './explain.ts';
 import { connectTo, GUEST_HTTP_PORT, launcherEnvironment } from './launcher.ts';
@@ -31,6 +32,8 @@ export interface InstallRequest {
   init?: 'kit' | 'image';
   /** Settings of the installer, such as PIP_INDEX_URL. */
   variables: Record<string, string>;
+  /** What it reaches beyond the internet. */
+  egress: EgressOptions;
   /** Authorities to trust, in PEM, where this host has others than the world. */
   authorities: Buffer | undefined;
   /** A zip of the folder with requirements.txt or package.json. */
@@ -59,6 +62,7 @@ export async function installPackages(request: InstallRequest): Promise<Installe
     vcpus: 1,
     memoryMiB: MEMORY_MIB,
     internet: true,
+    egress: request.egress,
     hostname: 'install',
     launcher: { argv: request.launcherArgv, env: launcherEnvironment },
   };

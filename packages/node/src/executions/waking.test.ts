@@ -257,6 +257,7 @@ describe('installPackages', () => {
       installer: 'pip',
       runtimeImage: '/runtime',
       launcherArgv: ['/usr/bin/python3'],
+      egress: {},
       variables: { PIP_INDEX_URL: 'x' },
       authorities: more.authorities,
       archive: Readable.from([Buffer.from('zip')]),

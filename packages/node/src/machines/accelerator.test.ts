@@ -23,11 +23,11 @@ async function setUp(scenario: (log: string) => string) {
   const qemu = await standInForQemu(scenario(log), { qmp: false });
   const cache = join(dir.path, 'cache');
   const probe = (signal = never) =>
-    probeAccelerator({ ...backend.kit, tscRate }, { cache, namePrefix: 'vmlet-test-', signal });
+    probeAccelerator({ ...backend.kit, tscRate }, { cache, namePrefix: 'vmlet-test-', cage: backend.cage, signal });
   return {
     cache,
     probe,
-    boots: async () => (await readFile(log, 'utf8')).split('\n').filter((line) => line === 'tcg').length,
+    boots: async () => (await readFile(log, 'utf8')).split('\n').filter((line) => line.startsWith('tcg')).length,
     async [Symbol.asyncDispose]() {
       await qemu[Symbol.asyncDispose]();
       await dir.remove();

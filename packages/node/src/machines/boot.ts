@@ -4,9 +4,11 @@ import { type Deadline, deadline, orAborted } from '../deadline.ts';
 import { VmletError } from '../errors.ts';
 import { failpoint } from '../failpoint.ts';
 import type { Accelerator } from './accelerator.ts';
+import type { Cage } from './cage/index.ts';
 import { Machine, type MachineEvents } from './machine.ts';
+import type { EgressOptions } from './network/egress.ts';
 import { userNetworkAddresses } from './network/user.ts';
-import { type InitSource, qemuArguments } from './qemu/command-line.ts';
+import type { InitSource, QemuMachine } from './qemu/command-line.ts';
 import { launchQemu, type QemuProcess } from './qemu/launch.ts';
 import { QmpClient, QmpError } from './qmp/client.ts';
 
@@ -18,6 +20,10 @@ export interface Backend {
   kit: BootKit;
   accelerator: Accelerator;
   tscKhz: number;
+  /** What its processes are confined by. */
+  cage: Cage;
+  /** What machines with a network card reach beyond the internet, by the operator's word. */
+  egress?: EgressOptions;
   /** Prefix of the names of this home's machines in the process list. */
   namePrefix: string;
 }
@@ -33,6 +39,8 @@ export interface MachineSpec {
   memoryMiB: number;
   /** Whether the guest has a network card, and may open connections to anywhere. */
   internet: boolean;
+  /** Exceptions to what machines with a network card do not reach. */
+  egress?: EgressOptions;
   hostname: string;
   launcher: { argv: string[]; env: Record<string, string> };
 }
@@ -51,7 +59,10 @@ export async function bootMachine(
   options.signal.throwIfAborted();
   const id = randomBytes(6).toString('hex');
   using limit = deadline(options.deadlineMs, options.signal);
-  const process = await launchQemu(argumentsOf(backend, spec, `${backend.namePrefix}${id}`));
+  const process = await launchQemu(machineOf(backend, spec, `${backend.namePrefix}${id}`), {
+    cage: backend.cage,
+    egress: { ...backend.egress, ...spec.egress },
+  });
   const machine = new Machine(id, process, options.events);
   try {
     await orAborted(Promise.all([toReady(machine, spec), handshake(process)]), limit.signal);
@@ -84,9 +95,9 @@ function handshake(process: QemuProcess): Promise<void> {
   return new QmpClient(process.qmp, () => {}).handshake();
 }
 
-function argumentsOf(backend: Backend, spec: MachineSpec, name: string): string[] {
+function machineOf(backend: Backend, spec: MachineSpec, name: string): QemuMachine {
   const { kit } = backend;
-  return qemuArguments({
+  return {
     name,
     kernel: kit.kernel,
     initramfs: kit.initramfs,
@@ -97,7 +108,7 @@ function argumentsOf(backend: Backend, spec: MachineSpec, name: string): string[
     init: spec.init,
     drives: drivesOf(spec, kit),
     internet: spec.internet,
-  });
+  };
 }
 
 function drivesOf({ runtimeImage, codeImage, init }: MachineSpec, kit: BootKit): string[] {

@@ -70,7 +70,7 @@ export class Machine {
 
   /** Whether it is on its way out, or gone: its end is certain, even where its process is still there. */
   get ending(): boolean {
-    return this.#killed || this.#endReason !== undefined;
+    return this.#killed || this.#endReason !== undefined || this.#process.isOver();
   }
 
   /**
@@ -263,6 +263,11 @@ function deathOf(machine: string, exit: QemuExit, console: string): VmletError {
       detail,
     });
   }
-  const found = exit.signal ? `ended by ${exit.signal}` : `exit code ${exit.code}`;
+  const found = endOf(exit);
   return new VmletError('MACHINE_DIED', { operands: { machine, found }, detail });
+}
+
+function endOf({ code, signal, outOfMemory }: QemuExit): string {
+  if (outOfMemory) return 'ended by the kernel, since its process needed more memory than its cgroup has';
+  return signal ? `ended by ${signal}` : `exit code ${code}`;
 }

@@ -1,4 +1,9 @@
 import { readdir, readFile } from 'node:fs/promises';
+import { basename } from 'node:path';
+
+/** What a machine's process is before it is QEMU: the program that makes its cage, which also stays above it. */
+const CAGE = /^vmlet-cage-[0-9a-f]+$/;
+const COMMANDS = new Set(['setpriv', 'qemu-system-x86_64']);
 
 /**
  * Kills the machines of this home that an earlier node left behind, found by their names in the process list.
@@ -11,7 +16,8 @@ export async function sweepMachines(namePrefix: string): Promise<number[]> {
     if (!/^\d+$/.test(entry)) continue;
     const args = await commandLine(entry);
     const name = args[args.indexOf('-name') + 1];
-    if (!args[0]?.includes('qemu') && !args[0]?.includes('setpriv')) continue;
+    const command = basename(args[0] ?? '');
+    if (!COMMANDS.has(command) && !CAGE.test(command)) continue;
     if (!args.includes('-name') || !name?.startsWith(namePrefix)) continue;
     if (kill(Number(entry))) killed.push(Number(entry));
   }

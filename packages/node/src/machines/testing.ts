@@ -2,6 +2,7 @@ import { chmod, mkdtempDisposable, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Backend, MachineSpec } from './boot.ts';
+import { bareCage } from './cage/index.ts';
 
 const WIRE = join(import.meta.dirname, 'wire/testing.ts');
 const PROTOCOL = join(import.meta.dirname, '../../../guest-protocol/src/index.ts');
@@ -89,6 +90,7 @@ export const backend: Backend = {
   accelerator: 'tcg',
   tscKhz: 2_000_000,
   namePrefix: 'vmlet-test-',
+  cage: bareCage(),
 };
 
 export const spec: MachineSpec = {
