@@ -4,7 +4,6 @@ import { join } from 'node:path';
 import { run } from '@vmlet/host';
 import type { ItemHash } from '@vmlet/messages';
 import { zipSync } from 'fflate';
-import type { Dispatcher } from 'undici';
 import { Client } from 'undici';
 import * as z from 'zod';
 import { forget, publishFile, publishPath, publishProgram, zipOf } from '../tests/framework/publish.ts';
@@ -54,7 +53,7 @@ export async function benchBoot(options: { runs: number; tell: (text: string) =>
     options.tell(`boot ${run + 1} of ${options.runs}`);
   }
   const { deploy, firstAnswer } = await deployNodeApp(node, options);
-  const { direct, gateway } = await hot(node, options.runs * HOT_PER_BOOT);
+  const { direct, gateway } = await hot(options.runs * HOT_PER_BOOT);
   const rows = [
     ...Object.entries(boots).map(([name, samples]) => rowOf(name, 'ms', samples)),
     rowOf('deploy-node-20mb', 'ms', deploy),
@@ -108,18 +107,15 @@ async function fullBoot(node: BenchNode, { runtime, code: zip, entrypoint }: Boo
   return firstByteMs;
 }
 
-/** Requests in turn over a kept stream into a machine of this process, and a kept connection to the gateway of a node. */
-async function hot(node: BenchNode, count: number): Promise<{ direct: number[]; gateway: number[] }> {
-  const code = await publishFile(node, zipOf({ 'main.py': HELLO }));
-  const program = await publishProgram(node, { runtime: node.runtime, code });
-  await fetch(`${node.url}/vm/${program}/`);
+/** Requests in turn to one machine: over a kept stream of its wire, and over a kept connection to a gateway before it. */
+async function hot(count: number): Promise<{ direct: number[]; gateway: number[] }> {
+  await using program = await startDirect(zipOf({ 'main.py': HELLO }));
   await using stack = new AsyncDisposableStack();
-  const direct = stack.use(await startDirect(zipOf({ 'main.py': HELLO }))).client;
-  const gateway = stack.adopt(new Client(node.url), (client) => client.destroy());
+  const gateway = stack.adopt(new Client(program.gatewayUrl), (client) => client.destroy());
   const samples: { direct: number[]; gateway: number[] } = { direct: [], gateway: [] };
   for (let index = -WARM_UP; index < count; index++) {
-    const directMs = await timed(direct, '/');
-    const gatewayMs = await timed(gateway, `/vm/${program}/`);
+    const directMs = await program.ask();
+    const gatewayMs = await timed(gateway, program.path);
     if (index < 0) continue;
     samples.direct.push(directMs);
     samples.gateway.push(gatewayMs);
@@ -127,9 +123,9 @@ async function hot(node: BenchNode, count: number): Promise<{ direct: number[]; 
   return samples;
 }
 
-async function timed(client: Dispatcher, path: string): Promise<number> {
+async function timed(client: Client, path: string): Promise<number> {
   const started = performance.now();
-  const answer = await client.request({ origin: 'http://program', method: 'GET', path });
+  const answer = await client.request({ method: 'GET', path });
   await answer.body.dump();
   return performance.now() - started;
 }

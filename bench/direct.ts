@@ -1,72 +1,140 @@
+import { fork } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { mkdtempDisposable, writeFile } from 'node:fs/promises';
+import { once } from 'node:events';
+import { mkdtempDisposable, readFile, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ensureBootKit } from '@vmlet/guest';
 import { resolvePaths } from '@vmlet/host';
 import type { FileHash, ItemHash } from '@vmlet/messages';
 import type { Dispatcher } from 'undici';
+import * as z from 'zod';
 import { Executions, ProgramLogs } from '../packages/node/src/executions/index.ts';
-import { openCage } from '../packages/node/src/machines/cage/index.ts';
+import { Gateway } from '../packages/node/src/gateway/index.ts';
+import { type Cage, openCage } from '../packages/node/src/machines/cage/index.ts';
 import { probeAccelerator } from '../packages/node/src/machines/index.ts';
-import { CodeImages } from '../packages/node/src/runtimes/index.ts';
+import { CodeImages, launcherArgv } from '../packages/node/src/runtimes/index.ts';
+import { createLogger } from '../packages/node/src/telemetry/index.ts';
 import { officialRuntime } from '../tests/framework/runtime.ts';
 
 const PROGRAM = 'd'.repeat(64) as ItemHash;
 const NAME_PREFIX = 'vmlet-bench-';
 const MEMORY_MIB = 256;
 
-/** A Python program in a machine of this process, asked without any gateway. */
+const startedSchema = z.object({ port: z.number() });
+const timedSchema = z.object({ ms: z.number() });
+
+/** A Python program in one machine of a process of its own, which can be asked through a gateway and without. */
 export interface DirectProgram extends AsyncDisposable {
-  client: Dispatcher;
+  gatewayUrl: string;
+  /** Path of the program at the gateway. */
+  path: string;
+  /** Asks the machine itself, over its wire, in that process. In milliseconds. */
+  ask(): Promise<number>;
 }
 
-/** Starts a machine here and loads the program of this zip, which is `main:app`. */
+/** Starts a machine in a process of its own and loads the program of this zip, which is `main:app`. */
 export async function startDirect(zip: Blob): Promise<DirectProgram> {
   await using stack = new AsyncDisposableStack();
   const { path } = stack.use(await mkdtempDisposable(join(tmpdir(), 'vmlet-bench-')));
-  const bytes = Buffer.from(await zip.arrayBuffer());
-  await writeFile(join(path, 'code.zip'), bytes);
-  const fileHash = createHash('sha256').update(bytes).digest('hex') as FileHash;
-  const source = { fileHash, encoding: 'zip', path: join(path, 'code.zip') } as const;
-  const codeImage = await new CodeImages(join(path, 'code')).ensure(source);
-  const { imagePath } = await officialRuntime();
-  const { cache } = resolvePaths();
+  await writeFile(join(path, 'code.zip'), Buffer.from(await zip.arrayBuffer()));
+  const child = fork(import.meta.filename, [path]);
+  const exit = once(child, 'exit');
+  stack.defer(async () => {
+    if (child.connected) child.disconnect();
+    await exit;
+  });
+  const answer = async () => (await Promise.race([once(child, 'message'), exit.then(() => [undefined])]))[0];
+  const { port } = startedSchema.parse(await answer());
+  const owned = stack.move();
+  return {
+    gatewayUrl: `http://127.0.0.1:${port}`,
+    path: `/vm/${PROGRAM}/`,
+    ask: async () => {
+      child.send('ask');
+      return timedSchema.parse(await answer()).ms;
+    },
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
+}
+
+/** In that process: ends when its parent does. */
+async function serve(folder: string): Promise<void> {
   const signal = new AbortController().signal;
-  const kit = await ensureBootKit({ cache });
-  const cage = stack.use(await openCage({ name: `${NAME_PREFIX}${process.pid}`, homeId: '', cache, signal }));
-  const probe = await probeAccelerator(kit, { cache, namePrefix: NAME_PREFIX, cage, signal });
-  const executions = stack.use(
-    new Executions({
-      backend: { kit, ...probe, namePrefix: NAME_PREFIX, cage },
-      logs: new ProgramLogs(join(path, 'logs')),
-      owners: { reserve: () => ({ [Symbol.dispose]() {} }), mayUseCpu() {}, charge() {} },
-      config: {
-        maxInFlight: 1,
-        maxQueued: 1,
-        idleMs: 3_600_000,
-        graceMs: 1000,
-        bootDeadlineMs: 60_000,
-        loadDeadlineMs: 60_000,
-        maxBoots: 1,
-        memoryBudgetMiB: MEMORY_MIB,
-      },
-    }),
+  const gone = once(process, 'disconnect');
+  const { cache } = resolvePaths();
+  await using cage = await openCage({ name: `${NAME_PREFIX}${process.pid}`, homeId: '', cache, signal });
+  await using executions = await startExecutions(folder, { cage, signal });
+  const program = await programOf(folder);
+  await using gateway = new Gateway(
+    { programDomain: 'vm.localhost', apiHosts: [], trustForwarded: false, drainMs: 1000, limits: {} },
+    {
+      executions,
+      findProgram: () => program,
+      hasName: () => false,
+      api: (_request, response) => response.end(),
+      log: createLogger('silent'),
+    },
   );
-  const argv = ['/usr/bin/python3', '-u', '/run/vmlet/kit/init1/python/init1.py'];
-  const launch = { kind: 'python', argv, entrypoint: 'main:app', interface: 'asgi', args: [] } as const;
+  const { port } = await gateway.listen('127.0.0.1', 0);
+  using lease = await executions.acquire(program, signal);
+  process.on('message', () => void timed(lease.client).then((ms) => process.send?.({ ms })));
+  process.send?.({ port });
+  await gone;
+}
+
+async function startExecutions(folder: string, { cage, signal }: { cage: Cage; signal: AbortSignal }) {
+  const { cache } = resolvePaths();
+  const kit = await ensureBootKit({ cache });
+  const probe = await probeAccelerator(kit, { cache, namePrefix: NAME_PREFIX, cage, signal });
+  return new Executions({
+    backend: { kit, ...probe, namePrefix: NAME_PREFIX, cage },
+    logs: new ProgramLogs(join(folder, 'logs')),
+    owners: { reserve: () => ({ [Symbol.dispose]() {} }), mayUseCpu() {}, charge() {} },
+    config: {
+      maxInFlight: 8,
+      maxQueued: 1,
+      idleMs: 3_600_000,
+      graceMs: 1000,
+      bootDeadlineMs: 60_000,
+      loadDeadlineMs: 60_000,
+      maxBoots: 1,
+      memoryBudgetMiB: MEMORY_MIB,
+    },
+  });
+}
+
+async function programOf(folder: string) {
+  const zip = join(folder, 'code.zip');
+  const fileHash = createHash('sha256')
+    .update(await readFile(zip))
+    .digest('hex') as FileHash;
+  const codeImage = await new CodeImages(join(folder, 'code')).ensure({ fileHash, encoding: 'zip', path: zip });
+  const { imagePath } = await officialRuntime();
+  const argv = launcherArgv('python', undefined);
+  const facts = { itemHash: PROGRAM, memoryMiB: MEMORY_MIB, vcpus: 1, seconds: 60 };
   const prepare = async () => ({
-    itemHash: PROGRAM,
-    memoryMiB: MEMORY_MIB,
+    ...facts,
     runtimeImage: imagePath,
     codeImage,
-    launch: { ...launch, init: 'kit' as const, argv, args: [] },
+    launch: {
+      kind: 'python' as const,
+      init: 'kit' as const,
+      argv,
+      entrypoint: 'main:app',
+      interface: 'asgi' as const,
+      args: [],
+    },
     variables: {},
-    vcpus: 1,
-    seconds: 60,
   });
-  const program = { itemHash: PROGRAM, owner: 'bench', vcpus: 1, memoryMiB: MEMORY_MIB, prepare };
-  const lease = stack.use(await executions.acquire(program, signal));
-  const owned = stack.move();
-  return { client: lease.client, [Symbol.asyncDispose]: () => owned.disposeAsync() };
+  return { ...facts, owner: 'bench', prepare };
 }
+
+async function timed(client: Dispatcher): Promise<number> {
+  const started = performance.now();
+  const answer = await client.request({ origin: 'http://program', method: 'GET', path: '/' });
+  await answer.body.dump();
+  return performance.now() - started;
+}
+
+if (import.meta.main) await serve(process.argv[2] ?? '');

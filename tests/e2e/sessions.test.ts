@@ -90,7 +90,7 @@ os.write(fd, b"stty size; tty; echo rea''dy\\n"); until(b"30 100"); until(b"/dev
 size(11, 22)
 os.write(fd, b"trap 'stty size; echo so''on' WINCH; while [ \\"$(stty size)\\" != '11 22' ]; do :; done; echo sma''ller\\n"); until(b"smaller")
 # A job that says so itself is in the foreground: a key in the moment of its start would be the shell's.
-os.write(fd, b"sh -c 'echo sleep""ing; exec sleep 1000'\\n"); until(b"sleeping")
+os.write(fd, b"sh -c 'echo sleep$(:)ing; exec sleep 1000'\\n"); until(b"sleeping")
 os.write(fd, b"\\x03"); until(b"# ")
 os.write(fd, b"echo st''ill\\n"); until(b"still")
 os.write(fd, b"exit 5\\n")

@@ -54,9 +54,9 @@ export async function deployVictim(
 /** What a client saw: an answer, whole or cut, or none. */
 export interface Outcome {
   status?: number;
-  /** Undefined where the connection was cut in it. */
+  /** Of a program's answer; absent where the connection was cut in it. */
   body?: string;
-  /** Of a problem document. */
+  /** Of the platform's own answer. */
   code?: string;
 }
 
@@ -68,7 +68,7 @@ export function ask(url: string): Promise<Outcome> {
     const body = await text(answer).catch(() => undefined);
     if (body === undefined) return resolve({ status });
     const isProblem = answer.headers['content-type']?.startsWith('application/problem+json');
-    resolve({ status, body, ...(isProblem ? { code: JSON.parse(body).code } : {}) });
+    resolve({ status, ...(isProblem ? { code: JSON.parse(body).code } : { body }) });
   })
     .on('error', () => resolve({}))
     .end();
@@ -78,6 +78,12 @@ export function ask(url: string): Promise<Outcome> {
 /** Waits for the end of a process that is not this one's child. */
 export async function gone(pid: number): Promise<void> {
   await once(spawn('tail', ['--pid', String(pid), '-s', '0.02', '-f', '/dev/null']), 'exit');
+}
+
+/** The name that a process of a machine bears. */
+export async function nameOfMachine(pid: number): Promise<string | undefined> {
+  const args = (await readFile(`/proc/${pid}/cmdline`, 'utf8')).split('\0');
+  return args[args.indexOf('-name') + 1];
 }
 
 /** How often a program has got a path, by its log, over all its machines. */

@@ -1,5 +1,5 @@
 import { createReadStream } from 'node:fs';
-import { readdir } from 'node:fs/promises';
+import { access, readdir } from 'node:fs/promises';
 import { isAbsolute, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type BuiltRuntime, ensureRuntime } from '@vmlet/builder';
@@ -15,6 +15,7 @@ import { type Publisher, storeFile } from './publisher.ts';
 
 /** The recipes of the official runtimes, each in a folder of its name. */
 export const RECIPES = fileURLToPath(new URL('../../../../runtimes', import.meta.url));
+const RECIPE_FILE = 'recipe.yaml';
 const RUNTIME_NAME = /^[a-z0-9][a-z0-9.-]{0,62}$/;
 
 /** A runtime that the node has. */
@@ -59,6 +60,10 @@ export async function resolveRuntime(
   const official = await officialRuntimes();
   const isOfficial = RUNTIME_NAME.test(wanted) && official.includes(wanted);
   if (isOfficial || isAbsolute(wanted)) {
+    if (!isOfficial && !(await exists(join(wanted, RECIPE_FILE)))) {
+      const found = `no ${RECIPE_FILE} in that folder`;
+      throw new CliError('RUNTIME_UNKNOWN', { operands: { runtime: wanted, found, known: official.join(', ') } });
+    }
     const { output, signal } = publisher;
     const onProgress = (step: string, detail?: string) => output.step(`Building the runtime: ${step}`, detail);
     const built = await ensureRuntime(isOfficial ? join(RECIPES, wanted) : wanted, {
@@ -73,6 +78,13 @@ export async function resolveRuntime(
   const known = [...new Set([...official, ...own.map((runtime) => runtime.manifest.name)])];
   const found = 'no official runtime has that name, nor one that you have published here';
   throw new CliError('RUNTIME_UNKNOWN', { operands: { runtime: wanted, found, known: known.join(', ') } });
+}
+
+function exists(path: string): Promise<boolean> {
+  return access(path).then(
+    () => true,
+    () => false,
+  );
 }
 
 /** Names of the runtimes that this vmlet has recipes of. */

@@ -200,6 +200,21 @@ describe('loadProgram', () => {
   });
 });
 
+test('machine: says why its guest begins no session', async () => {
+  // REFUSED on stream 1, then on 3.
+  const refuses = `wire.once('data', () => { wire.write(Buffer.from([3, 2, 0, 0, 0, 0, 0, 1]));
+    wire.once('data', () => wire.write(Buffer.from([3, 22, 0, 0, 0, 0, 0, 3]))); });`;
+  await using it = await boot(`${refuses} ${LOADED} await hang();`);
+  const payload = Buffer.alloc(1);
+  await expect(it.machine.openSession({ kind: 2, payload })).rejects.toMatchObject({
+    code: 'SESSION_REFUSED',
+    message: expect.stringContaining('the runtime has neither /bin/bash nor /bin/sh'),
+  });
+  await expect(it.machine.openSession({ kind: 3, payload })).rejects.toMatchObject({
+    message: expect.stringContaining('the guest says EINVAL'),
+  });
+});
+
 describe('ending', () => {
   const loaded = async (scenario: Scenario) => {
     const it = await boot(`${LOADED} ${scenario}`);

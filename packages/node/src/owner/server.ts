@@ -46,7 +46,8 @@ export async function serveOwner(path: string, components: OwnerComponents): Pro
   registerNames(app, components);
   registerUsage(app, components);
   registerInstall(app, components);
-  registerSessions(app, components);
+  const { ledger, findProgram, executions } = components;
+  registerSessions(app, { ledger, findProgram, acquire: (...asked) => executions.acquire(...asked) });
   registerBlocks(app, components);
   // The home is locked by this process: a socket found here belongs to a node that was killed.
   await rm(path, { force: true });

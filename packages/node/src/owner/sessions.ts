@@ -5,14 +5,23 @@ import { WIRE_KINDS, WIRE_LIMITS } from '@vmlet/guest-protocol/wire';
 import type { FastifyInstance } from 'fastify';
 import * as z from 'zod';
 import { asVmletError, toProblem, VmletError } from '../errors.ts';
+import type { Lease, Runnable } from '../executions/index.ts';
+import type { ProgramRecord } from '../ledger/index.ts';
 import type { StreamRequest } from '../machines/index.ts';
-import type { OwnerComponents } from './components.ts';
-import { findRecord } from './lifecycle.ts';
 
 /** What a client asks to be upgraded to; the stream behind it is a session's own. */
 const PROTOCOL = 'vmlet-session';
 const PATH = /^\/programs\/([\w-]{1,128})\/sessions$/;
 const KINDS = { exec: WIRE_KINDS.EXEC, copy: WIRE_KINDS.COPY } as const;
+
+/** What sessions need of the node. */
+export interface SessionComponents {
+  ledger: { program: (hash: string) => Pick<ProgramRecord, 'itemHash'> | undefined };
+  /** @throws VmletError why the program may not run */
+  findProgram: (ref: string) => Runnable;
+  /** Waits for a place at its machine. @throws VmletError why there is none */
+  acquire: (program: Runnable, signal: AbortSignal) => Promise<Pick<Lease, 'openSession'> & Disposable>;
+}
 
 const querySchema = z.object({
   kind: z.enum(['exec', 'copy']),
@@ -25,7 +34,7 @@ const querySchema = z.object({
  * program, which is woken as by a request and busy meanwhile. What ends first ends the other; a client that closes only
  * its side has gone.
  */
-export function registerSessions(app: FastifyInstance, components: OwnerComponents): void {
+export function registerSessions(app: FastifyInstance, components: SessionComponents): void {
   const sockets = new Set<Duplex>();
   app.server.on('upgrade', (request, socket) => {
     sockets.add(socket.once('close', () => sockets.delete(socket)));
@@ -38,7 +47,7 @@ export function registerSessions(app: FastifyInstance, components: OwnerComponen
 
 async function serve(
   request: IncomingMessage,
-  { socket, components }: { socket: Duplex; components: OwnerComponents },
+  { socket, components }: { socket: Duplex; components: SessionComponents },
 ): Promise<void> {
   const gone = new AbortController();
   const leave = () => gone.abort(new Error('Cannot go on: the client is gone'));
@@ -48,8 +57,9 @@ async function serve(
   socket.on('error', leave).on('end', leave).on('close', leave).on('data', listen);
   try {
     const { hash, wanted } = read(request);
-    const program = components.findProgram(findRecord(hash, components).itemHash);
-    using lease = await components.executions.acquire(program, gone.signal);
+    const record = components.ledger.program(hash);
+    if (!record) throw new VmletError('PROGRAM_NOT_FOUND', { operands: { ref: hash } });
+    using lease = await components.acquire(components.findProgram(record.itemHash), gone.signal);
     const stream = await lease.openSession(wanted, gone.signal);
     socket.off('data', listen).pause();
     gone.signal.addEventListener('abort', () => stream.destroy(), { once: true });
