@@ -176,6 +176,7 @@ async function stay(inside: Cage, path: string) {
   if (caged.sockets[0]) await once(caged.sockets[0], 'data');
   return {
     pid: caged.pid,
+    exited: caged.exited,
     [Symbol.asyncDispose]: async () => {
       caged.kill();
       await caged.exited;
@@ -194,4 +195,12 @@ test('cage: an id is used again only after its machine has ended, and cgroups go
   await started[Symbol.asyncDispose]();
   expect(await cgroupsNamed('stay-')).toEqual([]);
   expect((await readdir('/proc')).includes(String(started.pid))).toBe(false);
+});
+
+test('cage: dies with what stands above it, which is of its user and cannot be seen from within', async () => {
+  await using started = await stay(cage, attacker.path);
+  const { PPid = '', Uid } = await statusOf(started.pid);
+  expect((await statusOf(Number(PPid))).Uid).toBe(Uid);
+  process.kill(Number(PPid), 'SIGKILL');
+  expect(await started.exited).toMatchObject({ signal: 'SIGKILL' });
 });

@@ -57,15 +57,6 @@ export function listenAddress(text: string): { host: string; port: number } {
   throw malformed('--listen', text, 'HOST:PORT such as 127.0.0.1:4020 or [::1]:0');
 }
 
-/** `FIRST-LAST`: user ids. */
-export function uidRange(text: string): { first: number; count: number } {
-  const [, first, last] = /^(\d+)-(\d+)$/.exec(text) ?? [];
-  const range = { first: Number(first), count: Number(last) - Number(first) + 1 };
-  // 0 is root, and the last two are "no user" and "no change".
-  if (range.first >= 1 && range.count >= 1 && Number(last) <= 2 ** 32 - 3) return range;
-  throw malformed('--machine-uids', text, 'FIRST-LAST such as 2147000000-2147483583');
-}
-
 /** Whether a text has the form of a program's name. */
 export function isProgramName(text: string): boolean {
   return /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/.test(text);

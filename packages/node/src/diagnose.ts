@@ -15,7 +15,6 @@ const LOW_MEMORY_MIB = 512;
 const TOOLS: Record<string, string> = {
   'qemu-system-x86_64': 'qemu-system-x86',
   setpriv: 'util-linux',
-  prlimit: 'util-linux',
   mksquashfs: 'squashfs-tools',
   'mkfs.erofs': 'erofs-utils',
   mmdebstrap: 'mmdebstrap',

@@ -3,8 +3,9 @@ import { resolve } from 'node:path';
 import { type Command, Option } from 'commander';
 import { addExamples, type Cli } from '../cli.ts';
 import type { Context } from '../context.ts';
-import { allowList, apiHost, durationMs, listenAddress, uidRange, wholeNumber } from '../option-values.ts';
+import { allowList, apiHost, durationMs, listenAddress, wholeNumber } from '../option-values.ts';
 import { notifyManager } from '../service/notify.ts';
+import { uidRange } from '../uid-range.ts';
 
 interface UpOptions {
   listen: { host: string; port: number };

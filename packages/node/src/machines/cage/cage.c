@@ -218,7 +218,7 @@ static void close_others(int first, int second)
 	must(close_range(second + 1, ~0U, 0), "close", "other descriptors");
 }
 
-/* Ends in the command. `alive` hangs up with the parent; `started` is closed by exec, or told of a failure. */
+/* Ends in the command. `alive` hangs up with the parent (-1: that is the caller); `started` is closed by exec, or told of a failure. */
 static void run_command(int alive, int started)
 {
 	struct pollfd parent = { .fd = alive, .events = 0 };
@@ -233,7 +233,7 @@ static void run_command(int alive, int started)
 	become_user();
 	/* Now, since whoever becomes another user is taken off the list. */
 	die_with_parent();
-	if (alive >= 0 && poll(&parent, 1, 0) != 0)
+	if (alive >= 0 ? poll(&parent, 1, 0) != 0 : getppid() != cage.parent)
 		_exit(EXIT_CAGE);
 	if (cage.seccomp_fd >= 0)
 		must(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &cage.filter), "set", "the filter");

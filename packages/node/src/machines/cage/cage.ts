@@ -14,6 +14,8 @@ const MIB = 1024 * 1024;
 const MAX_PROCESSES = 128;
 /** QEMU has some 30 open, and one for each drive. */
 const MAX_OPEN_FILES = 256;
+/** What QEMU's main loop may take beside the guest's processors. */
+const MAIN_LOOP_CPUS = 0.25;
 /** Beyond what QEMU uses: stacks and arenas are reserved, and count. In MiB. */
 const RESERVED_MIB = 2048;
 const HOST_RESOLVER = '/etc/resolv.conf';
@@ -211,7 +213,7 @@ async function ended(
 }
 
 function limitsOf({ memoryMiB, cpus }: CageRequest) {
-  return { memoryBytes: memoryMiB * MIB, cpus, pids: MAX_PROCESSES };
+  return { memoryBytes: memoryMiB * MIB, cpus: cpus + MAIN_LOOP_CPUS, pids: MAX_PROCESSES };
 }
 
 /** Where there are no cgroups this is what bounds memory; the stacks and arenas that are only reserved count, too. */

@@ -10,7 +10,7 @@ export interface UidRange {
  * Above the users of any host, above what systemd gives to services and containers (1879048191 is its last), and
  * within 31 bits, which some programs take for all there is.
  */
-export const DEFAULT_UIDS: UidRange = { first: 2_147_000_000, count: 483_584 };
+const MACHINE_UIDS: UidRange = { first: 2_147_000_000, count: 483_584 };
 /** One node takes this many at once, which bounds its machines. */
 const BLOCK_UIDS = 512;
 
@@ -28,7 +28,7 @@ export interface UidBlock extends AsyncDisposable {
  * @param homeId the same home gets the same block again, where it is free
  * @throws Error if every block is taken
  */
-export async function takeUidBlock(homeId: string, range: UidRange = DEFAULT_UIDS): Promise<UidBlock> {
+export async function takeUidBlock(homeId: string, range: UidRange = MACHINE_UIDS): Promise<UidBlock> {
   const blocks = Math.max(1, Math.floor(range.count / BLOCK_UIDS));
   const wanted = Number.parseInt(homeId.slice(0, 8), 16) % blocks || 0;
   for (let tried = 0; tried < blocks; tried++) {

@@ -2,21 +2,14 @@ import type { Duplex, Readable } from 'node:stream';
 import { VmletError } from '../../errors.ts';
 import type { Cage } from '../cage/index.ts';
 import type { EgressOptions } from '../network/egress.ts';
-import {
-  CONSOLE_FD,
-  CONTROL_FD,
-  type QemuMachine,
-  QMP_FD,
-  qemuArguments,
-  TRANSLATED_MIB,
-  WIRE_FD,
-} from './command-line.ts';
+import { CONSOLE_FD, CONTROL_FD, type QemuMachine, QMP_FD, qemuArguments, WIRE_FD } from './command-line.ts';
 
 const QEMU = 'qemu-system-x86_64';
 const FIRST_FD = 3;
 const SOCKETS = 4;
-/** What QEMU needs beside the guest's memory, in MiB. */
-const OVERHEAD_MIB = { kvm: 128, tcg: 128 + TRANSLATED_MIB };
+/** What QEMU needs beside the guest's memory, in MiB; under emulation, with all its translated code. */
+const KVM_OVERHEAD_MIB = 128;
+const TCG_OVERHEAD_MIB = 384;
 
 /** How a QEMU process ended. */
 export interface QemuExit {
@@ -55,7 +48,7 @@ export async function launchQemu(
   try {
     const { sockets, ...process } = await cage.start({
       id: machine.name,
-      memoryMiB: machine.memoryMiB + OVERHEAD_MIB[machine.accelerator],
+      memoryMiB: machine.memoryMiB + (kvm ? KVM_OVERHEAD_MIB : TCG_OVERHEAD_MIB),
       cpus: machine.vcpus,
       sockets: SOCKETS,
       files: [machine.kernel, machine.initramfs],
