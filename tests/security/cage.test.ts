@@ -169,7 +169,7 @@ test('cage: two machines have two users, and namespaces that are neither the nod
 /** The attacker, doing nothing until it is killed. */
 async function stay(inside: Cage, path: string) {
   const caged = await inside.start({
-    id: `stay-${randomBytes(4).toString('hex')}`,
+    id: `${name}-${randomBytes(4).toString('hex')}`,
     ...{ memoryMiB: 64, cpus: 1, sockets: 1, kvm: false, internet: undefined, files: [path], images: [] },
     command: ({ files: [file = ''] }) => [file, 'idle', 'stay'],
   });
@@ -191,9 +191,9 @@ async function statusOf(pid: number): Promise<Record<string, string>> {
 
 test('cage: an id is used again only after its machine has ended, and cgroups go with machines', async () => {
   const started = await stay(cage, attacker.path);
-  expect(await cgroupsNamed('stay-')).not.toEqual([]);
+  expect(await cgroupsNamed(`${name}-`)).not.toEqual([]);
   await started[Symbol.asyncDispose]();
-  expect(await cgroupsNamed('stay-')).toEqual([]);
+  expect(await cgroupsNamed(`${name}-`)).toEqual([]);
   expect((await readdir('/proc')).includes(String(started.pid))).toBe(false);
 });
 

@@ -30,7 +30,7 @@ export async function openV1(name: string, places: readonly Place[]): Promise<Cg
   return {
     version: 'v1',
     create: (machine, limits) => createIn(folders, { machine, limits, removals }),
-    [Symbol.asyncDispose]: () => removals.remove([...folders.values()]),
+    [Symbol.asyncDispose]: () => removals.finish([...folders.values()]),
   };
 }
 

@@ -36,7 +36,7 @@ export async function openV2(name: string, own: string): Promise<CgroupTree | un
     version: 'v2',
     create: (machine, limits) => createIn(join(parent, machine), { limits, removals }),
     [Symbol.asyncDispose]: async () => {
-      await removals.remove([parent]);
+      await removals.finish([parent]);
       if (!ready) await leave(leaf, own);
     },
   };

@@ -63,7 +63,8 @@ export async function openEgress(path: string, options: EgressOptions = {}): Pro
   stack.defer(() => rm(path));
   await run('unshare', [`--net=${path}`, 'true']);
   stack.defer(async () => {
-    await run('umount', [path]);
+    // Lazily: whoever has just ended may hold it for a moment more.
+    await run('umount', ['--lazy', path]);
   });
   const rules = rulesOf(options).map((rule) => `rule add ${rule.join(' ')}\n`);
   await run('nsenter', [`--net=${path}`, 'ip', '-batch', '-'], { input: Readable.from(rules) });
@@ -77,7 +78,7 @@ export async function openEgress(path: string, options: EgressOptions = {}): Pro
 export async function sweepEgress(folder: string, prefix: string): Promise<void> {
   for (const name of (await readdir(folder)).filter((one) => one.startsWith(prefix))) {
     // After a start of the host only the file is left.
-    await run('umount', [join(folder, name)]).catch(() => '');
+    await run('umount', ['--lazy', join(folder, name)]).catch(() => '');
     await rm(join(folder, name));
   }
 }
