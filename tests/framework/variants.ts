@@ -12,8 +12,12 @@ export function fuzzMs(): number {
   return seconds * 1000;
 }
 
+/** What `npm test` begins with: a change is judged by its own faults, and new inputs are looked for by `test:all`. */
+const USUAL_SEED = 20_261_124;
+
 /** The seed to begin with: that of a failure makes its input the first one. `VMLET_FUZZ_SEED` sets it. */
 export function fuzzSeed(): number {
   const given = process.env.VMLET_FUZZ_SEED;
-  return given === undefined ? Date.now() >>> 0 : Number(given) >>> 0;
+  if (given === undefined) return ALL ? Date.now() >>> 0 : USUAL_SEED;
+  return Number(given) >>> 0;
 }

@@ -74,7 +74,7 @@ function runTypeScript(stream: Buffer, random: Random): string {
 test(
   'wire: C and TypeScript come to the same verdict, however the bytes are cut',
   async () => {
-    using parser = new CParser(['test/wire.c', 'wire.c'], ['frames']);
+    using parser = new CParser(['test/wire.c', 'wire.c', 'session.c', 'exec.c', 'copy.c'], ['frames']);
     await fuzz({
       name: 'wire',
       corpus: [...vectors, ...sessions],

@@ -109,16 +109,21 @@ function checkLink(
   path: string,
   { method, packed, refuse }: { method: number; packed: Uint8Array; refuse: Refuse },
 ): void {
-  const bytes =
-    method === 0
-      ? packed
-      : packed.length > MAX_LINK_BYTES
-        ? undefined
-        : inflateRawSync(packed, { maxOutputLength: MAX_LINK_BYTES });
+  const bytes = method === 0 ? packed : inflated(packed);
   const target = bytes === undefined || bytes.length > MAX_LINK_BYTES ? '' : Buffer.from(bytes).toString('utf8');
   const leadsTo = posix.join(posix.dirname(path), target);
   if (target === '' || target.startsWith('/') || target.includes('\0') || /^\.\.(?:\/|$)/.test(leadsTo)) {
     throw refuse(`the link "${path}" to "${target}"`);
+  }
+}
+
+/** What a link's bytes are unpacked; undefined where they are too many, or damaged. */
+function inflated(packed: Uint8Array): Uint8Array | undefined {
+  if (packed.length > MAX_LINK_BYTES) return undefined;
+  try {
+    return inflateRawSync(packed, { maxOutputLength: MAX_LINK_BYTES });
+  } catch {
+    return undefined;
   }
 }
 
