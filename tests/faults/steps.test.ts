@@ -60,14 +60,15 @@ const STEPS: Step[] = [
   { step: 'response.ended', node: OK, machine: OK },
 ];
 
-/** Where the program ends by itself: as it starts by what DIE says, later by what is asked for. */
-const ENDS: { step: Failpoint; who: string; path?: string; die?: string; outcome: Outcome }[] = [
+/** Where the program ends: by what DIE says as it starts, by what is asked for, or by another request meanwhile. */
+const ENDS: { step: Failpoint; who: string; path?: string; die?: string; other?: string; outcome: Outcome }[] = [
   { step: 'load.sent', who: 'program', die: 'start', outcome: problem('PROGRAM_LOAD_FAILED') },
   { step: 'machine.loaded', who: 'program', die: 'listen', outcome: PROGRAM_EXITED },
-  { step: 'connection.opened', who: 'program', die: 'accept', outcome: PROGRAM_EXITED },
   { step: 'request.sent', who: 'program', path: '/die', outcome: PROGRAM_EXITED },
   { step: 'request.sent', who: 'launcher', path: '/launcher', outcome: PROGRAM_EXITED },
-  { step: 'response.started', who: 'program', path: '/part-die', outcome: CUT },
+  { step: 'connection.opened', who: 'program', other: '/die', outcome: PROGRAM_EXITED },
+  { step: 'response.started', who: 'program', path: '/part', other: '/die', outcome: CUT },
+  { step: 'response.ended', who: 'program', other: '/die', outcome: OK },
 ];
 /** A message is accepted step by step before any of that. */
 const PUBLISHING: { step: Failpoint; isKept: boolean }[] = [
@@ -210,19 +211,12 @@ describe('steps', () => {
 
   test.each(ENDS)('$who ends at $step: its client is told, and the next request is served', async (row) => {
     const { program, outcome, held } = await startedTo(row.step, row);
+    if (row.other) expect(await request(program, row.other)).toEqual(PROGRAM_EXITED);
     await Promise.all((await processesNaming(`vmlet-${node.homeId}-`)).map(gone));
     held.release();
     expect(await outcome).toEqual(row.outcome);
     // One that ends whenever it starts is served by nothing; its memory is free for another.
     await expectServed(row.die ? await deploy() : program, row);
-  });
-
-  test('program ends at response.ended: the answer before is whole, the request after it is told', async () => {
-    const { program, outcome, held } = await startedTo('response.ended');
-    expect(await request(program, '/die')).toEqual(PROGRAM_EXITED);
-    held.release();
-    expect(await outcome).toEqual(OK);
-    await expectServed(program);
   });
 
   test('program ends at machine.halting by a signal: the program that waits for its memory is served', async () => {

@@ -19,10 +19,11 @@ export function stepsOf(child: ChildProcess): StepControl {
   const waiting = new Map<string, (held: Held) => void>();
   const seen = new Set<string>();
   child.on('message', (message) => {
-    if (typeof message !== 'object' || !('failpoint' in message)) return;
+    if (typeof message !== 'object' || !('failpoint' in message) || !('id' in message)) return;
+    const { id } = message;
     const step = String(message.failpoint);
     seen.add(step);
-    const held = { release: () => release(child, step) };
+    const held = { release: () => release(child, id) };
     const resolve = waiting.get(step);
     if (!resolve) return held.release();
     waiting.delete(step);
@@ -38,7 +39,7 @@ export function stepsOf(child: ChildProcess): StepControl {
   };
 }
 
-function release(child: ChildProcess, step: string): void {
+function release(child: ChildProcess, id: unknown): void {
   // It may be killed between this look and the sending: whoever killed it knows.
-  if (child.connected) child.send({ release: step }, () => {});
+  if (child.connected) child.send({ release: id }, () => {});
 }

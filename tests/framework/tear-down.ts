@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { readdirSync, readFileSync, rmSync } from 'node:fs';
-import { mkdtemp, readdir } from 'node:fs/promises';
+import { chmod, mkdtemp, readdir } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -19,6 +19,8 @@ let folder = '';
  */
 beforeAll(async () => {
   folder = await mkdtemp(join(outer, 'vmlet-t-'));
+  // Some tests drop to another user, who finds what is told by its path.
+  await chmod(folder, 0o711);
   process.env.TMPDIR = folder;
 });
 

@@ -36,10 +36,11 @@ test('failpoint: tells its parent and waits for its word, when it is to pause', 
   // As a node does, it lives by more than the channel to its parent, which holds nothing up.
   const living = ['--input-type=module', '-e', `process.stdin.resume(); ${script}`];
   const child = spawn(process.execPath, living, { env: env('all=pause'), stdio: ['pipe', 'pipe', 'inherit', 'ipc'] });
-  expect((await once(child, 'message'))[0]).toEqual({ failpoint: 'machine.ready' });
+  const [told] = await once(child, 'message');
+  expect(told).toEqual({ failpoint: 'machine.ready', id: expect.any(String) });
   const went = once(child.stdout!, 'data');
-  child.send({ release: 'machine.booted' });
-  child.send({ release: 'machine.ready' });
+  child.send({ release: 'another' });
+  child.send({ release: told.id });
   expect(String(await went)).toContain('went on');
   child.stdin!.end();
   expect(await once(child, 'exit')).toEqual([0, null]);

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { VmletError } from './errors.ts';
 
 /**
@@ -67,18 +68,20 @@ export function armedFailpoints(): string[] {
   return [...armed].map(([name, action]) => `${name}=${action}`);
 }
 
-/** Tells the process that started this one, and waits for its word: `{ release: name }`. */
+/** Tells the process that started this one `{ failpoint, id }`, and waits for its word `{ release: id }`. */
 function pause(name: Failpoint): Promise<void> {
+  // Several requests may be at one step, and each is let go by itself.
+  const id = randomUUID();
   const { promise, resolve } = Promise.withResolvers<void>();
   const onMessage = (message: unknown) => {
-    if (typeof message !== 'object' || message === null || !('release' in message) || message.release !== name) return;
+    if (typeof message !== 'object' || message === null || !('release' in message) || message.release !== id) return;
     process.off('message', onMessage);
     resolve();
   };
   process.on('message', onMessage);
   // Or a node that is told to stop would wait for its parent.
   process.channel?.unref();
-  if (process.send) process.send({ failpoint: name });
+  if (process.send) process.send({ failpoint: name, id });
   else process.stderr.write(`failpoint ${name}: paused\n`);
   return promise;
 }
