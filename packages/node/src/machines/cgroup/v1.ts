@@ -42,7 +42,7 @@ async function createIn(
   const remove = () => removals.remove([...own.values()]);
   try {
     for (const [controller, folder] of own) {
-      await mkdir(folder);
+      await mkdir(folder, { recursive: true });
       for (const [file, value] of settings(controller, limits)) await writeFile(join(folder, file), value);
     }
   } catch (error) {
