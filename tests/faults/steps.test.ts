@@ -48,6 +48,7 @@ const STEPS: Step[] = [
   { step: 'runtime.verified', node: NONE },
   { step: 'code.written', node: NONE },
   { step: 'code.renamed', node: NONE },
+  { step: 'cage.made', node: NONE },
   { step: 'machine.spawned', node: NONE, machine: MACHINE_DIED },
   { step: 'machine.booted', node: NONE, machine: MACHINE_DIED },
   { step: 'machine.configured', node: NONE, machine: MACHINE_DIED },

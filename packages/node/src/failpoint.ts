@@ -15,6 +15,7 @@ export const FAILPOINTS = [
   { name: 'runtime.verified', what: 'their files are verified' },
   { name: 'code.written', what: 'the code image is made, under its temporary name' },
   { name: 'code.renamed', what: 'it has its final name' },
+  { name: 'cage.made', what: 'the machine has its user and its cgroup, and no process' },
   { name: 'machine.spawned', what: 'QEMU runs' },
   { name: 'machine.booted', what: 'init0 has said hello' },
   { name: 'machine.configured', what: 'it has been told who it is' },
@@ -78,9 +79,8 @@ function pause(name: Failpoint): Promise<void> {
     process.off('message', onMessage);
     resolve();
   };
+  // While it listens the channel keeps this process alive, and no longer: a node that starts has nothing else yet.
   process.on('message', onMessage);
-  // Or a node that is told to stop would wait for its parent.
-  process.channel?.unref();
   if (process.send) process.send({ failpoint: name, id });
   else process.stderr.write(`failpoint ${name}: paused\n`);
   return promise;

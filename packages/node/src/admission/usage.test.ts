@@ -13,14 +13,19 @@ async function setUp(caps: Partial<OwnerCaps> = {}) {
   const clock = { nowMs: 1_700_000_100_000 };
   const errors: unknown[] = [];
   const path = join(dir.path, 'usage.json');
-  const open = () =>
-    OwnerUsage.open({
-      path,
-      capsOf: capsFor('the operator', caps),
-      onError: (error) => errors.push(error),
-      now: () => clock.nowMs,
-    });
-  return { path, clock, errors, open, [Symbol.asyncDispose]: () => dir.remove() };
+  const opened = new AsyncDisposableStack();
+  // Last, for what is still being saved would make the folder again.
+  opened.defer(() => dir.remove());
+  const open = async () =>
+    opened.use(
+      await OwnerUsage.open({
+        path,
+        capsOf: capsFor('the operator', caps),
+        onError: (error) => errors.push(error),
+        now: () => clock.nowMs,
+      }),
+    );
+  return { path, clock, errors, open, [Symbol.asyncDispose]: () => opened.disposeAsync() };
 }
 
 test('usage: counts machines and memory at once, and frees them', async () => {

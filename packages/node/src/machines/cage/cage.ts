@@ -1,5 +1,6 @@
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
+import { failpoint } from '../../failpoint.ts';
 import type { CgroupTree, MachineCgroup } from '../cgroup/index.ts';
 import { type EgressOptions, openEgress } from '../network/egress.ts';
 import { type CageShape, cageCommand } from './command.ts';
@@ -113,6 +114,7 @@ export class Cage implements AsyncDisposable {
     if (uid !== undefined) stack.defer(() => uids?.give(uid));
     const cgroup = await cgroups?.create(request.id, limitsOf(request));
     if (cgroup) stack.defer(() => cgroup.remove());
+    await failpoint('cage.made');
     const network = egress && request.internet ? join(egress.networks, request.id) : undefined;
     if (network) stack.use(await openEgress(network, request.internet));
     await using opened = await openFiles([...request.images, ...(namespaces ? [] : request.files)]);
