@@ -71,13 +71,13 @@ test('owners: what is blocked is stopped, not run, not taken and not handed out,
   expect(added).toMatchObject({ status: 200, json: { entries: [{ what: address.toLowerCase(), reason: 'spam' }] } });
   // Cut at once: it does not wait for the program's twenty seconds.
   expect((await busy).status).toBeGreaterThanOrEqual(500);
-  expect(await codeOf(await node.ask(program))).toEqual([451, 'BLOCKED']);
+  expect(await codeOf(await node.ask(program))).toEqual([451, 'CONTENT_BLOCKED']);
   await expect(it.deploy({ again: '1' })).rejects.toThrow(/403 .*PUBLISH_BLOCKED/);
   expect((await owner(node, 'DELETE', `/blocks?what=${address}`)).json).toMatchObject({ removed: true, entries: [] });
   expect((await node.ask(program)).status).toBe(200);
 
   await owner(node, 'POST', '/blocks', { what: program });
-  expect(await codeOf(await node.ask(program))).toEqual([451, 'BLOCKED']);
+  expect(await codeOf(await node.ask(program))).toEqual([451, 'CONTENT_BLOCKED']);
   expect(await node.logOf(program)).toContain('it is on the block list');
 });
 

@@ -141,7 +141,7 @@ test('urlsOf: gives the path below the node and the program’s own host, by has
 test('find: refuses what is blocked, by owner, by message and by file', () => {
   for (const what of [ADDRESS, hash('a'), program.content.code.ref, program.content.runtime.ref]) {
     const { programs } = setUp({ program }, { what });
-    expect(() => programs.find(hash('a'))).toThrow(expect.objectContaining({ code: 'BLOCKED' }));
+    expect(() => programs.find(hash('a'))).toThrow(expect.objectContaining({ code: 'CONTENT_BLOCKED' }));
   }
   expect(setUp({ program }, { what: hash('f') }).programs.find(hash('a')).owner).toBe(ADDRESS);
 });

@@ -55,14 +55,14 @@ function urls({ url, programDomain, port }: PublicAddress, { ref, label }: { ref
   return { url: `${url}/vm/${ref}/`, hostUrl: `http://${label}.${programDomain}:${port}/` };
 }
 
-/** @throws VmletError `PROGRAM_NOT_FOUND`, `RUN_FORBIDDEN`, `BLOCKED`, `PROGRAM_STOPPED` */
+/** @throws VmletError `PROGRAM_NOT_FOUND`, `RUN_FORBIDDEN`, `CONTENT_BLOCKED`, `PROGRAM_STOPPED` */
 function findRunnable(ref: string, { ledger, admission, blocks, stops }: ProgramsComponents): ProgramRecord {
   const program = ledger.program(ref);
   if (!program) throw new VmletError('PROGRAM_NOT_FOUND', { operands: { ref: ref.slice(0, 128) } });
   admission.mayRun(program);
   stops.refuse(program.itemHash);
   const what = blocks.find(partsOf(program, ledger));
-  if (what !== undefined) throw new VmletError('BLOCKED', { operands: { what } });
+  if (what !== undefined) throw new VmletError('CONTENT_BLOCKED', { operands: { what } });
   return program;
 }
 
@@ -75,7 +75,7 @@ function partsOf({ itemHash, content }: ProgramRecord, ledger: ProgramsComponent
   return [itemHash, content.address, ...stores];
 }
 
-/** @throws VmletError `PROGRAM_NOT_FOUND`, `RUN_FORBIDDEN`, `BLOCKED`, `PROGRAM_STOPPED` */
+/** @throws VmletError `PROGRAM_NOT_FOUND`, `RUN_FORBIDDEN`, `CONTENT_BLOCKED`, `PROGRAM_STOPPED` */
 function target(ref: string, components: ProgramsComponents): ProgramTarget {
   const program = findRunnable(ref, components);
   const { memory, seconds, vcpus } = program.content.resources;

@@ -92,7 +92,7 @@ test('policy: takes nothing from who is blocked, nothing that is blocked, and ha
   expect(await upload('text')).toEqual([403, 'PUBLISH_BLOCKED']);
   expect(await publish(await stranger.store(fileHash))).toEqual([403, 'PUBLISH_BLOCKED']);
   const raw = await it.api.call('GET', `/api/v0/storage/raw/${fileHash}`);
-  expect([raw.status, raw.body.toString()]).toEqual([451, expect.stringContaining('"BLOCKED"')]);
+  expect([raw.status, raw.body.toString()]).toEqual([451, expect.stringContaining('"CONTENT_BLOCKED"')]);
   expect(raw.body.toString()).not.toContain('not told');
   expect((await it.api.call('POST', ADD_FILE, { body: 'text' })).status).toBe(403);
   const runtime = 'b'.repeat(64);

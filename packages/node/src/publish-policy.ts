@@ -39,7 +39,7 @@ export function createPublishPolicy(components: PublishPolicyComponents): ApiCom
     mayKeep: (fileHash) => refuseBlocked(blocks, [fileHash]),
     mayRead(fileHash) {
       const what = blocks.find([fileHash]);
-      if (what !== undefined) throw new VmletError('BLOCKED', { operands: { what } });
+      if (what !== undefined) throw new VmletError('CONTENT_BLOCKED', { operands: { what } });
     },
     async mayAccept(message) {
       const { envelope } = message;

@@ -13,7 +13,7 @@ export interface PublishPolicy {
   mayStore(address: string, file: { fileHash: FileHash | undefined; sizeBytes: number }): Promise<void>;
   /** Passes if anybody may have it stored here. @throws VmletError `PUBLISH_BLOCKED` */
   mayKeep(fileHash: FileHash): void;
-  /** @throws VmletError `BLOCKED` */
+  /** @throws VmletError `CONTENT_BLOCKED` */
   mayRead(fileHash: FileHash): void;
 }
 

@@ -84,7 +84,7 @@ export const apiErrors = {
     fault: 'user',
     retryable: false,
   }),
-  BLOCKED: entry({
+  CONTENT_BLOCKED: entry({
     phase: 'admission',
     status: 451,
     title: 'Blocked by the operator',
