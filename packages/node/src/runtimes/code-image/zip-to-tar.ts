@@ -1,8 +1,10 @@
+import { type FileHandle, open } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { pipeline } from 'node:stream/promises';
 import type { Header, Pack } from 'tar-stream';
-import { type Entry, openPromise, type ZipFile } from 'yauzl';
+import { type Entry, fromRandomAccessReaderPromise, type ZipFile } from 'yauzl';
+import { BoundedReader } from './bounded-reader.ts';
 import type { UnpackLimits } from './limits.ts';
 import { ArchiveTree, refuse } from './tree.ts';
 
@@ -21,7 +23,8 @@ const MAX_LINK_BYTES = 1024;
  * @throws VmletError `CODE_REFUSED`
  */
 export async function zipToTar(path: string, tar: Pack, options: { limits: UnpackLimits; packedBytes: number }) {
-  const zip = await openZip(path);
+  await using file = await open(path, 'r');
+  const zip = await openZip(file);
   try {
     const tree = new ArchiveTree(options.limits);
     for await (const entry of zip.eachEntry())
@@ -57,10 +60,10 @@ interface Conversion {
   packedBytes: number;
 }
 
-async function openZip(path: string): Promise<ZipFile> {
+async function openZip(file: FileHandle): Promise<ZipFile> {
+  const { size } = await file.stat();
   try {
-    return await openPromise(path, {
-      lazyEntries: true,
+    return await fromRandomAccessReaderPromise(new BoundedReader(file, size), size, {
       autoClose: false,
       strictFileNames: true,
       validateEntrySizes: true,
