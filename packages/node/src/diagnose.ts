@@ -132,7 +132,7 @@ const CONFINEMENT: Record<keyof CageFindings, { code: string; title: string; fix
   namespaces: {
     code: 'NAMESPACES',
     title: 'Namespaces of machines',
-    fix: 'Install bubblewrap (apt-get install bubblewrap) and run the node as root, or allow users their own namespaces (sysctl user.max_user_namespaces); in a container, give it CAP_SYS_ADMIN',
+    fix: 'Run the node as root on Linux 5.12 or later with gcc installed (apt-get install gcc libc6-dev), or allow users their own namespaces (sysctl user.max_user_namespaces); in a container, give it CAP_SYS_ADMIN',
   },
   users: {
     code: 'MACHINE_USERS',

@@ -95,7 +95,7 @@ const errno = (code: number) => 0x0005_0000 | code;
 type Instruction = readonly [code: number, value: number, ifTrue?: number, ifFalse?: number];
 
 /**
- * A seccomp program for machines, as bwrap reads it: QEMU's own `-sandbox` lets namespaces, ptrace, bpf and every kind
+ * A seccomp program for machines, as cage.c reads it: QEMU's own `-sandbox` lets namespaces, ptrace, bpf and every kind
  * of socket through. Sockets are made only where there is a network, so nothing reaches AF_VSOCK, which no namespace holds.
  */
 export function seccompProgram(options: { internet: boolean }): Buffer {
