@@ -15,7 +15,18 @@ interface Manifest {
   dependencies?: Record<string, string>;
 }
 
-const PARTS = ['telemetry', 'store', 'keys', 'admission', 'content', 'ledger', 'runtimes', 'machines', 'guest-api'];
+const PARTS = [
+  'telemetry',
+  'store',
+  'keys',
+  'admission',
+  'content',
+  'ledger',
+  'runtimes',
+  'snapshots',
+  'machines',
+  'guest-api',
+];
 PARTS.push('executions', 'triggers', 'gateway', 'api', 'owner');
 const LEAVES = ['errors', 'deadline', 'version', 'program-label'];
 
@@ -85,6 +96,7 @@ node-admission: packages/node/src/admission/up.ts <- ../ledger/index.ts
 node-content: packages/node/src/content/up.ts <- ../ledger/index.ts
 node-ledger: packages/node/src/ledger/up.ts <- ../runtimes/index.ts
 node-runtimes: packages/node/src/runtimes/up.ts <- ../machines/index.ts
+node-snapshots: packages/node/src/snapshots/up.ts <- ../machines/index.ts
 node-machines: packages/node/src/machines/up.ts <- ../executions/index.ts
 node-machines: packages/node/src/machines/files.ts <- ../content/index.ts
 node-machines: packages/node/src/machines/secrets.ts <- ../keys/index.ts
