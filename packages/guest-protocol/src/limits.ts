@@ -35,3 +35,13 @@ export const FIELD_LIMITS = {
   /** `halt.graceMs`: ten minutes. */
   graceMsMost: 600_000,
 } as const;
+
+/** Bounds of the wire, the port that carries streams between host and guest. C has the same numbers: `init0/wire.h`. */
+export const WIRE_LIMITS = {
+  /** Most bytes of a frame behind its header: with it a frame is 32 KiB, what Linux writes to a port at once. */
+  payloadBytes: 32_760,
+  /** What a side may send on a stream before the other side has taken any of it: the most that either must hold. */
+  windowBytes: 131_072,
+  /** Streams that are open at the same time. */
+  streams: 512,
+} as const;

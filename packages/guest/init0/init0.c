@@ -15,7 +15,6 @@
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
-#include <sys/mount.h>
 #include <sys/reboot.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
@@ -26,10 +25,11 @@
 #include <time.h>
 
 #include "frames.h"
+#include "mounts.h"
+#include "wire.h"
 
 #define VERSION "0.1.0"
 #define PORT_NAME "vmlet.control"
-#define KIT "/run/vmlet/kit"
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
 enum { TEXT_BYTES = 1024, LOG_BYTES = 16384, ENTROPY_BYTES = 512, MAX_ARGV = 64, MAX_ENV = 1024, MAX_DNS = 3 };
@@ -42,6 +42,7 @@ static const char *const phases[] = {"boot",  "configure", "ready", "load", "loa
 static enum state state = BOOTING;
 static int64_t deadline_ms; /* by CLOCK_MONOTONIC; counts from STOPPING on */
 static bool host_test;      /* --host-test: no mounts, modules, network, clock, reboot */
+static bool has_card;       /* "network" on the kernel's command line */
 
 /* What is read. `ready` says that a read may find something: edges set it, EAGAIN and the end clear it. */
 struct source {
@@ -69,6 +70,8 @@ static struct queue to_host = {.fd = -1, .data = host_out, .room = sizeof host_o
 static struct queue to_launcher = {.fd = -1, .data = launcher_out, .room = sizeof launcher_out};
 
 static pid_t launcher; /* 0: not started, or reaped */
+static pid_t wire;     /* the child that serves the wire */
+static int wire_fd = -1;
 static int launcher_status;
 static bool launcher_speaks, exit_owed, children_left, terminated;
 
@@ -146,52 +149,6 @@ static void send_failed(void) {
 
 /* ---- the root ---- */
 
-/*
- * A row mounts `source` on `target`, which is made if it is missing. Type "drive" stands for whatever of the three
- * filesystems is on the device, "link" for a symbolic link, "folder" for nothing to mount, "" for what is mounted.
- */
-struct mount_row {
-  const char *source, *target, *type;
-  unsigned long flags;
-  const char *options;
-};
-static const struct mount_row early_rows[] = {
-    {"proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL},
-    {"sysfs", "/sys", "sysfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL},
-    {"devtmpfs", "/dev", "devtmpfs", MS_NOSUID, "mode=0755"},
-};
-static const struct mount_row root_rows[] = {
-    {"/dev/vda", "/rom-lower", "drive", MS_RDONLY, NULL},
-    {"tmpfs", "/rw", "tmpfs", 0, "mode=0755"},
-    {"", "/rw/upper", "folder", 0, NULL},
-    {"", "/rw/work", "folder", 0, NULL},
-    {"overlay", "/root", "overlay", 0, "lowerdir=/rom-lower,upperdir=/rw/upper,workdir=/rw/work"},
-    {"/proc", "/root/proc", "", MS_MOVE, NULL},
-    {"/sys", "/root/sys", "", MS_MOVE, NULL},
-    {"/dev", "/root/dev", "", MS_MOVE, NULL},
-    {"/rom-lower", "/root/rom", "", MS_MOVE, NULL},
-};
-static const struct mount_row inner_rows[] = {
-    {"tmpfs", "/run", "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755"},
-    {"/dev/vdb", KIT, "drive", MS_RDONLY | MS_NOSUID | MS_NODEV, NULL},
-    {"tmpfs", "/tmp", "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777"},
-    {"devpts", "/dev/pts", "devpts", MS_NOSUID | MS_NOEXEC, "gid=5,mode=620,ptmxmode=666"},
-    {"tmpfs", "/dev/shm", "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777"},
-    {"/proc/self/fd", "/dev/fd", "link", 0, NULL},
-    {"/proc/self/fd/0", "/dev/stdin", "link", 0, NULL},
-    {"/proc/self/fd/1", "/dev/stdout", "link", 0, NULL},
-    {"/proc/self/fd/2", "/dev/stderr", "link", 0, NULL},
-};
-static const struct {
-  const char *type, *magic;
-  size_t offset, length;
-  const char *options;
-} filesystems[] = {
-    {"erofs", "\xE2\xE1\xF5\xE0", 1024, 4, NULL},
-    {"squashfs", "hsqs", 0, 4, NULL},
-    {"ext4", "\x53\xEF", 1080, 2, "noload"}, /* noload: the journal of a read-only image cannot be replayed */
-};
-
 static ssize_t read_file(const char *path, void *buffer, size_t room) {
   int fd = open(path, O_RDONLY | O_CLOEXEC);
   ssize_t n = fd < 0 ? -1 : read(fd, buffer, room);
@@ -244,6 +201,7 @@ static bool mount_rows(const struct mount_row *rows, size_t n) {
   return true;
 }
 
+/* Those of the folder `network` only for a machine that has a card: three of twelve, a fifth of the time. */
 static bool insert_modules(void) {
   char order_file[8192] = "", path[300];
   if (read_file("/modules/order", order_file, sizeof order_file - 1) < 0)
@@ -251,7 +209,8 @@ static bool insert_modules(void) {
   for (char *name = strtok(order_file, "\n"); name; name = strtok(NULL, "\n")) {
     snprintf(path, sizeof path, "/modules/%.255s", name);
     int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0 || (syscall(SYS_finit_module, fd, "", 0) != 0 && errno != EEXIST))
+    bool wanted = has_card || strncmp(name, "network/", 8) != 0;
+    if (fd < 0 || (wanted && syscall(SYS_finit_module, fd, "", 0) != 0 && errno != EEXIST))
       return fail(errno, "MODULE_FAILED", "Cannot insert module \"%s\"", path);
     close(fd);
     unlink(path); /* gives its memory back: the initramfs stays under the root for good */
@@ -259,14 +218,16 @@ static bool insert_modules(void) {
   return true;
 }
 
-/* The control port's device, open; -1 if it is not there. No udev runs that would name it. */
-static int find_port(void) {
+/* A port's device, open; -1 if it is not there. No udev runs that would name it. */
+static int find_port(const char *port_name) {
   int found = -1;
   DIR *ports = opendir("/sys/class/virtio-ports");
   for (struct dirent *entry; found < 0 && ports && (entry = readdir(ports));) {
     char path[300], name[64] = "";
     snprintf(path, sizeof path, "/sys/class/virtio-ports/%s/name", entry->d_name);
-    if (read_file(path, name, sizeof name - 1) < 0 || strcmp(name, PORT_NAME "\n") != 0) continue;
+    if (read_file(path, name, sizeof name - 1) < 0) continue;
+    name[strcspn(name, "\n")] = '\0';
+    if (strcmp(name, port_name) != 0) continue;
     snprintf(path, sizeof path, "/dev/%s", entry->d_name);
     found = open(path, O_RDWR | O_CLOEXEC);
   }
@@ -286,9 +247,9 @@ static bool open_machine(void) {
   if (events < 0 || bind(events, (struct sockaddr *)&kernel_events, sizeof kernel_events) != 0)
     return fail(errno, "PORT_FAILED", "Cannot listen to kernel events");
   if (!insert_modules()) return false;
-  while ((port.fd = find_port()) < 0)
+  while ((port.fd < 0 && (port.fd = find_port(PORT_NAME)) < 0) || (wire_fd = find_port(WIRE_PORT_NAME)) < 0)
     if (recv(events, event, sizeof event, 0) < 0 && errno != ENOBUFS)
-      return fail(errno, "PORT_FAILED", "Cannot wait for port \"" PORT_NAME "\"");
+      return fail(errno, "PORT_FAILED", "Cannot wait for the ports \"" PORT_NAME "\" and \"" WIRE_PORT_NAME "\"");
   close(events);
   return true;
 }
@@ -398,6 +359,20 @@ static bool watch(struct source *source, int fd) {
          epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &event) == 0;
 }
 
+/* Without the wire nobody reaches the program: its end is the machine's. */
+static bool start_wire(void) {
+  if (wire_fd < 0) return true; /* --host-test without one */
+  if ((wire = fork()) < 0) return fail(errno, "WIRE_FAILED", "Cannot make a process for the wire");
+  if (wire == 0) {
+    dup2(wire_fd, 3);
+    close_range(4, ~0U, 0);
+    environ = order.env;
+    wire_serve(3);
+  }
+  close(wire_fd);
+  return true;
+}
+
 /* The child's side. A good exec closes `report`, a bad one sends errno through it. */
 static _Noreturn void become_launcher(const int fds[4], int report) {
   sigset_t none;
@@ -470,6 +445,7 @@ static bool take_configure(char *frame, size_t length) {
     return fail(0, "FIELD_INVALID", "Cannot read \"entropy\": %zu digits, expected 64 to 1024 in hexadecimal", digits);
   if (!host_test && !(apply_entropy() && apply_clock() && apply_identity() && apply_network())) return false;
   explicit_bzero(frame + HEADER_BYTES, length - HEADER_BYTES); /* the seed is in it */
+  if (!start_wire()) return false;
   char **last = order.env;
   while (*last) last++;
   last[0] = "VMLET_CONTROL_FD=3", last[1] = NULL;
@@ -604,6 +580,11 @@ static void reap(void) {
   while (read(children.fd, &info, sizeof info) > 0) continue;
   children.ready = false;
   while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+    if (pid == wire && state < STOPPING) {
+      fail(0, "WIRE_FAILED", "Cannot carry requests: the wire ended with status 0x%x, expected it to run", status);
+      send_failed();
+      halt_state(STOPPING, 0);
+    }
     if (pid != launcher) continue;
     launcher = 0;
     launcher_status = status;
@@ -678,8 +659,10 @@ int main(int argc, char **argv) {
   }
   reader.fields = fields; /* not by an initializer, which would put the arena into the binary */
   reader.count = COUNT(fields);
-  host_test = argc == 3 && strcmp(argv[1], "--host-test") == 0;
+  host_test = argc >= 3 && strcmp(argv[1], "--host-test") == 0;
+  has_card = argc == 2 && strcmp(argv[1], "network") == 0;
   if (host_test) port.fd = atoi(argv[2]);
+  if (host_test && argc == 4) wire_fd = atoi(argv[3]);
   if ((!host_test && !open_machine()) || !start_loop()) {
     send_failed(); /* to the console: there is no port */
     power_off();

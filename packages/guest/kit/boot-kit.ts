@@ -78,8 +78,9 @@ async function buildInto(work: string, options: BootKitOptions): Promise<string>
 
   options.onProgress?.('Compiling init0');
   const init0 = join(work, 'init0');
-  await compile(join(GUEST_FOLDER, 'init0/init0.c'), init0, signal);
-  await compile(join(GUEST_FOLDER, 'kit/tsc-rate.c'), join(kit, 'tsc-rate'), signal);
+  const init0Sources = ['init0/init0.c', 'init0/wire.c'].map((source) => join(GUEST_FOLDER, source));
+  await compile(init0Sources, init0, signal);
+  await compile([join(GUEST_FOLDER, 'kit/tsc-rate.c')], join(kit, 'tsc-rate'), signal);
   const moduleNames = await readModuleNames(join(GUEST_FOLDER, 'init0/modules.txt'));
   await makeInitramfs(join(work, 'initramfs'), join(kit, 'initramfs.cpio'), { init0, modules, moduleNames, signal });
 
@@ -89,7 +90,7 @@ async function buildInto(work: string, options: BootKitOptions): Promise<string>
   await buildNodeLauncher(join(guestWork, 'tree/init1/node'), { signal });
   await mkdir(join(guestWork, 'tree/init1/exec'), { recursive: true });
   const exec = join(guestWork, 'tree/init1/exec/init1-exec');
-  await compile(join(GUEST_FOLDER, 'init1-exec/init1-exec.c'), exec, signal);
+  await compile([join(GUEST_FOLDER, 'init1-exec/init1-exec.c')], exec, signal);
   const launcher = join(GUEST_FOLDER, 'init1-python');
   await makeGuestKit(guestWork, join(kit, 'kit.erofs'), {
     launcher,
@@ -114,9 +115,9 @@ async function stripModules(modules: string, signal: AbortSignal | undefined): P
 }
 
 /** Static, since it runs where no library is. Warnings are errors here too: a kit is never built from doubtful code. */
-async function compile(source: string, binary: string, signal: AbortSignal | undefined): Promise<void> {
+async function compile(sources: readonly string[], binary: string, signal: AbortSignal | undefined): Promise<void> {
   const flags = ['-std=gnu11', '-O2', '-static', '-s', '-Wall', '-Wextra', '-Werror', '-fstack-protector-strong'];
-  await run('gcc', [...flags, '-o', binary, source], { signal });
+  await run('gcc', [...flags, '-o', binary, ...sources], { signal });
 }
 
 function kitAt(kits: string, record: { hash: string; kernelRelease: string }): BootKit {

@@ -7,7 +7,7 @@ import { expect, test } from 'vitest';
 import { makeInitramfs, readModuleNames } from './initramfs.ts';
 
 const command = promisify(execFile);
-const NAMES = ['virtio_ring', 'virtio-mmio', 'builtin', 'erofs', 'virtio_blk'];
+const NAMES = ['virtio_ring', 'virtio-mmio', 'builtin', 'erofs', 'network/virtio_blk'];
 
 async function makeTree(
   folder: string,
@@ -54,16 +54,17 @@ test('makeInitramfs: holds init and the modules in their order, all of root, and
     '.',
     'init',
     'modules',
+    'modules/network',
     'modules/order',
     'modules/virtio_ring.ko',
     'modules/virtio-mmio.ko',
     'modules/erofs.ko',
-    'modules/virtio_blk.ko',
+    'modules/network/virtio_blk.ko',
   ]);
   expect(new Set(rows.map((row) => `${row[2]}:${row[3]}`))).toEqual(new Set(['0:0']));
   expect(rows[1]?.[0]).toBe('-rwxr-xr-x');
   const { stdout: order } = await command('sh', ['-c', `cpio -i --quiet --to-stdout modules/order < ${image}`]);
-  expect(order).toBe('virtio_ring.ko\nvirtio-mmio.ko\nerofs.ko\nvirtio_blk.ko\n');
+  expect(order).toBe('virtio_ring.ko\nvirtio-mmio.ko\nerofs.ko\nnetwork/virtio_blk.ko\n');
 });
 
 test('makeInitramfs: gives the same bytes for the same input, whenever and wherever it is made', async () => {

@@ -1,5 +1,5 @@
 import { copyFile, mkdir, readdir, readFile, utimes, writeFile } from 'node:fs/promises';
-import { basename, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { Readable } from 'node:stream';
 import { run } from '@vmlet/host';
 
@@ -8,7 +8,7 @@ export interface InitramfsInput {
   init0: string;
   /** `/lib/modules/<release>` of the unpacked kernel package. */
   modules: string;
-  /** Names of the modules that init0 inserts, in order, without `.ko`. */
+  /** Names of the modules that init0 inserts, in order, without `.ko`; some in a folder, which says when. */
   moduleNames: readonly string[];
   signal?: AbortSignal | undefined;
 }
@@ -19,19 +19,21 @@ export interface InitramfsInput {
  * @param work an empty folder for its tree
  */
 export async function makeInitramfs(work: string, image: string, input: InitramfsInput): Promise<void> {
-  await mkdir(join(work, 'modules'), { recursive: true });
+  const folders = new Set(['modules', ...input.moduleNames.map((name) => dirname(`modules/${name}`))]);
+  for (const folder of folders) await mkdir(join(work, folder), { recursive: true });
   await copyFile(input.init0, join(work, 'init'));
   const files = await findModules(input.modules);
   const order: string[] = [];
   for (const name of input.moduleNames) {
-    const path = files.get(name.replaceAll('-', '_'));
+    const path = files.get(basename(name).replaceAll('-', '_'));
     // Built into this kernel, or part of another module.
     if (!path) continue;
-    order.push(basename(path));
-    await copyFile(path, join(work, 'modules', basename(path)));
+    const to = join(dirname(name), basename(path));
+    order.push(to);
+    await copyFile(path, join(work, 'modules', to));
   }
   await writeFile(join(work, 'modules/order'), `${order.join('\n')}\n`);
-  const names = ['.', 'init', 'modules', 'modules/order', ...order.map((file) => `modules/${file}`)];
+  const names = ['.', 'init', ...folders, 'modules/order', ...order.map((file) => `modules/${file}`)];
   for (const name of names) await utimes(join(work, name), 0, 0);
   await run('cpio', ['-o', '-H', 'newc', '--quiet', '--reproducible', '-R', '0:0', '-O', image], {
     cwd: work,

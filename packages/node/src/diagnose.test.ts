@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { diagnose } from './diagnose.ts';
-import type { Probe } from './machines/index.ts';
+import type { CageFindings, Probe } from './machines/index.ts';
 
 const PROBE: Probe = {
   format: 1,
@@ -13,12 +13,17 @@ const PROBE: Probe = {
   qemuVersion: 'QEMU 7',
   kvmRefused: 'it is broken',
 };
+const stands = { stands: true, text: 'it stands' };
+const FINDINGS: CageFindings = { sandbox: stands, namespaces: stands, users: stands, cgroups: stands };
+const confinement = async () => FINDINGS;
 const makeDir = () => mkdtempDisposable(join(tmpdir(), 'vmlet-test-'));
 
 test('diagnose: tells each thing that a node needs, and why KVM is not used', async () => {
   await using dir = await makeDir();
-  const checks = await diagnose({ home: join(dir.path, 'not-yet'), probe: async () => PROBE });
-  expect(checks.map(({ code }) => code)).toEqual(['PLATFORM', 'TOOLS', 'MACHINES', 'MEMORY', 'DISK', 'CGROUPS']);
+  const checks = await diagnose({ home: join(dir.path, 'not-yet'), probe: async () => PROBE, confinement });
+  expect(checks.map(({ code }) => code).join(' ')).toBe(
+    'PLATFORM TOOLS MACHINES MEMORY DISK SANDBOX NAMESPACES MACHINE_USERS CGROUPS',
+  );
   const machines = checks.find(({ code }) => code === 'MACHINES');
   expect(machines).toMatchObject({
     status: 'warning',
@@ -26,7 +31,7 @@ test('diagnose: tells each thing that a node needs, and why KVM is not used', as
     fix: expect.any(String),
   });
   const [kvm] = (
-    await diagnose({ home: dir.path, probe: async () => ({ ...PROBE, accelerator: 'kvm' as const }) })
+    await diagnose({ home: dir.path, probe: async () => ({ ...PROBE, accelerator: 'kvm' as const }), confinement })
   ).slice(2);
   expect(kvm).toMatchObject({ code: 'MACHINES', status: 'ok' });
 });
@@ -39,7 +44,7 @@ test('diagnose: says what to install, and boots nothing without it', async () =>
     const probe = async () => {
       throw new TypeError('Cannot probe: the tools are missing');
     };
-    const checks = await diagnose({ home: dir.path, probe });
+    const checks = await diagnose({ home: dir.path, probe, confinement });
     expect(checks.find(({ code }) => code === 'TOOLS')).toMatchObject({
       status: 'error',
       text: expect.stringContaining('qemu-system-x86_64'),
@@ -53,6 +58,19 @@ test('diagnose: says what to install, and boots nothing without it', async () =>
 
 test('diagnose: takes a boot that fails for an error, with its words', async () => {
   await using dir = await makeDir();
-  const checks = await diagnose({ home: dir.path, probe: () => Promise.reject(new Error('no machine boots')) });
+  const checks = await diagnose({ home: dir.path, probe: () => Promise.reject(new Error('no machine boots')), confinement });
   expect(checks.find(({ code }) => code === 'MACHINES')).toMatchObject({ status: 'error', text: 'no machine boots' });
+});
+
+test('diagnose: tells each part of the confinement that does not stand, with what to do', async () => {
+  await using dir = await makeDir();
+  const users = { stands: false, text: 'only root can' };
+  const options = { home: dir.path, probe: async () => PROBE, confinement: async () => ({ ...FINDINGS, users }) };
+  const checks = await diagnose(options);
+  expect(checks.find(({ code }) => code === 'MACHINE_USERS')).toMatchObject({
+    status: 'warning',
+    text: 'missing: only root can',
+    fix: expect.stringContaining('as root'),
+  });
+  expect(checks.find(({ code }) => code === 'NAMESPACES')).toMatchObject({ status: 'ok', text: 'it stands' });
 });

@@ -1,8 +1,14 @@
-import { access, constants, readFile, statfs } from 'node:fs/promises';
+import { access, constants, statfs } from 'node:fs/promises';
 import { freemem, totalmem } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { ensureBootKit } from '@vmlet/guest';
-import { type Probe as AcceleratorProbe, probeAccelerator } from './machines/index.ts';
+import {
+  type Probe as AcceleratorProbe,
+  type Cage,
+  type CageFindings,
+  openCage,
+  probeAccelerator,
+} from './machines/index.ts';
 import { openCache } from './store/index.ts';
 import { type Check, examine, type Finding, type Probe } from './telemetry/index.ts';
 
@@ -14,6 +20,7 @@ const LOW_MEMORY_MIB = 512;
 const TOOLS: Record<string, string> = {
   'qemu-system-x86_64': 'qemu-system-x86',
   setpriv: 'util-linux',
+  prlimit: 'util-linux',
   mksquashfs: 'squashfs-tools',
   'mkfs.erofs': 'erofs-utils',
   mmdebstrap: 'mmdebstrap',
@@ -26,16 +33,25 @@ export interface DiagnoseOptions {
   home: string;
   /** Boots a machine, or gives what an earlier boot has shown. */
   probe: () => Promise<AcceleratorProbe>;
+  /** What confines machines here. */
+  confinement: () => Promise<CageFindings>;
 }
 
 /** As {@link diagnose}, for a host on which no node runs: makes the boot kit and boots a machine if nobody has yet. */
-export function diagnoseHost(options: { home: string; cache: string; signal?: AbortSignal }): Promise<Check[]> {
+export async function diagnoseHost(options: { home: string; cache: string; signal?: AbortSignal }): Promise<Check[]> {
   const { home, cache, signal = new AbortController().signal } = options;
+  await using stack = new AsyncDisposableStack();
+  let opened: Promise<Cage> | undefined;
+  const openOnce = () => {
+    opened ??= openCage({ name: `vmlet-doctor-${process.pid}`, homeId: '', signal }).then((cage) => stack.use(cage));
+    return opened;
+  };
   const probe = async () => {
     await openCache(cache);
-    return probeAccelerator(await ensureBootKit({ cache, signal }), { cache, namePrefix: 'vmlet-doctor-', signal });
+    const kit = await ensureBootKit({ cache, signal });
+    return probeAccelerator(kit, { cache, namePrefix: 'vmlet-doctor-', cage: await openOnce(), signal });
   };
-  return diagnose({ home, probe });
+  return await diagnose({ home, probe, confinement: async () => (await openOnce()).findings });
 }
 
 /** Looks at everything that a node needs of its host; what `vmlet doctor` prints. */
@@ -50,7 +66,7 @@ function catalogue(options: DiagnoseOptions): Probe[] {
     { code: 'MACHINES', title: 'Machines', dependsOn: ['TOOLS'], check: () => checkMachines(options.probe) },
     { code: 'MEMORY', title: 'Memory', check: checkMemory },
     { code: 'DISK', title: 'Disk', check: () => checkDisk(options.home) },
-    { code: 'CGROUPS', title: 'Limits by cgroup', check: checkCgroups },
+    ...confinementChecks(options.confinement),
   ];
 }
 
@@ -110,11 +126,37 @@ async function checkDisk(home: string): Promise<Finding> {
   return { status: 'warning', text, fix: 'Free space, or move the home with --home' };
 }
 
-/** Machines are not put into cgroups by this version: what is found is told, and what that means. */
-async function checkCgroups(): Promise<Finding> {
-  const mounts = await readFile('/proc/self/mounts', 'utf8');
-  const v2 = /\scgroup2\s/.test(mounts);
-  const v1 = /\scgroup\s/.test(mounts);
-  const found = v1 && v2 ? 'v1 and v2 side by side' : v2 ? 'v2' : v1 ? 'v1' : 'none';
-  return { status: 'ok', text: `${found}; machines are limited by what QEMU gives them, not by cgroups` };
+/** What to do where a part of the confinement does not stand; machines run without it until then. */
+const CONFINEMENT: Record<keyof CageFindings, { code: string; title: string; fix: string }> = {
+  sandbox: {
+    code: 'SANDBOX',
+    title: 'System call filter of QEMU',
+    fix: 'Use a QEMU that is built with seccomp, as that of Debian is',
+  },
+  namespaces: {
+    code: 'NAMESPACES',
+    title: 'Namespaces of machines',
+    fix: 'Install bubblewrap (apt-get install bubblewrap) and run the node as root, or allow users their own namespaces (sysctl user.max_user_namespaces); in a container, give it CAP_SYS_ADMIN',
+  },
+  users: {
+    code: 'MACHINE_USERS',
+    title: 'Users of machines',
+    fix: 'Run the node as root: it gives each machine a user of its own, and keeps root for itself alone',
+  },
+  cgroups: {
+    code: 'CGROUPS',
+    title: 'Limits by cgroup',
+    fix: 'Run the node as root, or as a service that has its cgroup to itself (systemd: Delegate=yes)',
+  },
+};
+
+function confinementChecks(confinement: () => Promise<CageFindings>): Probe[] {
+  return (Object.keys(CONFINEMENT) as (keyof CageFindings)[]).map((part) => {
+    const { code, title, fix } = CONFINEMENT[part];
+    const check = async (): Promise<Finding> => {
+      const { stands, text } = (await confinement())[part];
+      return stands ? { status: 'ok', text } : { status: 'warning', text: `missing: ${text}`, fix };
+    };
+    return { code, title, dependsOn: ['TOOLS'], check };
+  });
 }

@@ -18,20 +18,25 @@ export interface Build extends Disposable {
   sanitized: string;
   /** Runs byte streams through frames.h, sanitized. */
   frames: string;
+  /** The wire alone: serves it on descriptor 3, or runs byte streams through wire.h; sanitized. */
+  wire: string;
 }
 
 /** Compiles init0 both ways. Takes some seconds. */
 export function build(): Build {
   const folder = mkdtempSync(join(tmpdir(), 'init0-test-'));
-  const compile = (source: string, name: string, flags: readonly string[]) => {
+  const compile = (sources: readonly string[], name: string, flags: readonly string[]) => {
     const binary = join(folder, name);
-    execFileSync('gcc', ['-std=c11', ...WARNINGS, ...flags, '-o', binary, join(FOLDER, source)]);
+    const paths = sources.map((source) => join(FOLDER, source));
+    execFileSync('gcc', ['-std=c11', ...WARNINGS, ...flags, '-o', binary, ...paths]);
     return binary;
   };
+  const init0 = ['init0.c', 'wire.c'];
   return {
-    plain: compile('init0.c', 'init0', PLAIN),
-    sanitized: compile('init0.c', 'init0-sanitized', SANITIZED),
-    frames: compile('test/frames.c', 'frames', ['-D_GNU_SOURCE', ...SANITIZED]),
+    plain: compile(init0, 'init0', PLAIN),
+    sanitized: compile(init0, 'init0-sanitized', SANITIZED),
+    frames: compile(['test/frames.c'], 'frames', ['-D_GNU_SOURCE', ...SANITIZED]),
+    wire: compile(['test/wire.c', 'wire.c'], 'wire', SANITIZED),
     [Symbol.dispose]: () => rmSync(folder, { recursive: true, force: true }),
   };
 }

@@ -35,7 +35,7 @@ describe('waking', () => {
     expect(order).toEqual([0, 1, 2]);
     expect(it.wakes).toBe(1);
     expect(leases.map((lease) => lease.phases)).toEqual([PHASES, PHASES, PHASES]);
-    expect(it.execution).toMatchObject({ state: 'running', served: 3, inFlight: 0, pid: 4242, port: 1 });
+    expect(it.execution).toMatchObject({ state: 'running', served: 3, inFlight: 0, pid: 4242 });
   });
 
   test('execution: tells the phases to those only that waited for the start', async () => {

@@ -1,8 +1,10 @@
+import type { Duplex } from 'node:stream';
 import type { Dispatcher } from 'undici';
 import { type IdleTimer, idleTimer, orAborted } from '../deadline.ts';
 import { asVmletError, VmletError } from '../errors.ts';
 import { haltMachine } from '../machines/index.ts';
 import { explain } from './explain.ts';
+import { GUEST_HTTP_PORT } from './launcher.ts';
 import type { ProgramLog } from './logs.ts';
 import { type ExecutionState, transition } from './state.ts';
 import type { Awake, WakePhases } from './wake.ts';
@@ -21,8 +23,8 @@ export interface ExecutionLimits {
 /** A place at a machine that answers. Whoever has it disposes of it when its request is over. */
 export interface Lease extends Disposable {
   readonly client: Dispatcher;
-  /** Where the program listens, for what is no HTTP request. */
-  readonly address: { host: string; port: number };
+  /** Opens a connection to the program, for what is no HTTP request. @throws why there is none */
+  connect(signal: AbortSignal): Promise<Duplex>;
   /** The cold start that this request waited for; undefined if the machine was running. */
   readonly phases: WakePhases | undefined;
   /** No request is sent to this machine after those it has: it did not answer in time. */
@@ -92,11 +94,6 @@ export class Execution {
   /** The machine's process, while there is one. */
   get pid(): number | undefined {
     return this.#awake?.machine.pid;
-  }
-
-  /** Loopback port that leads to the program, while its machine answers. */
-  get port(): number | undefined {
-    return this.#awake?.machine.port;
   }
 
   /**
@@ -182,7 +179,7 @@ export class Execution {
     let open = true;
     return {
       client: awake.pool,
-      address: { host: '127.0.0.1', port: awake.machine.port },
+      connect: (signal) => awake.machine.connect(GUEST_HTTP_PORT, signal),
       phases: waited ? awake.phases : undefined,
       retire: () => this.#retire(),
       explain: (error) => explain(awake.machine, error),

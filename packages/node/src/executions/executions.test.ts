@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import type { ItemHash } from '@vmlet/messages';
 import { expect, test } from 'vitest';
 import { VmletError } from '../errors.ts';
+import { backend } from '../machines/testing.ts';
 import type { RunnableProgram } from '../runtimes/index.ts';
 import { Executions, type ExecutionsConfig } from './executions.ts';
 import { ProgramLogs } from './logs.ts';
@@ -16,9 +17,8 @@ const B = 'b'.repeat(64) as ItemHash;
 async function startExecutions(config: Partial<ExecutionsConfig> = {}) {
   const dir = await mkdtempDisposable(join(tmpdir(), 'vmlet-test-'));
   const logs = new ProgramLogs(dir.path);
-  const kit = { hash: '', kernelRelease: '', kernel: '', initramfs: '', image: '', tscRate: '' };
   const executions = new Executions({
-    backend: { kit, accelerator: 'tcg', tscKhz: 1, namePrefix: 'vmlet-test-' },
+    backend,
     logs,
     config: {
       maxInFlight: 8,
@@ -68,7 +68,7 @@ test('executions: starts a program once for all that ask, and anew after it has 
     const prepared = it.prepared();
     const requests = [1, 2, 3].map(() => it.executions.acquire(it.program(A), never));
     await prepared;
-    expect(it.executions.list()).toMatchObject([{ itemHash: A, state: 'waking', pid: undefined, port: undefined }]);
+    expect(it.executions.list()).toMatchObject([{ itemHash: A, state: 'waking', pid: undefined }]);
     it.preparing.get(A)?.reject(failure());
     for (const request of requests) await expect(request).rejects.toMatchObject({ code: 'CODE_NOT_FOUND' });
     expect(it.preparing.get(A)?.times).toBe(round);

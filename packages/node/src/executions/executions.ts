@@ -39,8 +39,6 @@ export interface ExecutionInfo {
   served: number;
   startedMs: number;
   pid: number | undefined;
-  /** Loopback port that leads to the program, while its machine answers. */
-  port: number | undefined;
 }
 
 /** All executions of a node: one machine at a time for each program, many programs side by side. */
@@ -84,7 +82,6 @@ export class Executions implements AsyncDisposable {
       served: execution.served,
       startedMs: execution.startedMs,
       pid: execution.pid,
-      port: execution.port,
     }));
   }
 

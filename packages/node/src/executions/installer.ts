@@ -64,7 +64,7 @@ export async function installRequirements(request: InstallRequest): Promise<Inst
     { deadlineMs: bootDeadlineMs, signal },
   );
   using limit = deadline(request.deadlineMs, signal);
-  const pool = stack.adopt(connectTo(machine.port), (made) => made.destroy());
+  const pool = stack.adopt(connectTo(machine), (made) => made.destroy());
   try {
     return await ask(pool, request.archive, limit);
   } catch (error) {

@@ -1,7 +1,9 @@
+import type { Duplex } from 'node:stream';
 import { Pool } from 'undici';
-import { GUEST_HTTP_PORT } from '../machines/index.ts';
+import type { Machine } from '../machines/index.ts';
 
-export { GUEST_HTTP_PORT };
+/** The port on which launchers serve inside every machine. */
+export const GUEST_HTTP_PORT = 8080;
 
 /** What a program finds beside its own variables; the `ALEPH_*` names are those of the reference system. */
 export const launcherEnvironment = {
@@ -22,14 +24,22 @@ const OWN_SERVER_KEPT_MS = 1000;
 const FOREVER_MS = 2_147_483_647;
 
 /**
- * Connections to a program, kept open: a new one through user-mode networking costs 1.5 ms, a kept one 0.3.
+ * Connections to a program over its machine's wire, kept open: a new one costs the program an accept().
  * A launcher's server never closes an idle one, so a request never meets a connection that is just being closed. A
  * program's own server may, by rules that nobody here knows: those are given up first.
  * Deadlines are the gateway's, per program; the pool has none.
  */
-export function connectTo(port: number, options: { ownServer?: boolean } = {}): Pool {
+export function connectTo(machine: Pick<Machine, 'connect'>, options: { ownServer?: boolean } = {}): Pool {
   const keptMs = options.ownServer ? OWN_SERVER_KEPT_MS : FOREVER_MS;
-  return new Pool(`http://127.0.0.1:${port}`, {
+  return new Pool(`http://127.0.0.1:${GUEST_HTTP_PORT}`, {
+    connect: (_origin, callback) => {
+      // undici takes any duplex stream; its types know sockets only.
+      const done = callback as (...result: [null, Duplex] | [Error, null]) => void;
+      machine.connect(GUEST_HTTP_PORT).then(
+        (stream) => done(null, stream),
+        (error: unknown) => done(error instanceof Error ? error : new Error(String(error)), null),
+      );
+    },
     connections: 256,
     pipelining: 1,
     keepAliveTimeout: keptMs,

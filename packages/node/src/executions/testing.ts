@@ -14,7 +14,6 @@ export const PHASES: WakePhases = { prepareMs: 1, bootMs: 2, loadMs: 3 };
 export class StubMachine {
   readonly id = 'stub';
   readonly pid = 4242;
-  readonly port = 1;
   ending = false;
   halts: number[] = [];
   kills = 0;
@@ -22,6 +21,10 @@ export class StubMachine {
   readonly ended = this.#ended.promise;
   /** Told when `halt` or `kill` is called; by default the machine ends then. */
   onEnding: () => void = () => this.end(new VmletError('MACHINE_HALTED', { operands: { machine: this.id } }));
+
+  connect(): Promise<never> {
+    return Promise.reject(new TypeError('Cannot connect: this machine is a stub'));
+  }
 
   halt(graceMs: number): void {
     this.ending = true;

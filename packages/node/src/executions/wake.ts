@@ -59,7 +59,7 @@ export async function wake(prepare: () => Promise<RunnableProgram>, options: Wak
   await loadProgram(machine, load, { deadlineMs: options.loadDeadlineMs, signal });
   return {
     machine,
-    pool: connectTo(machine.port, { ownServer: OWN_SERVERS.has(machine.serves ?? '') }),
+    pool: connectTo(machine, { ownServer: OWN_SERVERS.has(machine.serves ?? '') }),
     phases: { prepareMs: prepared - started, bootMs: booted - prepared, loadMs: performance.now() - booted },
   };
 }

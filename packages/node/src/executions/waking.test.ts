@@ -18,7 +18,7 @@ const [A, B] = ['a'.repeat(64), 'b'.repeat(64)] as [ItemHash, ItemHash];
 /** Ends as a guest does when it is told to. */
 const HALTS = `${LOADED} await next('halt'); send({ type: 'halted' }); control.end(() => exit(0));`;
 
-/** A real server where QEMU forwards to, and QEMU itself a script. */
+/** A real server where the wire leads to, and QEMU itself a script. */
 async function standIn(scenario: Scenario, answer: RequestListener) {
   const server = createServer(answer).listen(0, '127.0.0.1');
   await once(server, 'listening');

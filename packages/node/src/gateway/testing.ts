@@ -42,7 +42,7 @@ export async function startGateway(program: RequestListener, options: TestGatewa
     leases.taken++;
     return {
       client: pool,
-      address: { host: '127.0.0.1', port: upstreamPort },
+      connect: async () => connect(upstreamPort, '127.0.0.1'),
       phases: options.phases,
       retire: () => void leases.retired++,
       explain: async (error) => {

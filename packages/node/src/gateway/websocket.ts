@@ -1,5 +1,4 @@
 import type { IncomingMessage } from 'node:http';
-import { connect, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { deadline } from '../deadline.ts';
@@ -35,10 +34,8 @@ export function asksForWebSocket({ headers }: IncomingMessage): boolean {
  */
 export async function joinWebSocket(upgrade: Upgrade, lease: Lease): Promise<void> {
   const { socket, head } = upgrade;
-  const program: Socket = connect(lease.address);
-  // Frames are small, and each one is somebody's keystroke.
-  program.setNoDelay(true);
   using limit = deadline(upgrade.seconds * 1000);
+  const program = await lease.connect(limit.signal);
   const onLate = () => program.destroy();
   limit.signal.addEventListener('abort', onLate, { once: true });
   program.once('data', () => limit.signal.removeEventListener('abort', onLate));

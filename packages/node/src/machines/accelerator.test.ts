@@ -23,7 +23,7 @@ async function setUp(scenario: (log: string) => string) {
   const qemu = await standInForQemu(scenario(log), { qmp: false });
   const cache = join(dir.path, 'cache');
   const probe = (signal = never) =>
-    probeAccelerator({ ...backend.kit, tscRate }, { cache, namePrefix: 'vmlet-test-', signal });
+    probeAccelerator({ ...backend.kit, tscRate }, { cache, namePrefix: 'vmlet-test-', cage: backend.cage, signal });
   return {
     cache,
     probe,

@@ -8,8 +8,9 @@ import { readJsonIfExists, run, writeFileAtomic } from '@vmlet/host';
 import { z } from 'zod';
 import { deadline, orAborted } from '../deadline.ts';
 import { asVmletError, VmletError } from '../errors.ts';
+import type { Cage } from './cage/index.ts';
 import { Machine } from './machine.ts';
-import { type Accelerator, qemuArguments } from './qemu/command-line.ts';
+import type { Accelerator } from './qemu/command-line.ts';
 import { launchQemu } from './qemu/launch.ts';
 
 export type { Accelerator } from './qemu/command-line.ts';
@@ -36,6 +37,7 @@ export interface ProbeOptions {
   /** `$VMLET_CACHE`. */
   cache: string;
   namePrefix: string;
+  cage: Cage;
   signal: AbortSignal;
   onProgress?: (step: string, detail?: string) => void;
 }
@@ -50,7 +52,7 @@ export async function probeAccelerator(kit: BootKit, options: ProbeOptions): Pro
   const qemuVersion = await readQemuVersion(options.signal);
   const bootId = (await readFile('/proc/sys/kernel/random/boot_id', 'utf8')).trim();
   const key = createHash('sha256')
-    .update(JSON.stringify([kit.hash, qemuVersion, bootId, release(), cpus()[0]?.model, await mayUseKvm()]))
+    .update(JSON.stringify([kit.hash, qemuVersion, bootId, release(), cpus()[0]?.model, await kvmForbidden(options.cage)]))
     .digest('hex');
   const folder = join(options.cache, 'probe');
   const path = join(folder, `${key.slice(0, 16)}.json`);
@@ -70,7 +72,8 @@ async function tryBoth(kit: BootKit, trial: Trial): Promise<Probe> {
   const { tscKhz, qemuVersion } = trial;
   let kvmRefused: string;
   try {
-    await access(KVM_DEVICE, constants.R_OK | constants.W_OK);
+    const forbidden = await kvmForbidden(trial.cage);
+    if (forbidden !== undefined) throw new Error(forbidden);
     trial.onProgress?.('Booting a machine under KVM');
     const bootMs = await bootOnce(kit, 'kvm', trial);
     return { format: 1, accelerator: 'kvm', bootMs, tscKhz, qemuVersion };
@@ -92,7 +95,7 @@ async function tryBoth(kit: BootKit, trial: Trial): Promise<Probe> {
 /** Boots to init0's first word, with the guest kit as the root filesystem. */
 async function bootOnce(kit: BootKit, accelerator: Accelerator, trial: Trial): Promise<number> {
   using limit = deadline(DEADLINE_MS[accelerator], trial.signal);
-  const args = qemuArguments({
+  const spec = {
     name: `${trial.namePrefix}probe`,
     kernel: kit.kernel,
     initramfs: kit.initramfs,
@@ -102,8 +105,8 @@ async function bootOnce(kit: BootKit, accelerator: Accelerator, trial: Trial): P
     memoryMiB: 128,
     drives: [kit.image, kit.image],
     internet: false,
-  });
-  const machine = new Machine('probe', await launchQemu(args), { onLog: () => {} });
+  };
+  const machine = new Machine('probe', await launchQemu(spec, trial.cage), { onLog: () => {} });
   try {
     await orAborted(machine.reached('booted'), limit.signal);
     return Math.round(machine.marks[0]?.atMs ?? 0);
@@ -113,11 +116,14 @@ async function bootOnce(kit: BootKit, accelerator: Accelerator, trial: Trial): P
   }
 }
 
-function mayUseKvm(): Promise<boolean> {
-  return access(KVM_DEVICE, constants.R_OK | constants.W_OK).then(
-    () => true,
-    () => false,
-  );
+/** Why KVM is not even tried; undefined if the node and the user of a machine may open its device. */
+async function kvmForbidden(cage: Cage): Promise<string | undefined> {
+  try {
+    await access(KVM_DEVICE, constants.R_OK | constants.W_OK);
+    return cage.kvmRefused;
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
 }
 
 async function readQemuVersion(signal: AbortSignal): Promise<string> {

@@ -3,9 +3,10 @@ import type { BootKit } from '@vmlet/guest';
 import { type Deadline, deadline, orAborted } from '../deadline.ts';
 import { VmletError } from '../errors.ts';
 import type { Accelerator } from './accelerator.ts';
+import type { Cage } from './cage/index.ts';
 import { Machine, type MachineEvents } from './machine.ts';
-import { forwardedPort, userNetworkAddresses } from './network/user.ts';
-import { qemuArguments } from './qemu/command-line.ts';
+import { userNetworkAddresses } from './network/user.ts';
+import type { QemuMachine } from './qemu/command-line.ts';
 import { launchQemu, type QemuProcess } from './qemu/launch.ts';
 import { QmpClient, QmpError } from './qmp/client.ts';
 
@@ -17,6 +18,8 @@ export interface Backend {
   kit: BootKit;
   accelerator: Accelerator;
   tscKhz: number;
+  /** What its processes are confined by. */
+  cage: Cage;
   /** Prefix of the names of this home's machines in the process list. */
   namePrefix: string;
 }
@@ -28,6 +31,7 @@ export interface MachineSpec {
   codeImage?: string;
   vcpus: number;
   memoryMiB: number;
+  /** Whether the guest has a network card, and may open connections to anywhere. */
   internet: boolean;
   hostname: string;
   launcher: { argv: string[]; env: Record<string, string> };
@@ -47,10 +51,10 @@ export async function bootMachine(
   options.signal.throwIfAborted();
   const id = randomBytes(6).toString('hex');
   using limit = deadline(options.deadlineMs, options.signal);
-  const process = await launchQemu(argumentsOf(backend, spec, `${backend.namePrefix}${id}`));
+  const process = await launchQemu(machineOf(backend, spec, `${backend.namePrefix}${id}`), backend.cage);
   const machine = new Machine(id, process, options.events);
   try {
-    await orAborted(Promise.all([toReady(machine, spec), connect(machine, process)]), limit.signal);
+    await orAborted(Promise.all([toReady(machine, spec), handshake(process)]), limit.signal);
     return machine;
   } catch (error) {
     machine.kill();
@@ -66,21 +70,19 @@ async function toReady(machine: Machine, spec: MachineSpec): Promise<void> {
     machineId: randomBytes(16).toString('hex'),
     clock: wallClock(),
     entropy: randomBytes(ENTROPY_BYTES).toString('hex'),
-    network: userNetworkAddresses,
+    network: spec.internet ? userNetworkAddresses : null,
     launcher: spec.launcher,
   });
   await machine.reached('ready');
 }
 
-async function connect(machine: Machine, process: QemuProcess): Promise<void> {
-  const qmp = new QmpClient(process.qmp, () => {});
-  await qmp.handshake();
-  machine.port = await forwardedPort(qmp);
+function handshake(process: QemuProcess): Promise<void> {
+  return new QmpClient(process.qmp, () => {}).handshake();
 }
 
-function argumentsOf(backend: Backend, spec: MachineSpec, name: string): string[] {
+function machineOf(backend: Backend, spec: MachineSpec, name: string): QemuMachine {
   const { kit } = backend;
-  return qemuArguments({
+  return {
     name,
     kernel: kit.kernel,
     initramfs: kit.initramfs,
@@ -90,7 +92,7 @@ function argumentsOf(backend: Backend, spec: MachineSpec, name: string): string[
     memoryMiB: spec.memoryMiB,
     drives: [spec.runtimeImage, kit.image, ...(spec.codeImage ? [spec.codeImage] : [])],
     internet: spec.internet,
-  });
+  };
 }
 
 /** The host's clock, as `configure` carries it. Not `performance.timeOrigin`: that misses steps of the clock and sleep. */

@@ -1,8 +1,8 @@
 /** MicroVMs: boot, load, halt, and what this host can run them with. */
 export { type Probe, probeAccelerator } from './accelerator.ts';
 export { type Backend, bootMachine } from './boot.ts';
+export { type Cage, type CageFindings, missing, openCage, type UidRange } from './cage/index.ts';
 export { haltMachine } from './halt.ts';
 export { loadProgram } from './load.ts';
 export type { LogLine, Machine } from './machine.ts';
-export { GUEST_HTTP_PORT } from './network/user.ts';
 export { sweepMachines } from './sweep.ts';

@@ -1,9 +1,11 @@
+import type { Duplex } from 'node:stream';
 import type { GuestMessage, HostMessage } from '@vmlet/guest-protocol';
 import { VmletError } from '../errors.ts';
 import { ConsoleRing, printable } from './console.ts';
 import { ControlChannel, type GuestMisbehaved } from './control/channel.ts';
 import type { QemuExit, QemuProcess } from './qemu/launch.ts';
 import { type MachineState, transition } from './state.ts';
+import { Wire } from './wire/wire.ts';
 
 export type LogLine = Extract<GuestMessage, { type: 'log' }>;
 export type LoadRequest = Omit<Extract<HostMessage, { type: 'load' }>, 'type'>;
@@ -31,8 +33,6 @@ export class Machine {
   /** Resolves, never rejects, with why the machine ended. */
   readonly ended: Promise<VmletError>;
   readonly marks: Mark[] = [];
-  /** Loopback port that leads to the launcher's HTTP server. Nothing may connect before `loaded`. */
-  port = 0;
   /** What the launcher found the program to be, once it is `loaded`. */
   serves: string | undefined;
   #state: MachineState = 'starting';
@@ -40,6 +40,7 @@ export class Machine {
   #killed = false;
   readonly #process: QemuProcess;
   readonly #channel: ControlChannel;
+  readonly #wire: Wire;
   readonly #console: ConsoleRing;
   readonly #events: MachineEvents;
   readonly #startedAt = performance.now();
@@ -54,6 +55,9 @@ export class Machine {
     this.#channel = new ControlChannel(process.control, {
       onMessage: (message) => this.#receive(message),
       onMisbehaved: (error) => this.#misbehaved(error),
+    });
+    this.#wire = new Wire(process.wire, {
+      onMisbehaved: (found) => this.kill(new VmletError('GUEST_MISBEHAVED', { operands: { machine: id, found } })),
     });
     this.ended = process.exited.then((exit) => this.#finish(exit));
   }
@@ -92,6 +96,14 @@ export class Machine {
     if (this.#endReason) throw this.#endReason;
     this.#move('loading', 'load');
     this.#channel.send({ type: 'load', ...request });
+  }
+
+  /**
+   * Opens a stream to a port of the guest's loopback. Allowed when `loaded`: before, nobody listens.
+   * @throws StreamBroken if nothing listens there; why the machine ended; the signal's reason
+   */
+  connect(port: number, signal?: AbortSignal): Promise<Duplex> {
+    return this.#wire.connect(port, signal);
   }
 
   /** Asks the guest to shut down within `graceMs`. Allowed from `booted` on; the caller bounds the wait for `ended`. */
@@ -173,6 +185,7 @@ export class Machine {
   #finish(exit: QemuExit): VmletError {
     this.#channel.close();
     this.#endReason ??= deathOf(this.id, exit, this.consoleTail());
+    this.#wire.close(this.#endReason);
     this.#move('ended', 'process exit');
     this.#rejectWaiting(this.#endReason);
     return this.#endReason;
@@ -222,6 +235,11 @@ function deathOf(machine: string, exit: QemuExit, console: string): VmletError {
       detail,
     });
   }
-  const found = exit.signal ? `ended by ${exit.signal}` : `exit code ${exit.code}`;
+  const found = endOf(exit);
   return new VmletError('MACHINE_DIED', { operands: { machine, found }, detail });
+}
+
+function endOf({ code, signal, outOfMemory }: QemuExit): string {
+  if (outOfMemory) return 'ended by the kernel, since its process needed more memory than its cgroup has';
+  return signal ? `ended by ${signal}` : `exit code ${code}`;
 }

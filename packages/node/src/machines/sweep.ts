@@ -1,4 +1,8 @@
 import { readdir, readFile } from 'node:fs/promises';
+import { basename } from 'node:path';
+
+/** The commands by which a machine's process comes to be, each in the place of the one before; bwrap stays above it. */
+const CHAIN = new Set(['setpriv', 'sh', 'prlimit', 'bwrap', 'qemu-system-x86_64']);
 
 /**
  * Kills the machines of this home that an earlier node left behind, found by their names in the process list.
@@ -11,7 +15,7 @@ export async function sweepMachines(namePrefix: string): Promise<number[]> {
     if (!/^\d+$/.test(entry)) continue;
     const args = await commandLine(entry);
     const name = args[args.indexOf('-name') + 1];
-    if (!args[0]?.includes('qemu') && !args[0]?.includes('setpriv')) continue;
+    if (!CHAIN.has(basename(args[0] ?? ''))) continue;
     if (!args.includes('-name') || !name?.startsWith(namePrefix)) continue;
     if (kill(Number(entry))) killed.push(Number(entry));
   }

@@ -2,12 +2,14 @@ import { chmod, mkdtempDisposable, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Backend, MachineSpec } from './boot.ts';
+import { bareCage } from './cage/index.ts';
 
+const WIRE = join(import.meta.dirname, 'wire/testing.ts');
 const PROTOCOL = join(import.meta.dirname, '../../../guest-protocol/src/index.ts');
 
 /**
  * What a stand-in for QEMU does, as the body of a function. It has: `send(frame)`, `raw(bytes)`, `next(type)` (the next
- * frame of that type from the host), `say(text)` on the console, `qmp` (its socket), `exit(code)`, `args`, `hang()`.
+ * frame of that type from the host), `say(text)` on the console, `qmp` and `wire` (their sockets), `exit(code)`, `args`, `hang()`.
  */
 export type Scenario = string;
 
@@ -17,23 +19,25 @@ export const READY = `${HELLO} const configure = await next('configure');
 export const LOADED = `${READY} const load = await next('load');
   send({ type: 'loaded', port: 8080, interface: 'asgi', server: 'uvicorn 1' });`;
 /** Answers QMP as QEMU does. */
-const qmpOn = (port: number) => `
+const QMP = `
 qmp.write('{"QMP": {"version": {}, "capabilities": []}}\\r\\n');
 createInterface({ input: qmp }).on('line', (line) => {
-  const { execute, id } = JSON.parse(line);
-  const table = '  TCP[HOST_FORWARD]  12       127.0.0.1  ${port}       10.0.2.15  8080     0     0\\r\\n';
-  qmp.write(JSON.stringify({ return: execute === 'human-monitor-command' ? table : {}, id }) + '\\r\\n');
+  qmp.write(JSON.stringify({ return: {}, id: JSON.parse(line).id }) + '\\r\\n');
 });`;
 
+/** Serves the wire; what is opened leads to a port of this host. */
+const wireTo = (port: number) => `serveWire(wire, () => connect(${port}, '127.0.0.1'));`;
+
 const PREAMBLE = `#!${process.execPath}
-import { Socket } from 'node:net';
+import { connect, Socket } from 'node:net';
 import { createInterface } from 'node:readline';
 import { encodeFrame, FrameDecoder } from ${JSON.stringify(PROTOCOL)};
+import { serveWire } from ${JSON.stringify(WIRE)};
 if (process.argv[2] === '--version') {
   console.log('QEMU emulator version 7.2.0\\nCopyright');
   process.exit(0);
 }
-const [qmp, control, serial] = [3, 4, 5].map((fd) => new Socket({ fd }).on('error', () => process.exit(0)));
+const [qmp, control, serial, wire] = [3, 4, 5, 6].map((fd) => new Socket({ fd }).on('error', () => process.exit(0)));
 const args = process.argv.slice(2);
 const decoder = new FrameDecoder();
 const frames = [];
@@ -56,12 +60,12 @@ const next = async (type) => {
 /** A folder first on PATH in which QEMU is a script. It speaks the real protocols over the descriptors it inherits. */
 export async function standInForQemu(
   scenario: Scenario,
-  { qmp = true, port = 4321 }: { qmp?: boolean; port?: number } = {},
+  { qmp = true, port }: { qmp?: boolean; port?: number } = {},
 ): Promise<AsyncDisposable> {
   const dir = await mkdtempDisposable(join(tmpdir(), 'vmlet-test-'));
   const script = join(dir.path, 'qemu-system-x86_64');
   await writeFile(join(dir.path, 'package.json'), '{"type":"module"}');
-  await writeFile(script, `${PREAMBLE}${qmp ? qmpOn(port) : ''}\n${scenario}\n`);
+  await writeFile(script, `${PREAMBLE}${qmp ? QMP : ''}${port ? wireTo(port) : ''}\n${scenario}\n`);
   await chmod(script, 0o755);
   const path = process.env.PATH;
   process.env.PATH = `${dir.path}:${path}`;
@@ -85,6 +89,7 @@ export const backend: Backend = {
   accelerator: 'tcg',
   tscKhz: 2_000_000,
   namePrefix: 'vmlet-test-',
+  cage: bareCage(),
 };
 
 export const spec: MachineSpec = {

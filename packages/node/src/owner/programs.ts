@@ -29,7 +29,6 @@ export function registerPrograms(app: FastifyInstance, components: OwnerComponen
         inFlight: execution?.inFlight ?? 0,
         served: execution?.served ?? 0,
         pid: execution?.pid ?? null,
-        port: execution?.port ?? null,
       };
     });
     return { programs };

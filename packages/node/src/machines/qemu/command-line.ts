@@ -1,4 +1,5 @@
 import { userNetworkArguments } from '../network/user.ts';
+import { QEMU_SANDBOX } from './sandbox.ts';
 
 /** How the guest's instructions are run: by the processor (kvm) or translated by QEMU (tcg). */
 export type Accelerator = 'kvm' | 'tcg';
@@ -7,9 +8,17 @@ export type Accelerator = 'kvm' | 'tcg';
 export const QMP_FD = 3;
 export const CONTROL_FD = 4;
 export const CONSOLE_FD = 5;
+export const WIRE_FD = 6;
 
-/** The name of the virtio-serial port that init0 looks for. */
+/**
+ * What QEMU keeps of translated code, in MiB; what does not fit is dropped and translated again. QEMU's own default is
+ * an eighth of the host's memory up to 1 GiB, which a guest could make each of its machines take.
+ */
+export const TRANSLATED_MIB = 256;
+
+/** The names of the virtio-serial ports that init0 looks for. */
 const CONTROL_PORT = 'vmlet.control';
+const WIRE_PORT = 'vmlet.wire';
 
 export interface QemuMachine {
   /** Appears in the process list; a sweep finds left-over machines by it. */
@@ -22,13 +31,22 @@ export interface QemuMachine {
   memoryMiB: number;
   /** Paths of read-only raw images, in the order of vda, vdb, ... */
   drives: readonly string[];
+  /** Without it the guest has no network card. */
   internet: boolean;
 }
 
+/** A machine's command line where its images are found: behind a descriptor that QEMU inherits, or at a path. */
+export interface QemuCommandLine extends Omit<QemuMachine, 'drives'> {
+  drives: readonly ({ fd: number } | { path: string })[];
+  /** QEMU filters its own system calls. */
+  sandbox: boolean;
+}
+
 /** The whole command line of a machine that boots its kernel. Order matters: it names the guest's devices. */
-export function qemuArguments(machine: QemuMachine): string[] {
+export function qemuArguments(machine: QemuCommandLine): string[] {
   return [
     ['-name', machine.name],
+    machine.sandbox ? [...QEMU_SANDBOX] : [],
     ['-machine', 'microvm,acpi=on,rtc=on'],
     ...(machine.accelerator === 'kvm'
       ? [
@@ -36,7 +54,7 @@ export function qemuArguments(machine: QemuMachine): string[] {
           ['-cpu', 'host'],
         ]
       : [
-          ['-accel', 'tcg'],
+          ['-accel', `tcg,tb-size=${TRANSLATED_MIB}`],
           ['-cpu', 'max'],
         ]),
     ['-smp', String(machine.vcpus)],
@@ -44,35 +62,43 @@ export function qemuArguments(machine: QemuMachine): string[] {
     ['-nodefaults', '-no-user-config', '-nographic', '-no-reboot'],
     ['-kernel', machine.kernel],
     ['-initrd', machine.initramfs],
-    ['-append', kernelCommandLine(machine.tscKhz)],
+    ['-append', kernelCommandLine(machine)],
     ...machine.drives.map(driveArguments),
-    userNetworkArguments({ internet: machine.internet }),
+    ...(machine.internet ? [userNetworkArguments()] : []),
     ['-device', 'virtio-serial-device'],
-    [
-      '-chardev',
-      `socket,id=control,fd=${CONTROL_FD}`,
-      '-device',
-      `virtserialport,chardev=control,name=${CONTROL_PORT}`,
-    ],
+    portArguments({ id: 'control', fd: CONTROL_FD, name: CONTROL_PORT }),
+    portArguments({ id: 'wire', fd: WIRE_FD, name: WIRE_PORT }),
     ['-chardev', `socket,id=console,fd=${CONSOLE_FD}`, '-serial', 'chardev:console'],
     ['-chardev', `socket,id=qmp,fd=${QMP_FD}`, '-mon', 'chardev=qmp,mode=control'],
   ].flat();
 }
 
-function kernelCommandLine(tscKhz: number): string {
+function portArguments({ id, fd, name }: { id: string; fd: number; name: string }): string[] {
+  return ['-chardev', `socket,id=${id},fd=${fd}`, '-device', `virtserialport,chardev=${id},name=${name}`];
+}
+
+function kernelCommandLine({ tscKhz, internet }: QemuCommandLine): string {
   // reboot=t and panic=-1 turn a panic into a triple fault, which -no-reboot turns into the end of QEMU.
   // Without tsc_early_khz, calibration sometimes hangs under emulation. The self tests of the kernel's ciphers
   // cost 0.1 s of each boot and test nothing that a machine of an hour needs.
-  return `console=ttyS0 quiet reboot=t panic=-1 tsc=reliable tsc_early_khz=${tscKhz} cryptomgr.notests`;
+  const words = `console=ttyS0 quiet reboot=t panic=-1 tsc=reliable tsc_early_khz=${tscKhz} cryptomgr.notests`;
+  // A word that the kernel does not know is an argument of init0: without a card it leaves its drivers out.
+  return internet ? `${words} network` : words;
 }
 
-function driveArguments(path: string, index: number): string[] {
+function driveArguments(drive: QemuCommandLine['drives'][number], index: number): string[] {
   const node = {
     driver: 'raw',
     'node-name': `drive${index}`,
     'read-only': true,
     // Images are shared by all machines and never written: locks would only make the second start fail.
-    file: { driver: 'file', filename: path, 'read-only': true, locking: 'off' },
+    file: { driver: 'file', filename: fileNameOf(drive, index), 'read-only': true, locking: 'off' },
   };
-  return ['-blockdev', JSON.stringify(node), '-device', `virtio-blk-device,drive=drive${index}`];
+  const fdset = 'fd' in drive ? ['-add-fd', `fd=${drive.fd},set=${index}`] : [];
+  return [...fdset, '-blockdev', JSON.stringify(node), '-device', `virtio-blk-device,drive=drive${index}`];
+}
+
+/** A descriptor comes by the number of the set that it is in. */
+function fileNameOf(drive: QemuCommandLine['drives'][number], index: number): string {
+  return 'fd' in drive ? `/dev/fdset/${index}` : drive.path;
 }

@@ -5,7 +5,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { describe, expect, test } from 'vitest';
-import { forwardedPort } from '../network/user.ts';
 import { QmpClient, QmpError } from './client.ts';
 
 const GREETING = '{"QMP": {"version": {"qemu": {"major": 7}}, "capabilities": ["oob"]}}\r\n';
@@ -46,12 +45,9 @@ describe('QmpClient', () => {
     it.qemu.write(`{"return": {}, "id": ${id}}\r\n`);
     await ready;
     const first = it.client.execute('a', { x: 1 });
-    const second = it.client.human('info usernet');
+    const second = it.client.execute('b');
     const asked = [await it.next(), await it.next()];
-    expect(asked).toMatchObject([
-      { execute: 'a', arguments: { x: 1 } },
-      { execute: 'human-monitor-command', arguments: { 'command-line': 'info usernet' } },
-    ]);
+    expect(asked).toMatchObject([{ execute: 'a', arguments: { x: 1 } }, { execute: 'b' }]);
     it.qemu.write(
       `{"event": "STOP", "data": {"y": 2}, "timestamp": {}}\n{"return": "table", "id": ${asked[1].id}}\n{"return": 7, "id": ${asked[0].id}}\n`,
     );
@@ -93,20 +89,5 @@ describe('QmpClient', () => {
     await using it = await connected();
     it.qemu.destroy();
     await expect(it.client.handshake()).rejects.toBeInstanceOf(QmpError);
-  });
-});
-
-describe('forwardedPort', () => {
-  const withTable = (table: string) => forwardedPort({ human: async () => table });
-
-  test('forwardedPort: reads the port that QEMU picked', async () => {
-    const table = `Hub 0 (net0):
-  Protocol[State]    FD  Source Address  Port   Dest. Address  Port RecvQ SendQ
-  TCP[HOST_FORWARD]  12       127.0.0.1 43210       10.0.2.15  8080     0     0`;
-    expect(await withTable(table)).toBe(43210);
-  });
-
-  test('forwardedPort: says what it found, when there is none', async () => {
-    await expect(withTable('unknown command')).rejects.toThrow('"info usernet" says "unknown command"');
   });
 });

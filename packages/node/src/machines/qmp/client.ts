@@ -57,11 +57,6 @@ export class QmpClient {
     return promise;
   }
 
-  /** Runs a command of the human monitor; for the few facts that have no QMP command. */
-  async human(commandLine: string): Promise<string> {
-    return String(await this.execute('human-monitor-command', { 'command-line': commandLine }));
-  }
-
   #read(chunk: string): void {
     const lines = (this.#partial + chunk).split('\n');
     this.#partial = lines.pop() ?? '';
