@@ -25,6 +25,8 @@ export interface BootKit {
   image: string;
   /** A program of the host that prints the rate of its time stamp counter in kHz. */
   tscRate: string;
+  /** Library that keeps QEMU from opening a snapshot's memory for writing. */
+  readOnlyMemory: string;
 }
 
 export interface BootKitOptions {
@@ -34,7 +36,7 @@ export interface BootKitOptions {
   signal?: AbortSignal | undefined;
 }
 
-const FILES = ['vmlinux', 'initramfs.cpio', 'kit.erofs', 'tsc-rate'] as const;
+const FILES = ['vmlinux', 'initramfs.cpio', 'kit.erofs', 'tsc-rate', 'read-only-memory.so'] as const;
 
 /**
  * The boot kit of these sources: from the cache where they were built before, else built now (some ten seconds).
@@ -81,6 +83,9 @@ async function buildInto(work: string, options: BootKitOptions): Promise<string>
   const init0Sources = ['init0/init0.c', 'init0/wire.c'].map((source) => join(GUEST_FOLDER, source));
   await compile(init0Sources, init0, signal);
   await compile([join(GUEST_FOLDER, 'kit/tsc-rate.c')], join(kit, 'tsc-rate'), signal);
+  const readOnlyMemory = join(GUEST_FOLDER, 'kit/read-only-memory.c');
+  const flags = ['-shared', '-fPIC', '-O2', '-s', '-Wall', '-Wextra', '-Werror'];
+  await run('gcc', [...flags, '-o', join(kit, 'read-only-memory.so'), readOnlyMemory], { signal });
   const moduleNames = await readModuleNames(join(GUEST_FOLDER, 'init0/modules.txt'));
   await makeInitramfs(join(work, 'initramfs'), join(kit, 'initramfs.cpio'), { init0, modules, moduleNames, signal });
 
@@ -128,6 +133,7 @@ function kitAt(kits: string, record: { hash: string; kernelRelease: string }): B
     initramfs: at('initramfs.cpio'),
     image: at('kit.erofs'),
     tscRate: at('tsc-rate'),
+    readOnlyMemory: at('read-only-memory.so'),
   };
 }
 

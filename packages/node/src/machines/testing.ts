@@ -85,6 +85,7 @@ export const backend: Backend = {
     initramfs: '/initramfs',
     image: '/kit',
     tscRate: '/bin/true',
+    readOnlyMemory: '/memory.so',
   },
   accelerator: 'tcg',
   tscKhz: 2_000_000,

@@ -27,6 +27,10 @@ export interface CageRequest {
   sockets: number;
   /** Files that it reads by a path. */
   files: readonly string[];
+  /** Files that it writes, by a path; they are of the size that they stay. */
+  writable?: readonly string[];
+  /** A library that is loaded before all others. */
+  preload?: string | undefined;
   /** Files that it reads by a descriptor that it inherits: their paths lead nowhere inside. */
   images: readonly string[];
   /** The device is passed in, and the group that may use it is the machine's. */
@@ -42,6 +46,7 @@ export interface CagePlaces {
   files: string[];
   /** A descriptor, or, where nothing is confined, a path. */
   images: CageImage[];
+  writable: string[];
 }
 
 export type CageImage = { fd: number } | { path: string };
@@ -106,6 +111,8 @@ export class Cage implements AsyncDisposable {
     const kvm = request.kvm && typeof this.#parts.kvm !== 'string' ? this.#parts.kvm : undefined;
     const bwrap = namespaces ? { filter: seccompProgram(request) } : undefined;
     const descriptors = descriptorsOf({ sockets: request.sockets, bwrap });
+    const { writable = [], preload } = request;
+    const preloads = preload === undefined ? [] : [preload];
     const places = placesOf(request, { namespaces, firstFd: descriptors.firstFile });
     const shape: CageShape = {
       ...{ host, namespaces, descriptors },
@@ -113,7 +120,9 @@ export class Cage implements AsyncDisposable {
       shareNetwork: request.internet,
       cgroupEntries: cgroup?.entries ?? [],
       limits: { dataBytes: dataBytesOf(request), processes: MAX_PROCESSES, openFiles: MAX_OPEN_FILES },
-      files: new Map(request.files.map((source, index) => [insidePath(index), source])),
+      files: new Map([...request.files, ...preloads].map((source, index) => [insidePath(index), source])),
+      writable: new Map(writable.map((source, index) => [writablePath(index), source])),
+      preload: preloads.length > 0 ? insidePath(request.files.length) : undefined,
       devices: new Map(kvm ? [['/dev/kvm', kvm.path]] : []),
     };
     const started = await startProcess(cageCommand(shape, request.command(places)), {
@@ -131,7 +140,7 @@ export class Cage implements AsyncDisposable {
 
 async function startBare(request: CageRequest): Promise<CagedProcess> {
   const images = request.images.map((path) => ({ path }));
-  const command = request.command({ files: [...request.files], images });
+  const command = request.command({ files: [...request.files], images, writable: [...(request.writable ?? [])] });
   const started = await startProcess(['setpriv', '--pdeathsig', 'KILL', '--', ...command], {
     ...{ sockets: request.sockets, files: [], env: process.env },
   });
@@ -140,14 +149,16 @@ async function startBare(request: CageRequest): Promise<CagedProcess> {
 
 /** Names inside tell nothing of the host. */
 const insidePath = (index: number) => `/machine/${index}`;
+const writablePath = (index: number) => `/machine/writable/${index}`;
 
 /** Without namespaces the host's /proc is there, and leads to open files past the folders that hide them. */
 function placesOf(
-  { files, images }: CageRequest,
+  { files, images, writable = [] }: CageRequest,
   { namespaces, firstFd }: { namespaces: boolean; firstFd: number },
 ): CagePlaces {
   return {
     images: images.map((_, index) => ({ fd: firstFd + index })),
+    writable: writable.map((path, index) => (namespaces ? writablePath(index) : path)),
     files: files.map((_, index) =>
       namespaces ? insidePath(index) : `/proc/self/fd/${firstFd + images.length + index}`,
     ),

@@ -25,6 +25,10 @@ export interface CageShape {
   limits: ProcessLimits;
   /** Files of the host that it may read, by the path at which it finds them. */
   files: ReadonlyMap<string, string>;
+  /** The same, of those that it may write. */
+  writable: ReadonlyMap<string, string>;
+  /** The path inside of a library that is loaded before all others. */
+  preload: string | undefined;
   /** Devices that it may use, by their path inside. */
   devices: ReadonlyMap<string, string>;
   /** Descriptors of bwrap's own; undefined without namespaces. */
@@ -74,7 +78,7 @@ function limitsCommand({ host, limits, user }: CageShape): string[] {
 function namespacesCommand(shape: CageShape): string[] {
   const { host, user, descriptors } = shape;
   const { binds, symlinks } = host;
-  const inside = [...binds, ...shape.files.keys(), ...shape.devices.keys()];
+  const inside = [...binds, ...shape.files.keys(), ...shape.writable.keys(), ...shape.devices.keys()];
   return [
     host.commands.bwrap ?? '',
     ...['--unshare-pid', '--unshare-ipc', '--unshare-uts', '--unshare-cgroup'],
@@ -89,6 +93,8 @@ function namespacesCommand(shape: CageShape): string[] {
     ...binds.flatMap((path) => ['--ro-bind', path, path]),
     ...symlinks.flatMap(({ path, target }) => ['--symlink', target, path]),
     ...[...shape.files].flatMap(([path, source]) => ['--ro-bind', source, path]),
+    ...[...shape.writable].flatMap(([path, source]) => ['--bind', source, path]),
+    ...(shape.preload ? ['--setenv', 'LD_PRELOAD', shape.preload] : []),
     ...[...shape.devices].flatMap(([path, source]) => ['--dev-bind', source, path]),
     ...['--remount-ro', '/', '--chdir', INSIDE_HOME, '--'],
   ];
