@@ -299,25 +299,31 @@ static bool apply_clock(void) {
 }
 
 /* Replaces whatever is there: in many images /etc/resolv.conf is a link to what a service would write. */
-__attribute__((format(printf, 2, 3))) static bool write_file(const char *path, const char *format, ...) {
-  va_list arguments;
+static int create_file(const char *path) {
   unlink(path);
   int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
-  va_start(arguments, format);
-  bool ok = fd >= 0 && vdprintf(fd, format, arguments) >= 0;
-  va_end(arguments);
-  if (!ok) fail(errno, "WRITE_FAILED", "Cannot write \"%s\"", path);
-  if (fd >= 0) close(fd);
-  return ok;
+  if (fd < 0) fail(errno, "WRITE_FAILED", "Cannot make \"%s\"", path);
+  return fd;
 }
 
-/* What tells one clone from another. */
+/* What tells one clone from another. The files stay open: to make them anew takes a clone most of its start. */
 static bool apply_name(void) {
+  static struct {
+    const char *path, *format;
+    int fd;
+  } files[] = {{"/etc/machine-id", "%2$s\n", -1},
+               {"/etc/hostname", "%1$s\n", -1},
+               {"/etc/hosts", "127.0.0.1\tlocalhost\n::1\tlocalhost\n127.0.1.1\t%1$s\n", -1}};
+  char text[256];
   if (sethostname(order.hostname, strlen(order.hostname)) != 0)
     return fail(errno, "HOSTNAME_FAILED", "Cannot set hostname \"%s\"", order.hostname);
-  return write_file("/etc/hostname", "%s\n", order.hostname) &&
-         write_file("/etc/machine-id", "%s\n", order.machine_id) &&
-         write_file("/etc/hosts", "127.0.0.1\tlocalhost\n::1\tlocalhost\n127.0.1.1\t%s\n", order.hostname);
+  for (size_t i = 0; i < COUNT(files); i++) {
+    if (files[i].fd < 0 && (files[i].fd = create_file(files[i].path)) < 0) return false;
+    int n = snprintf(text, sizeof text, files[i].format, order.hostname, order.machine_id);
+    if (pwrite(files[i].fd, text, (size_t)n, 0) != n || ftruncate(files[i].fd, n) != 0)
+      return fail(errno, "WRITE_FAILED", "Cannot write \"%s\"", files[i].path);
+  }
+  return true;
 }
 
 static bool apply_identity(void) {
@@ -326,7 +332,11 @@ static bool apply_identity(void) {
     size_t used = strlen(resolvers);
     snprintf(resolvers + used, sizeof resolvers - used, "nameserver %.15s\n", *server);
   }
-  return make_path("/etc") && apply_name() && write_file("/etc/resolv.conf", "%s", resolvers);
+  if (!make_path("/etc") || !apply_name()) return false;
+  int fd = create_file("/etc/resolv.conf");
+  bool ok = fd >= 0 && write(fd, resolvers, strlen(resolvers)) >= 0;
+  if (fd >= 0) close(fd);
+  return ok;
 }
 
 /* Sets an address of an interface, or with "" takes it up. */
