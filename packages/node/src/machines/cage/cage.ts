@@ -32,6 +32,8 @@ export interface CageRequest {
   sockets: number;
   /** Files that it reads by a path. */
   files: readonly string[];
+  /** Files that it writes, by a path; they are of the size that they stay. */
+  writable?: readonly string[];
   /** Files that it reads by a descriptor that it inherits: their paths lead nowhere inside. */
   images: readonly string[];
   /** The device is passed in, and the group that may use it is the machine's. */
@@ -40,6 +42,8 @@ export interface CageRequest {
   internet: EgressOptions | undefined;
   /** The command, given where it finds files and images. */
   command: (places: CagePlaces) => string[];
+  /** Its environment, which is empty unless told. */
+  env?: ((places: CagePlaces) => Record<string, string>) | undefined;
 }
 
 /** Where a caged command finds what it was given, in the order in which it was. */
@@ -47,6 +51,7 @@ export interface CagePlaces {
   files: string[];
   /** A descriptor, or, where nothing is confined, a path. */
   images: CageImage[];
+  writable: string[];
 }
 
 export type CageImage = { fd: number } | { path: string };
@@ -120,6 +125,7 @@ export class Cage implements AsyncDisposable {
     await using opened = await openFiles([...request.images, ...(namespaces ? [] : request.files)]);
     const kvm = request.kvm && typeof this.#parts.kvm !== 'string' ? this.#parts.kvm : undefined;
     const descriptors = descriptorsOf({ sockets: request.sockets, files: opened.fds });
+    const places = placesOf(request, { namespaces, firstFd: descriptors.firstFile });
     const shape: CageShape = {
       ...made,
       ...{ namespaces, descriptors, parent: process.pid },
@@ -131,16 +137,12 @@ export class Cage implements AsyncDisposable {
         ...request.files.map((source, index) => [insidePath(index), source] as const),
         ...(request.internet ? [['/etc/resolv.conf', egress?.resolver ?? HOST_RESOLVER] as const] : []),
       ]),
+      writable: new Map((request.writable ?? []).map((source, index) => [writablePath(index), source])),
       devices: new Map(kvm ? [['/dev/kvm', kvm.path]] : []),
     };
-    const places = placesOf(request, { namespaces, firstFd: descriptors.firstFile });
     const started = await startProcess(cageCommand(shape, request.command(places)), {
-      ...{
-        sockets: request.sockets,
-        files: opened.fds,
-        filter: seccompProgram({ internet: request.internet !== undefined }),
-        env: {},
-      },
+      ...{ sockets: request.sockets, files: opened.fds, env: request.env?.(places) ?? {} },
+      filter: seccompProgram({ internet: request.internet !== undefined }),
     });
     const owned = stack.move();
     return { ...started, exited: started.exited.then((exit) => ended(exit, { cgroup, owned })) };
@@ -154,7 +156,7 @@ export class Cage implements AsyncDisposable {
 
 async function startBare(request: CageRequest): Promise<CagedProcess> {
   const images = request.images.map((path) => ({ path }));
-  const command = request.command({ files: [...request.files], images });
+  const command = request.command({ files: [...request.files], images, writable: [...(request.writable ?? [])] });
   const started = await startProcess(['setpriv', '--pdeathsig', 'KILL', '--', ...command], {
     ...{ sockets: request.sockets, files: [], env: process.env },
   });
@@ -163,14 +165,16 @@ async function startBare(request: CageRequest): Promise<CagedProcess> {
 
 /** Names inside tell nothing of the host. */
 const insidePath = (index: number) => `/machine/${index}`;
+const writablePath = (index: number) => `/machine/writable/${index}`;
 
 /** Without namespaces the host's /proc is there, and leads to open files past the folders that hide them. */
 function placesOf(
-  { files, images }: CageRequest,
+  { files, images, writable = [] }: CageRequest,
   { namespaces, firstFd }: { namespaces: boolean; firstFd: number },
 ): CagePlaces {
   return {
     images: images.map((_, index) => ({ fd: firstFd + index })),
+    writable: writable.map((path, index) => (namespaces ? writablePath(index) : path)),
     files: files.map((_, index) =>
       namespaces ? insidePath(index) : `/proc/self/fd/${firstFd + images.length + index}`,
     ),
