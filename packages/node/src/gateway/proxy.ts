@@ -93,8 +93,6 @@ function reasonOf({ statusText }: Dispatcher.ResponseData): string | undefined {
 
 /** The Server-Timing header of a cold start: each phase in milliseconds, `app` until the program's first byte. */
 function serverTiming(phases: WakePhases, appMs: number): string {
-  const rows = { prepare: phases.prepareMs, boot: phases.bootMs, load: phases.loadMs, app: appMs };
-  return Object.entries(rows)
-    .map(([name, ms]) => `${name};dur=${ms.toFixed(1)}`)
-    .join(', ');
+  const rows = [...phases.steps, { name: 'app', ms: appMs }];
+  return rows.map(({ name, ms }) => `${name};dur=${ms.toFixed(1)}`).join(', ');
 }
