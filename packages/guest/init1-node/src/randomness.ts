@@ -85,7 +85,10 @@ export function reseed(): boolean {
 
 /** One step of sfc32, by Chris Doty-Humphrey: as quick as V8's own, and with 128 bits of state that can be set. */
 function nextState(): number {
-  const [a = 0, b = 0, c = 0, counter = 0] = state;
+  const a = state[0] ?? 0;
+  const b = state[1] ?? 0;
+  const c = state[2] ?? 0;
+  const counter = state[3] ?? 0;
   const next = (a + b + counter) | 0;
   state[0] = b ^ (b >>> 9);
   state[1] = (c + (c << 3)) | 0;
