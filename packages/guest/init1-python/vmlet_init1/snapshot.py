@@ -54,8 +54,7 @@ class Snapshot:
 
     def prepared(self):
         """Tells init0 that the process may be frozen. What lives by now is exempt from collection in every clone."""
-        # What a clone does first is done once before: its code is then in memory, and need not be read from a drive.
-        randomness.reseed()
+        randomness.rehearse()
         gc.collect()
         gc.freeze()
         sys.stdout.flush()
