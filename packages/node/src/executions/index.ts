@@ -3,4 +3,4 @@ export type { Lease } from './execution.ts';
 export { Executions, type ExecutionsConfig, type Runnable } from './executions.ts';
 export { type Installed, installPackages } from './installer.ts';
 export { type LogEntry, type ProgramLog, ProgramLogs } from './logs.ts';
-export type { Phase, StartedFrom, WakePhases } from './wake.ts';
+export type { WakePhases } from './wake.ts';

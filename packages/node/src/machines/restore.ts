@@ -3,8 +3,8 @@ import { deadline, orAborted } from '../deadline.ts';
 import { VmletError } from '../errors.ts';
 import { type Backend, type MachineSpec, machineOf, newIdentity } from './boot.ts';
 import { migrated, migrationCapabilities } from './capture.ts';
+import { STATE_FD, startWaiting } from './late/waiting.ts';
 import { Machine, type MachineEvents } from './machine.ts';
-import { launchQemu } from './qemu/launch.ts';
 import { QmpError } from './qmp/client.ts';
 
 /** Files of a verified snapshot. */
@@ -41,18 +41,22 @@ export async function restoreMachine(backend: Backend, spec: MachineSpec, option
   signal.throwIfAborted();
   const id = randomBytes(6).toString('hex');
   using limit = deadline(options.deadlineMs, signal);
-  const described = {
-    ...machineOf(backend, spec, `${backend.namePrefix}${id}`),
-    ...{ kernel: null, initramfs: null },
-    memory: { path: save?.memoryPath ?? snapshot.memoryPath, share: save !== undefined },
-  };
-  const process = await launchQemu(described, {
-    ...{ cage: backend.cage, state: snapshot.statePath, preload: backend.kit.readOnlyMemory },
-    receiver: save?.receiver,
+  const { drives, ...described } = machineOf(backend, spec, `${backend.namePrefix}${id}`);
+  const { kernel: _kernel, initramfs: _initramfs, name, ...rest } = described;
+  const shape = { ...rest, driveCount: drives.length, share: save !== undefined };
+  const waiting =
+    (save ? undefined : backend.waiting?.take(shape)) ??
+    (await startWaiting(shape, {
+      ...{ cage: backend.cage, library: backend.kit.lateFiles, name, receiver: save?.receiver },
+    }));
+  const process = await waiting.give({
+    memoryPath: save?.memoryPath ?? snapshot.memoryPath,
+    statePath: snapshot.statePath,
+    drives,
   });
   const machine = new Machine(id, process, options.events);
   try {
-    await orAborted(restore(machine, process.stateFd), limit.signal);
+    await orAborted(restore(machine), limit.signal);
     machine.restored(snapshot.serves);
     machine.thaw(newIdentity(spec.hostname, options.clockBehindMs), options.variables);
     await machine.qmp.execute('cont');
@@ -71,11 +75,10 @@ function tooLate(ms: number): VmletError {
   return new VmletError('SNAPSHOT_FAILED', { operands: { found: `it was not restored within ${ms} ms` } });
 }
 
-async function restore(machine: Machine, stateFd: number | undefined): Promise<void> {
+async function restore(machine: Machine): Promise<void> {
   await machine.qmp.handshake();
   await machine.qmp.execute('migrate-set-capabilities', { capabilities: migrationCapabilities });
-  if (stateFd === undefined) throw new VmletError('SNAPSHOT_FAILED', { operands: { found: 'no cage to restore in' } });
   const done = migrated(machine);
-  await machine.qmp.execute('migrate-incoming', { uri: `fd:${stateFd}` });
+  await machine.qmp.execute('migrate-incoming', { uri: `fd:${STATE_FD}` });
   await done;
 }
