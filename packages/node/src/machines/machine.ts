@@ -155,6 +155,15 @@ export class Machine {
   }
 
   /**
+   * Has the guest keep a connection to a port of its loopback, for the first stream to that port of each of its clones.
+   * Allowed when `prepared`; no stream can be opened after it.
+   * @throws StreamBroken if nothing listens there; why the machine ended; the signal's reason
+   */
+  park(port: number, signal?: AbortSignal): Promise<void> {
+    return this.#wire.park(port, signal);
+  }
+
+  /**
    * Starts a session of the owner in the guest. Allowed when `loaded`.
    * @throws VmletError `SESSION_REFUSED`, or why the machine ended; the signal's reason
    */
