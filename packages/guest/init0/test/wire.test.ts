@@ -166,6 +166,8 @@ describe('wire', () => {
     await closed;
     guest.open(program.port, 1);
     expect(await guest.next()).toMatchObject({ type: OPENED, stream: 1 });
+    guest.say(DATA, { payload: Buffer.from('over a new one') });
+    expect((await guest.bytes(14)).toString()).toBe('over a new one');
     expect(sockets).toHaveLength(3);
   });
 
