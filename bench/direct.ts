@@ -14,7 +14,8 @@ import { Gateway } from '../packages/node/src/gateway/index.ts';
 import { type Cage, openCage } from '../packages/node/src/machines/cage/index.ts';
 import { probeAccelerator } from '../packages/node/src/machines/index.ts';
 import { CodeImages, launcherArgv } from '../packages/node/src/runtimes/index.ts';
-import { createLogger } from '../packages/node/src/telemetry/index.ts';
+import { createLogger, createNodeMetrics } from '../packages/node/src/telemetry/index.ts';
+import { Timelines } from '../packages/node/src/timelines/index.ts';
 import { officialRuntime } from '../tests/framework/runtime.ts';
 
 const PROGRAM = 'd'.repeat(64) as ItemHash;
@@ -66,6 +67,8 @@ async function serve(folder: string): Promise<void> {
   await using cage = await openCage({ name: `${NAME_PREFIX}${process.pid}`, homeId: '', cache, signal });
   await using executions = await startExecutions(folder, { cage, signal });
   const program = await programOf(folder);
+  const log = createLogger('silent');
+  const metrics = createNodeMetrics();
   await using gateway = new Gateway(
     { programDomain: 'vm.localhost', apiHosts: [], trustForwarded: false, drainMs: 1000, limits: {} },
     {
@@ -73,7 +76,7 @@ async function serve(folder: string): Promise<void> {
       findProgram: () => program,
       hasName: () => false,
       api: (_request, response) => response.end(),
-      log: createLogger('silent'),
+      ...{ log, metrics, timelines: new Timelines({ metrics, log }) },
     },
   );
   const { port } = await gateway.listen('127.0.0.1', 0);

@@ -2,6 +2,7 @@ import type { Pool } from 'undici';
 import { type Backend, bootMachine, type LogLine, loadProgram, type Machine } from '../machines/index.ts';
 import { programLabel } from '../program-label.ts';
 import type { RunnableProgram } from '../runtimes/index.ts';
+import type { WakePhases } from '../timelines/index.ts';
 import { connectTo, GUEST_HTTP_PORT, launcherEnvironment } from './launcher.ts';
 
 /** The last drive: vda is the runtime, and vdb the boot kit where there is one. */
@@ -16,21 +17,6 @@ export interface Awake {
   /** Connections to the launcher; owned by the execution. */
   pool: Pool;
   phases: WakePhases;
-}
-
-/** What a machine that answers was made from, the quickest first. */
-export type StartedFrom = 'paused' | 'spare' | 'program' | 'runtime' | 'boot';
-
-/** One step of a start, in milliseconds. Its name is a word of lower-case letters. */
-export interface Phase {
-  name: string;
-  ms: number;
-}
-
-/** How a machine came to answer: from what, and by which steps, in their order. */
-export interface WakePhases {
-  from: StartedFrom;
-  steps: readonly Phase[];
 }
 
 export interface WakeOptions {
