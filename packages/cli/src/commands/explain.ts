@@ -7,7 +7,7 @@ import { waterfall } from '../explain/waterfall.ts';
 import type { Output } from '../output.ts';
 import { cleanLine, formatAge, formatMs, formatTable } from '../terminal-text.ts';
 
-const DEFAULT_COLUMNS = 80;
+const PAGE_COLUMNS = 80;
 
 /** What a machine was made from, as it is told to people. */
 const MADE_FROM: Readonly<Record<string, string>> = {
@@ -66,7 +66,7 @@ function show({ starts, failed, advice, itemHash }: Starts, { output, shown, now
   const ago = formatAge(nowMs - last.askedMs);
   output.line(`${colors.bold(shown)} (${itemHash.slice(0, 12)}) started ${ago} ago from ${madeFrom(last)}`);
   output.line('');
-  const columns = size?.columns ?? DEFAULT_COLUMNS;
+  const columns = size?.columns ?? PAGE_COLUMNS;
   for (const line of waterfall(last, { columns, isTerminal, colors })) output.line(line);
   output.line('');
   if (advice.length === 0) output.line('Nothing is known that would make it faster');

@@ -3,7 +3,7 @@ import type { Colors } from '../output.ts';
 import { cleanLine, formatMs } from '../terminal-text.ts';
 
 /** A bar is no narrower, whatever the terminal is; and no wider, so that the eye finds its line. */
-const BAR_CHARS = { min: 10, max: 60 };
+const BAR = { min: 10, max: 60 };
 
 export interface WaterfallOptions {
   /** Of the terminal, or of a page. */
@@ -23,7 +23,7 @@ export function waterfall({ steps, totalMs }: Start, options: WaterfallOptions):
   const head = ({ label, time }: { label: string; time: string }) =>
     `${label.padEnd(labelChars)}  ${time.padStart(timeChars)}`;
   const room = columns - labelChars - timeChars - 4;
-  const width = Math.min(BAR_CHARS.max, Math.max(BAR_CHARS.min, room));
+  const width = Math.min(BAR.max, Math.max(BAR.min, room));
   const block = isTerminal ? '█' : '#';
   const longestMs = Math.max(...rows.map(({ ms }) => ms));
   const at = (ms: number) => (totalMs > 0 ? Math.min(width, Math.round((ms / totalMs) * width)) : 0);
