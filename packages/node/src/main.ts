@@ -19,6 +19,8 @@ import { type NodeStatus, serveOwner } from './owner/index.ts';
 import { createPrograms } from './programs.ts';
 import { createPublishPolicy } from './publish-policy.ts';
 import { CodeImages } from './runtimes/index.ts';
+import { openSnapshots, saveInBackground } from './snapshot-making.ts';
+import { Starts } from './starts/index.ts';
 import { openCache, openDatabase, openHome, writeFileAtomic } from './store/index.ts';
 import { createLogger, createNodeMetrics, type Logger, type NodeMetrics } from './telemetry/index.ts';
 import { Timelines } from './timelines/index.ts';
@@ -129,11 +131,14 @@ async function openCompute(options: NodeOptions, { stack, log, network }: Making
   const config = executionsConfig(options, accelerator);
   const onError = (err: unknown) => log.error({ err }, 'processor time of owners was not read or written');
   const owners = stack.use(await OwnerUsage.open({ path: home.paths.usage, capsOf, onError }));
-  const executions = stack.use(new Executions({ backend, logs, config, owners }));
+  const saved = await openSnapshots(options, { backend, dir: home.paths.snapshots, log });
+  const starts = new Starts({ backend, saved, log });
+  const executions = stack.use(new Executions({ starts, logs, config, owners }));
   const metrics = createNodeMetrics();
   const timelines = new Timelines({ metrics, log });
   addGauges(metrics, { executions, accelerator });
   const programs = createPrograms({ ledger, content, codeImages, admission, blocks, names, stops, operator });
+  if (saved) stack.use(saveInBackground({ backend, saved, starts, executions, programs, ledger, logs, config, log }));
   stack.defer(blocks.subscribe(() => stopRefused({ executions, programs, log })));
   const unsubscribe = ledger.subscribe((event) => {
     if (event.type !== 'forgotten' || event.message.type !== 'PROGRAM') return;

@@ -72,6 +72,11 @@ export class Snapshots {
     return new Snapshots(config);
   }
 
+  /** Where they are; on the disk that they fill. */
+  get dir(): string {
+    return this.#config.dir;
+  }
+
   /**
    * The snapshot with these inputs. It is hashed in full once in the life of this process; after that its files'
    * identities and times are compared, which takes two calls.
