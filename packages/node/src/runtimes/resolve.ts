@@ -39,6 +39,8 @@ export interface ResolveComponents {
 
 /** More would be taken from the other machines, and each one costs a machine memory before it does anything. */
 const MAX_VCPUS = 16;
+/** The kernel, init0 and a launcher do not start with less: the kernel ends in a panic at 64. In MiB. */
+const MIN_MEMORY_MIB = 96;
 
 /**
  * What a PROGRAM message comes to at this moment, by messages alone.
@@ -116,6 +118,8 @@ function refuseUnsupported({ content }: ProgramRecord): void {
   const faults = [
     content.on.persistent && 'persistent execution',
     content.resources.vcpus > MAX_VCPUS && `${content.resources.vcpus} vCPUs (at most ${MAX_VCPUS} here)`,
+    content.resources.memory < MIN_MEMORY_MIB &&
+      `${content.resources.memory} MiB of memory (Linux and a launcher take ${MIN_MEMORY_MIB} at least)`,
     content.volumes.length > 0 && `${content.volumes.length} volumes`,
   ].filter((fault) => fault !== false && fault !== undefined);
   if (faults.length > 0) throw unsupported(faults.join(', '));
