@@ -14,7 +14,7 @@ async def app(scope, receive, send):
 let node: TestNode;
 
 beforeAll(async () => {
-  node = await startTestNode({ snapshotBudgetMiB: 1024 });
+  node = await startTestNode({ snapshotBudgetMiB: 1024, logLevel: 'debug' });
 });
 afterAll(async () => node[Symbol.asyncDispose]());
 
@@ -29,4 +29,13 @@ test('snapshots: a program that was deployed is started from its own', async () 
   const answer = await node.ask(program);
   expect(answer.status).toBe(200);
   expect(await wayOf(answer)).toBe('prepare, restore, resume, app');
+});
+
+test('snapshots: a new program on a runtime that is known is loaded into a machine from the runtime’s', async () => {
+  // Its own is not made while a request waits for a machine, and is not needed.
+  const program = await node.deploy({ 'main.py': `${PROGRAM}# another one\n` });
+  const answer = await node.ask(program);
+  expect(answer.status).toBe(200);
+  expect(await wayOf(answer)).toBe('prepare, restore, resume, load, app');
+  await node.logSays(program, 'Saved for quick starts');
 });

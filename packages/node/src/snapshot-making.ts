@@ -2,6 +2,7 @@ import type { ItemHash } from '@vmlet/messages';
 import type { Executions, ExecutionsConfig, ProgramLogs } from './executions/index.ts';
 import type { Ledger } from './ledger/index.ts';
 import type { Backend } from './machines/index.ts';
+import { WaitingMachines } from './machines/snapshot/index.ts';
 import { type NodeOptions, SNAPSHOT_BUDGET_MIB } from './node-options.ts';
 import type { createPrograms } from './programs.ts';
 import { Snapshots } from './snapshots/index.ts';
@@ -22,6 +23,15 @@ export async function openSnapshots(
     onDamaged: (damage) => log.warn(damage, 'a snapshot is damaged, and is removed'),
   });
   return { snapshots, host: await hostFacts(backend, signal) };
+}
+
+/** Processes started ahead for the machines that are restored. */
+export function waitingFor(
+  { cage, kit, namePrefix }: Backend,
+  { perShape, log }: { perShape: number; log: Logger },
+): WaitingMachines {
+  const onError = (err: unknown) => log.warn({ err }, 'a process was not started ahead');
+  return new WaitingMachines({ cage, library: kit.lateFiles, namePrefix, perShape, onError });
 }
 
 interface Making {

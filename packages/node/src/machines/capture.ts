@@ -1,5 +1,6 @@
 import { type Deadline, deadline, orAborted } from '../deadline.ts';
 import { VmletError } from '../errors.ts';
+import { failpoint } from '../failpoint.ts';
 import type { Machine } from './machine.ts';
 import { QmpError } from './qmp/client.ts';
 import type { StateReceiver } from './state-receiver.ts';
@@ -19,8 +20,10 @@ export async function captureMachine(
   try {
     machine.prepare();
     await orAborted(machine.reached('prepared'), limit.signal);
+    await failpoint('snapshot.prepared');
     machine.freeze();
     await orAborted(machine.reached('frozen'), limit.signal);
+    await failpoint('snapshot.frozen');
     return await save(machine, receiver, limit);
   } catch (error) {
     const late = limit.expired ? tooLate(machine, limit.ms) : undefined;

@@ -2,10 +2,10 @@ import type { ItemHash } from '@vmlet/messages';
 import { VmletError } from '../errors.ts';
 import type { Backend } from '../machines/index.ts';
 import type { RunnableProgram } from '../runtimes/index.ts';
-import { snapshotKey } from '../snapshots/index.ts';
+import { type Snapshot, type SnapshotInputs, snapshotKey } from '../snapshots/index.ts';
 import type { Logger } from '../telemetry/index.ts';
-import { programInputs } from './inputs.ts';
-import { saveProgram } from './save.ts';
+import { programInputs, runtimeInputs } from './inputs.ts';
+import { DiskFull, type SaveOptions, saveProgram, saveRuntime } from './save.ts';
 import type { Saved } from './starts.ts';
 
 /** Room for one more machine that no request waits for. Its signal aborts when a request wants that room. */
@@ -119,29 +119,62 @@ export class SnapshotMaker implements AsyncDisposable {
   }
 
   async #make(program: RunnableProgram, signal: AbortSignal): Promise<void> {
-    const { backend, saved, bootDeadlineMs, loadDeadlineMs, say } = this.#components;
-    const { snapshots, host } = saved;
-    const inputs = programInputs(program, { backend, host });
-    const key = snapshotKey(inputs);
-    if (!program.snapshot || this.#given.has(key) || (await snapshots.find(inputs))) return;
+    if (!program.snapshot) return;
+    const { backend, saved } = this.#components;
+    const made = { backend, host: saved.host };
+    const inputs = programInputs(program, made);
+    if (this.#given.has(snapshotKey(inputs)) || (await saved.snapshots.find(inputs))) return;
+    const base = await this.#baseOf(program, { inputs: runtimeInputs(program, made), signal });
     const begun = performance.now();
+    await this.#save(inputs, signal, (options) => saveProgram(program, { ...options, base }));
+    const seconds = ((performance.now() - begun) / 1000).toFixed(1);
+    this.#components.say(program.itemHash, `Saved for quick starts, in ${seconds} s`);
+  }
+
+  /** The snapshot of a program's runtime, made if there is none; undefined if it cannot be made. */
+  async #baseOf(
+    program: RunnableProgram,
+    { inputs, signal }: { inputs: SnapshotInputs; signal: AbortSignal },
+  ): Promise<Snapshot | undefined> {
+    const found = await this.#components.saved.snapshots.find(inputs);
+    if (found || this.#given.has(snapshotKey(inputs))) return found;
     try {
-      await saveProgram(program, {
-        ...{ backend, snapshots, inputs, bootDeadlineMs, loadDeadlineMs, signal },
+      return await this.#save(inputs, signal, (options) => saveRuntime(program, options));
+    } catch (error) {
+      signal.throwIfAborted();
+      if (!(error instanceof NotSaved)) throw error;
+      this.#note(error, { runtime: inputs.runtime });
+      return undefined;
+    }
+  }
+
+  async #save(
+    inputs: SnapshotInputs,
+    signal: AbortSignal,
+    how: (options: SaveOptions) => Promise<Snapshot>,
+  ): Promise<Snapshot> {
+    const { backend, saved, bootDeadlineMs, loadDeadlineMs } = this.#components;
+    try {
+      return await how({
+        ...{ backend, snapshots: saved.snapshots, inputs, bootDeadlineMs, loadDeadlineMs, signal },
         // What a program prints as it is loaded is printed by every machine of it, and stands in its log by those.
         onLog: () => {},
       });
     } catch (cause) {
-      throw new NotSaved(key, cause);
+      throw new NotSaved(snapshotKey(inputs), cause);
     }
-    say(program.itemHash, `Saved for quick starts, in ${((performance.now() - begun) / 1000).toFixed(1)} s`);
   }
 
-  #failed(itemHash: ItemHash, { key, cause }: NotSaved): void {
-    const { say, log } = this.#components;
-    this.#given.add(key);
-    log.warn({ err: cause, itemHash, key }, 'a program was not saved: each of its starts boots');
+  #failed(itemHash: ItemHash, failure: NotSaved): void {
+    this.#note(failure, { itemHash });
+    const { cause } = failure;
     const words = cause instanceof VmletError && cause.detail ? `${cause.message}\n${cause.detail}` : String(cause);
-    say(itemHash, `Not saved for quick starts: ${words}`);
+    this.#components.say(itemHash, `Not saved for quick starts: ${words}`);
+  }
+
+  /** A full disk may have room again when it is wanted the next time; all else stays as it is. */
+  #note({ key, cause }: NotSaved, of: { itemHash: ItemHash } | { runtime: string }): void {
+    if (!(cause instanceof DiskFull)) this.#given.add(key);
+    this.#components.log.warn({ err: cause, key, ...of }, 'a machine was not saved: starts take longer');
   }
 }

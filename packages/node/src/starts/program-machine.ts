@@ -1,3 +1,4 @@
+import { stat } from 'node:fs/promises';
 import type { LoadRequest, MachineSpec } from '../machines/snapshot/index.ts';
 import { programLabel } from '../program-label.ts';
 import type { ProgramFacts, RunnableProgram } from '../runtimes/index.ts';
@@ -20,6 +21,17 @@ export const launcherEnvironment = {
 
 /** The last drive: vda is the runtime, and vdb the boot kit where there is one. */
 const CODE_DEVICES = { kit: '/dev/vdc', image: '/dev/vdb' };
+
+/** What a guest takes a code drive to be that it has not mounted yet: no code image is larger. In bytes. */
+export const PLACEHOLDER_BYTES = 4 * 1024 ** 3;
+/** Guests read whole pages, and take the drive to be longer than the image is. */
+const PAGE_BYTES = 4096;
+
+/** Whether a code image can take the place of the drive of nothing that a runtime is saved with. */
+export async function fitsPlaceholder(codeImage: string): Promise<boolean> {
+  const { size } = await stat(codeImage);
+  return size <= PLACEHOLDER_BYTES && size % PAGE_BYTES === 0;
+}
 
 /** What of a program makes its machine, files aside. */
 type Shaped = Pick<ProgramFacts, 'itemHash' | 'launch' | 'vcpus' | 'memoryMiB'>;

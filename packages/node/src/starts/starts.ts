@@ -3,8 +3,8 @@ import { restoreMachine } from '../machines/snapshot/index.ts';
 import type { ProgramFacts, RunnableProgram } from '../runtimes/index.ts';
 import type { Snapshot, SnapshotInputs, Snapshots } from '../snapshots/index.ts';
 import type { Logger } from '../telemetry/index.ts';
-import { type HostFacts, programInputs } from './inputs.ts';
-import { loadOf, machineOf } from './program-machine.ts';
+import { type HostFacts, programInputs, runtimeInputs } from './inputs.ts';
+import { fitsPlaceholder, loadOf, machineOf } from './program-machine.ts';
 
 /** How long a machine may take from its process to the launcher's word, in milliseconds; a boot is begun then. */
 const RESTORE_DEADLINE_MS = 20_000;
@@ -61,7 +61,7 @@ export class Starts {
    * @throws VmletError why the machine does not boot, or the program does not load; the signal's reason
    */
   async start(program: RunnableProgram, options: StartOptions): Promise<Started> {
-    const own = await this.#find(program, programInputs);
+    const own = program.snapshot ? await this.#find(program, programInputs) : undefined;
     const restored = own && (await this.#restore(own, program, options));
     if (restored) return { ...restored, from: 'program' };
     const started = (await this.#startFromRuntime(program, options)) ?? (await this.#boot(program, options));
@@ -69,8 +69,16 @@ export class Starts {
     return started;
   }
 
-  async #startFromRuntime(_program: RunnableProgram, _options: StartOptions): Promise<Started | undefined> {
-    return undefined;
+  /** Undefined if there is no snapshot of the runtime, or none that becomes a machine for this program. */
+  async #startFromRuntime(program: RunnableProgram, options: StartOptions): Promise<Started | undefined> {
+    if (!(await fitsPlaceholder(program.codeImage))) return undefined;
+    const bare = await this.#find(program, runtimeInputs);
+    const restored = bare && (await this.#restore(bare, program, options));
+    if (!restored) return undefined;
+    const { machine, steps } = restored;
+    const begun = performance.now();
+    await loadProgram(machine, loadOf(program), { deadlineMs: options.loadDeadlineMs, signal: options.signal });
+    return { machine, from: 'runtime', steps: [...steps, { name: 'load', ms: performance.now() - begun }] };
   }
 
   async #boot(program: RunnableProgram, { signal, ...options }: StartOptions): Promise<Started> {
@@ -126,7 +134,7 @@ export class Starts {
     inputsOf: (program: ProgramFacts, made: { backend: Backend; host: HostFacts }) => SnapshotInputs,
   ): Promise<Snapshot | undefined> {
     const { backend, saved } = this.#components;
-    if (!saved || !program.snapshot) return undefined;
+    if (!saved) return undefined;
     return await saved.snapshots.find(inputsOf(program, { backend, host: saved.host }));
   }
 }

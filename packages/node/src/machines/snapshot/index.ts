@@ -2,6 +2,7 @@
 
 export type { MachineSpec } from '../boot.ts';
 export { captureMachine } from '../capture.ts';
+export { WaitingMachines } from '../late/pool.ts';
 export type { LoadRequest } from '../machine.ts';
 export { restoreMachine, type SnapshotFiles } from '../restore.ts';
 export { shapeOf } from '../shape.ts';
