@@ -125,8 +125,8 @@ test('failures: too little memory for any machine is refused in words, and the l
   const withMemory = (memoryMiB: number) => publishProgram(node, { runtime: node.runtime, code, memoryMiB });
   const small = await failureOf(await withMemory(64));
   expect(small).toMatchObject({ status: 501, code: 'PROGRAM_UNSUPPORTED' });
-  expect(small.cause).toContain('64 MiB of memory (Linux and a launcher take 96 at least)');
-  expect(await (await node.ask(await withMemory(96))).text()).toBe('ok');
+  expect(small.cause).toContain('64 MiB of memory (Linux and a launcher take 112 at least)');
+  expect(await (await node.ask(await withMemory(112))).text()).toBe('ok');
 });
 
 test('failures: code that is no zip, a zip bomb and path traversal are refused before a machine starts', async () => {

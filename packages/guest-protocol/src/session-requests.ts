@@ -2,7 +2,7 @@ import { WIRE_LIMITS } from './limits.ts';
 import { SessionError } from './session.ts';
 
 /** Of an EXEC: flags, a byte that is 0, rows, columns, how many arguments. */
-const HEAD_BYTES = 8;
+const EXEC_HEAD = 8;
 
 /** A command that is to be run in a machine. */
 export interface ExecRequest {
@@ -23,7 +23,7 @@ export interface TerminalSize {
 
 /** The payload of an OPEN of kind EXEC. @throws SessionError if it is too long, or a text holds a NUL */
 export function encodeExecRequest({ argv, folder = '', env, terminal }: ExecRequest): Buffer {
-  const head = Buffer.alloc(HEAD_BYTES);
+  const head = Buffer.alloc(EXEC_HEAD);
   head[0] = terminal ? 1 : 0;
   if (terminal) encodeSize(terminal).copy(head, 2);
   head.writeUInt16BE(Math.min(argv.length, 0xffff), 6);
@@ -36,8 +36,8 @@ export function encodeExecRequest({ argv, folder = '', env, terminal }: ExecRequ
  * in a frame some are left out, each as a whole. What is no such payload stays as it is: the guest refuses it.
  */
 export function withEnvironment(payload: Buffer, env: Readonly<Record<string, string>>): Buffer {
-  const texts = payload.length < HEAD_BYTES ? 0 : payload.readUInt16BE(6) + 1;
-  let at = HEAD_BYTES;
+  const texts = payload.length < EXEC_HEAD ? 0 : payload.readUInt16BE(6) + 1;
+  let at = EXEC_HEAD;
   for (let seen = 0; seen < texts; seen++) {
     const end = payload.indexOf(0, at);
     if (end < 0) return payload;

@@ -13,7 +13,7 @@ import { listPrepared } from './deploy-list.ts';
 import { watchAndDeploy } from './deploy-watch.ts';
 
 /** No machine starts with less, in MiB: the kernel, init0 and a launcher take that. */
-const MIN_MEMORY_MIB = 96;
+const MIN_MEMORY_MIB = 112;
 
 /** The values of options that nobody gave; the demo deploys with them too. */
 export const DEPLOY_DEFAULTS = { memory: 256, vcpus: 1, seconds: 30 };

@@ -39,8 +39,8 @@ export interface ResolveComponents {
 
 /** More would be taken from the other machines, and each one costs a machine memory before it does anything. */
 const MAX_VCPUS = 16;
-/** The kernel, init0 and a launcher do not start with less: the kernel ends in a panic at 64. In MiB. */
-const MIN_MEMORY_MIB = 96;
+/** With 64 MiB the kernel ends in a panic, with 96 a launcher reads its own files again and again. In MiB. */
+const MIN_MEMORY_MIB = 112;
 
 /**
  * What a PROGRAM message comes to at this moment, by messages alone.
