@@ -4,13 +4,14 @@ import { VmletError } from '../errors.ts';
 import { failpoint } from '../failpoint.ts';
 import type { RunnableProgram } from '../runtimes/index.ts';
 import type { Starts, Turn } from '../starts/index.ts';
+import type { WakePhases } from '../timelines/index.ts';
 import { CpuMeter, type OwnerMeter } from './cpu.ts';
 import { Execution, type ExecutionLimits, ExecutionOver, type Lease } from './execution.ts';
 import type { ProgramLogs } from './logs.ts';
 import { MemoryBudget } from './memory-budget.ts';
 import { Semaphore } from './semaphore.ts';
 import type { ExecutionState } from './state.ts';
-import { type WakePhases, wake } from './wake.ts';
+import { wake } from './wake.ts';
 
 /** How long the requests of a machine may go on after another one has taken its place, in milliseconds. */
 const RETIRE_MS = 60_000;

@@ -97,7 +97,7 @@ describe('executions with machines', () => {
     const lease = await it.acquire(A);
     const answer = await lease.client.request({ origin: 'http://x', method: 'GET', path: '/' });
     expect(await answer.body.text()).toBe('hello');
-    expect(lease.phases?.steps.map(({ name }) => name)).toEqual(['prepare', 'boot', 'load']);
+    expect(lease.phases?.steps.map(({ name }) => name)).toEqual(['queue', 'prepare', 'boot', 'load']);
     lease[Symbol.dispose]();
     using hot = await it.acquire(A);
     expect(hot.phases).toBeUndefined();
