@@ -94,6 +94,7 @@ async function startExecutions(folder: string, { cage, signal }: { cage: Cage; s
     config: {
       maxInFlight: 8,
       maxQueued: 1,
+      pauseAfterMs: 2 ** 31 - 1,
       idleMs: 3_600_000,
       graceMs: 1000,
       bootDeadlineMs: 60_000,

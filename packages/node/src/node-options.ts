@@ -29,6 +29,8 @@ export interface NodeOptions {
   logLevel?: string;
   /** A machine that nobody asks for this long is halted. In milliseconds. */
   idleMs?: number;
+  /** A machine that nobody asks for this long has its processors stopped, until it is asked. In milliseconds. */
+  pauseAfterMs?: number;
   /** What all machines together may have. */
   memoryBudgetMiB?: number;
   /** Requests that may wait for one program beyond those its machine works on. */
@@ -64,6 +66,7 @@ export function executionsConfig(options: NodeOptions, accelerator: Backend['acc
   return {
     maxInFlight: options.maxInFlight ?? 64,
     maxQueued: options.maxQueued ?? 256,
+    pauseAfterMs: options.pauseAfterMs ?? 500,
     idleMs: options.idleMs ?? 5 * 60_000,
     graceMs: 10_000,
     bootDeadlineMs: options.bootDeadlineMs ?? BOOT_DEADLINE_MS[accelerator],

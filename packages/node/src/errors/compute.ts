@@ -302,6 +302,15 @@ export const computeErrors = {
     fault: 'operator',
     retryable: true,
   }),
+  MACHINE_NOT_RESUMED: entry({
+    phase: 'queue',
+    status: 503,
+    title: 'A paused machine did not go on',
+    template: 'Cannot resume machine {machine}: it had not said so after {ms} ms, expected its clock set',
+    hint: 'Nothing is to be done: another machine is started in its place',
+    fault: 'platform',
+    retryable: true,
+  }),
   NODE_STOPPING: entry({
     phase: 'queue',
     status: 503,

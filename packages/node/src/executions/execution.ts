@@ -15,11 +15,16 @@ export interface ExecutionLimits {
   maxInFlight: number;
   /** Requests that may wait beyond those. */
   maxQueued: number;
+  /** A machine that nobody asks for this long has its processors stopped, until it is asked. In milliseconds. */
+  pauseAfterMs: number;
   /** A machine that nobody asks for this long is halted. In milliseconds. */
   idleMs: number;
   /** What a program gets to end by itself. In milliseconds. */
   graceMs: number;
 }
+
+/** What a paused machine gets to go on, before another one is started in its place. In milliseconds. */
+const RESUME_MS = 10_000;
 
 /** A place at a machine that answers. Whoever has it disposes of it when its request is over. */
 export interface Lease extends Disposable {
@@ -28,7 +33,7 @@ export interface Lease extends Disposable {
   connect(signal: AbortSignal): Promise<Duplex>;
   /** Starts a session of the owner in the machine, which counts as touched from then on. @throws why there is none */
   openSession(request: StreamRequest, signal: AbortSignal): Promise<Duplex>;
-  /** The cold start that this request waited for; undefined if the machine was running. */
+  /** The start that this request waited for, which may be no more than a resumption; undefined if the machine was running. */
   readonly phases: WakePhases | undefined;
   /** No request is sent to this machine after those it has: it did not answer in time. */
   retire(): void;
@@ -41,11 +46,15 @@ export class ExecutionOver extends Error {
   override readonly name = 'ExecutionOver';
 }
 
+/** States in which requests may come. */
+const TAKING: ReadonlySet<ExecutionState> = new Set(['running', 'paused', 'resuming']);
+/** States in which there is a program to be told that it ends. */
+const STOPPABLE: ReadonlySet<ExecutionState> = new Set(['running', 'paused', 'resuming', 'retiring']);
 /** Failures that are not for the program's log. */
 const UNSAID: ReadonlySet<string> = new Set(['PROGRAM_NOT_FOUND', 'PROGRAM_STOPPED']);
 
 interface Waiting {
-  /** Whether it came while the machine was waking. */
+  /** Whether it came while the machine was no running one. */
   cold: boolean;
   resolve: (lease: Lease) => void;
   reject: (reason: unknown) => void;
@@ -55,7 +64,7 @@ export interface ExecutionComponents {
   limits: ExecutionLimits;
   log: ProgramLog;
   /** Charges the owner for what the machine uses. */
-  cpu: Pick<CpuMeter, 'start' | 'sample' | 'finish' | 'lost'>;
+  cpu: Pick<CpuMeter, 'start' | 'sample' | 'pause' | 'resume' | 'finish' | 'lost'>;
   /** @throws VmletError why its owner may use the processors no more; the machine is stopped for it */
   mayGoOn: () => void;
   /** Starts the machine; aborted when the execution is stopped before it is up. */
@@ -76,17 +85,21 @@ export class Execution {
   touched = false;
   #state: ExecutionState = 'waking';
   #awake: Awake | undefined;
+  /** How the machine came to answer the last time. */
+  #phases: WakePhases | undefined;
   #failure: unknown = new ExecutionOver();
   #retired = { reason: '' };
   #drain: Deadline | undefined;
   readonly #waiting = new Set<Waiting>();
   readonly #components: ExecutionComponents;
   readonly #idle: IdleTimer;
+  readonly #quiet: IdleTimer;
   readonly #stop = new AbortController();
 
   constructor(components: ExecutionComponents) {
     this.#components = components;
     this.#idle = idleTimer(components.limits.idleMs, () => void this.stop('nobody asked for it'));
+    this.#quiet = idleTimer(components.limits.pauseAfterMs, () => void this.pause());
     this.ended = this.#live();
   }
 
@@ -97,7 +110,7 @@ export class Execution {
   /** Whether a request may be given to it: to a machine that is just ending it would only be lost. */
   get accepting(): boolean {
     if (this.#state === 'waking') return !this.#stop.signal.aborted;
-    return this.#state === 'running' && this.#awake?.machine.ending === false;
+    return TAKING.has(this.#state) && this.#awake?.machine.ending === false;
   }
 
   /** Whether its memory will be free before long, whatever its program does. */
@@ -118,13 +131,15 @@ export class Execution {
     signal.throwIfAborted();
     if (!this.accepting) throw new ExecutionOver();
     const { maxInFlight, maxQueued } = this.#components.limits;
-    if (this.#awake && this.inFlight < maxInFlight && this.#waiting.size === 0) return this.#lease(this.#awake, false);
-    if (this.#waiting.size >= maxQueued + (this.#awake ? 0 : maxInFlight)) {
+    const awake = this.#state === 'running' ? this.#awake : undefined;
+    if (awake && this.inFlight < maxInFlight && this.#waiting.size === 0) return this.#lease(awake, false);
+    if (this.#waiting.size >= maxQueued + (awake ? 0 : maxInFlight)) {
       throw new VmletError('QUEUE_FULL', { operands: { waiting: this.#waiting.size } });
     }
     const { promise, resolve, reject } = Promise.withResolvers<Lease>();
-    const waiting = { resolve, reject, cold: this.#awake === undefined };
+    const waiting = { resolve, reject, cold: awake === undefined };
     this.#waiting.add(waiting);
+    if (this.#state === 'paused') void this.#resume();
     try {
       return await orAborted(promise, signal);
     } catch (error) {
@@ -137,7 +152,7 @@ export class Execution {
   /** Halts the machine, with the program's grace; requests on it are cut. Returns when nothing of it is left. */
   async stop(reason: string): Promise<void> {
     if (this.#state === 'waking') this.#stop.abort(new ExecutionOver(reason));
-    else if (this.#awake && (this.#state === 'running' || this.#state === 'retiring')) {
+    else if (this.#awake && STOPPABLE.has(this.#state)) {
       this.#move('halting', reason);
       this.#components.cpu.finish();
       this.#components.log.platform(`Stopping: ${reason}`);
@@ -151,7 +166,8 @@ export class Execution {
    * Nothing happens to one that is not running.
    */
   retire(reason: string, { withinMs }: { withinMs?: number } = {}): void {
-    if (this.#state !== 'running') return;
+    if (this.#state === 'paused') void this.stop(reason);
+    if (this.#state !== 'running' && this.#state !== 'resuming') return;
     this.#move('retiring', reason);
     this.#retired = { reason };
     for (const waiting of this.#waiting) waiting.reject(new ExecutionOver());
@@ -161,6 +177,38 @@ export class Execution {
       this.#drain = deadline(withinMs);
       this.#drain.signal.addEventListener('abort', () => void this.stop(reason), { once: true });
     }
+  }
+
+  /** Stops its machine's processors until somebody asks. False where requests are under way, or it does not run. */
+  async pause(): Promise<boolean> {
+    if (this.#state !== 'running' || !this.#awake || !this.accepting || this.inFlight > 0) {
+      return this.#state === 'paused';
+    }
+    this.#move('paused', 'pause');
+    this.#components.cpu.pause();
+    // Who asks meanwhile is asked for after it: QEMU does one thing after the other.
+    await this.#awake.machine.pause().catch((error: unknown) => this.#awake?.machine.kill(asVmletError(error)));
+    return true;
+  }
+
+  /** Lets a paused machine go on. One that does not is ended: who waits for it gets another. */
+  async #resume(): Promise<void> {
+    const machine = this.#awake?.machine;
+    if (!machine) return;
+    const started = performance.now();
+    this.#move('resuming', 'request');
+    this.#components.cpu.resume();
+    using limit = deadline(RESUME_MS);
+    try {
+      await orAborted(machine.resume(), limit.signal);
+    } catch (error) {
+      machine.kill(limit.expired ? notResumed(machine.id) : undefined);
+      return;
+    }
+    if (this.#state !== 'resuming') return;
+    this.#move('running', 'resumption');
+    this.#phases = { from: 'paused', steps: [{ name: 'resume', ms: performance.now() - started }] };
+    this.#settle();
   }
 
   async #live(): Promise<void> {
@@ -175,6 +223,7 @@ export class Execution {
       // Who waits is told why: started again at once, it might end like that for ever.
       if (this.#awake.machine.ending) throw await this.#awake.machine.ended;
       this.#move('running', 'wake');
+      this.#phases = this.#awake.phases;
       this.#components.cpu.start(this.#awake.machine.pid);
       this.#components.log.platform(started(this.#awake));
       this.#settle();
@@ -188,6 +237,7 @@ export class Execution {
       }
     } finally {
       this.#idle[Symbol.dispose]();
+      this.#quiet[Symbol.dispose]();
       this.#components.cpu.lost();
       this.#drain?.[Symbol.dispose]();
       this.#components.log.endLines();
@@ -207,18 +257,21 @@ export class Execution {
       this.#waiting.delete(waiting);
       waiting.resolve(this.#lease(this.#awake, waiting.cold));
     }
-    if (this.inFlight === 0) this.#idle.arm();
+    if (this.inFlight > 0) return;
+    this.#idle.arm();
+    this.#quiet.arm();
   }
 
   #lease(awake: Awake, waited: boolean): Lease {
     this.inFlight++;
     this.#idle.disarm();
+    this.#quiet.disarm();
     let open = true;
     return {
       client: awake.pool,
       connect: (signal) => awake.machine.connect(GUEST_HTTP_PORT, signal),
       openSession: (request, signal) => this.#openSession(awake, { request, signal }),
-      phases: waited ? awake.phases : undefined,
+      phases: waited ? this.#phases : undefined,
       retire: () => this.retire('it did not answer in time'),
       explain: (error) => explain(awake.machine, error),
       [Symbol.dispose]: () => {
@@ -250,6 +303,10 @@ export class Execution {
   #move(to: ExecutionState, trigger: string): void {
     this.#state = transition(this.#state, to, trigger);
   }
+}
+
+function notResumed(machine: string): VmletError {
+  return new VmletError('MACHINE_NOT_RESUMED', { operands: { machine, ms: RESUME_MS } });
 }
 
 function started({ phases }: Awake): string {

@@ -26,6 +26,7 @@ async function startExecutions(config: Partial<ExecutionsConfig> = {}, owners: O
     config: {
       maxInFlight: 8,
       maxQueued: 8,
+      pauseAfterMs: 60_000,
       idleMs: 60_000,
       graceMs: 1,
       bootDeadlineMs: 1000,

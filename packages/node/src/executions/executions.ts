@@ -100,7 +100,7 @@ export class Executions implements AsyncDisposable {
    */
   async restart(program: Runnable, signal: AbortSignal): Promise<WakePhases | undefined> {
     const old = this.#current.get(program.itemHash);
-    if (this.#stopping || !old?.accepting || old.state !== 'running') return await this.#start(program, signal);
+    if (this.#stopping || !old?.accepting || old.state === 'waking') return await this.#start(program, signal);
     if (this.#next.has(program.itemHash))
       throw new VmletError('PROGRAM_RESTARTING', { operands: { itemHash: program.itemHash } });
     const next = this.#begin(program);
@@ -223,5 +223,5 @@ export class Executions implements AsyncDisposable {
 }
 
 function isIdle(execution: Execution): boolean {
-  return execution.state === 'running' && execution.inFlight === 0;
+  return (execution.state === 'running' || execution.state === 'paused') && execution.inFlight === 0;
 }

@@ -42,6 +42,18 @@ export class StubMachine {
     return Promise.reject(new TypeError('Cannot connect: this machine is a stub'));
   }
 
+  pauses = 0;
+  /** Settles what a resumption waits for. */
+  onResume: () => Promise<void> = async () => {};
+
+  async pause(): Promise<void> {
+    this.pauses++;
+  }
+
+  resume(): Promise<void> {
+    return this.onResume();
+  }
+
   async openSession(): Promise<Duplex> {
     return new PassThrough();
   }
@@ -79,7 +91,7 @@ export interface TestExecution extends AsyncDisposable {
   readonly poolDestroyed: boolean;
 }
 
-const LIMITS: ExecutionLimits = { maxInFlight: 2, maxQueued: 3, idleMs: 60_000, graceMs: 1000 };
+const LIMITS: ExecutionLimits = { maxInFlight: 2, maxQueued: 3, pauseAfterMs: 60_000, idleMs: 60_000, graceMs: 1000 };
 
 export async function startExecution(limits: Partial<ExecutionLimits> = {}): Promise<TestExecution> {
   const dir = await mkdtempDisposable(join(tmpdir(), 'vmlet-test-'));
@@ -91,7 +103,7 @@ export async function startExecution(limits: Partial<ExecutionLimits> = {}): Pro
   const execution = new Execution({
     limits: { ...LIMITS, ...limits },
     log,
-    cpu: { start: () => {}, sample: () => {}, finish: () => {}, lost: () => {} },
+    cpu: { start: () => {}, sample: () => {}, pause: () => {}, resume: () => {}, finish: () => {}, lost: () => {} },
     mayGoOn: () => {},
     wake: (signal) => {
       started.wakes++;

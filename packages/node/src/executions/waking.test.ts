@@ -54,6 +54,7 @@ async function startExecutions(
       config: {
         maxInFlight: 8,
         maxQueued: 8,
+        pauseAfterMs: 60_000,
         idleMs: 60_000,
         graceMs: 1000,
         bootDeadlineMs: 20_000,
