@@ -101,6 +101,9 @@ async function startExecutions(folder: string, { cage, signal }: { cage: Cage; s
       loadDeadlineMs: 60_000,
       maxBoots: 1,
       memoryBudgetMiB: MEMORY_MIB,
+      spareBudgetMiB: 0,
+      maxWaiting: 0,
+      memoryWaitMs: 0,
     },
   });
 }

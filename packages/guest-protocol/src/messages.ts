@@ -57,6 +57,9 @@ const configure = z.object({
   }),
 });
 
+/** For the launcher's own endpoint: who sends it is the host. */
+const prime = z.string().regex(/^[0-9a-f]{32}$/);
+
 const load = z.object({
   type: z.literal('load'),
   code: z.object({ device: z.string().regex(/^\/dev\/[a-z0-9]{1,32}$/) }).nullable(),
@@ -66,6 +69,7 @@ const load = z.object({
   args: z.array(cString(L.pathChars)).max(L.argvItems).optional(),
   variables,
   port,
+  prime: prime.optional(),
 });
 
 /** To the launcher: prime what will serve, and call the program's `before_snapshot`. */
@@ -78,7 +82,7 @@ const freeze = z.object({ type: z.literal('freeze') });
 const thaw = z.object({ type: z.literal('thaw'), ...identity });
 
 /** To the launcher of a clone: reseed what stands in the process, and call the program's `after_restore`. */
-const resume = z.object({ type: z.literal('resume'), variables });
+const resume = z.object({ type: z.literal('resume'), variables, prime: prime.optional() });
 
 /** To init0 of a machine whose processors stood still: the time, before anything else. */
 const clockMessage = z.object({ type: z.literal('clock'), clock });

@@ -33,6 +33,10 @@ export interface NodeOptions {
   pauseAfterMs?: number;
   /** What all machines together may have. */
   memoryBudgetMiB?: number;
+  /** What of it machines may have that are restored ahead; 0 for none. */
+  spareBudgetMiB?: number;
+  /** Starts that may wait for memory. */
+  maxWaiting?: number;
   /** Requests that may wait for one program beyond those its machine works on. */
   maxQueued?: number;
   /** Requests that one machine works on at the same time. */
@@ -63,6 +67,7 @@ const LOAD_DEADLINE_MS: Record<Backend['accelerator'], number> = { kvm: 30_000, 
 
 /** The executions' limits, where the options do not give them. */
 export function executionsConfig(options: NodeOptions, accelerator: Backend['accelerator']): ExecutionsConfig {
+  const memoryBudgetMiB = options.memoryBudgetMiB ?? Math.floor((totalmem() / MIB) * 0.6);
   return {
     maxInFlight: options.maxInFlight ?? 64,
     maxQueued: options.maxQueued ?? 256,
@@ -72,6 +77,9 @@ export function executionsConfig(options: NodeOptions, accelerator: Backend['acc
     bootDeadlineMs: options.bootDeadlineMs ?? BOOT_DEADLINE_MS[accelerator],
     loadDeadlineMs: options.loadDeadlineMs ?? LOAD_DEADLINE_MS[accelerator],
     maxBoots: availableParallelism(),
-    memoryBudgetMiB: options.memoryBudgetMiB ?? Math.floor((totalmem() / MIB) * 0.6),
+    memoryBudgetMiB,
+    spareBudgetMiB: options.spareBudgetMiB ?? Math.floor(memoryBudgetMiB / 8),
+    maxWaiting: options.maxWaiting ?? 512,
+    memoryWaitMs: 60_000,
   };
 }

@@ -65,7 +65,7 @@ def _load_and_serve(preloaded, control, usual):
 
 
 def _snapshot_of(frame, control):
-    return Snapshot(frame["entrypoint"].partition(":")[0], control)
+    return Snapshot(frame["entrypoint"].partition(":")[0], control, frame.get("prime"))
 
 
 async def _serve_unless_wsgi(load_app, frame, preloaded, control):

@@ -302,6 +302,15 @@ export const computeErrors = {
     fault: 'operator',
     retryable: true,
   }),
+  PROGRAM_NOT_COOLED: entry({
+    phase: 'queue',
+    status: 409,
+    title: 'The program cannot be brought to that temperature now',
+    template: 'Cannot make the program "{to}": {found}, expected a program that nobody is asking',
+    hint: 'Try again when its requests are answered',
+    fault: 'user',
+    retryable: true,
+  }),
   MACHINE_NOT_RESUMED: entry({
     phase: 'queue',
     status: 503,

@@ -43,6 +43,13 @@ export class CpuMeter {
     this.#look();
   }
 
+  /** A machine that was there before anybody asked for it: what it has used until now is not charged. */
+  adopt(pid: number): void {
+    this.#pid = pid;
+    this.#charged = cpuSecondsOf(pid) ?? 0;
+    this.begin();
+  }
+
   /** The machine is about to have its processors stopped. */
   pause(): void {
     this.#look();

@@ -2,7 +2,7 @@ import type { Duplex } from 'node:stream';
 import type { Dispatcher } from 'undici';
 import { type Deadline, deadline, type IdleTimer, idleTimer, orAborted } from '../deadline.ts';
 import { asVmletError, VmletError } from '../errors.ts';
-import { haltMachine, type StreamRequest } from '../machines/index.ts';
+import { haltMachine, type Machine, type StreamRequest } from '../machines/index.ts';
 import type { CpuMeter } from './cpu.ts';
 import { explain } from './explain.ts';
 import { GUEST_HTTP_PORT } from './launcher.ts';
@@ -47,7 +47,7 @@ export class ExecutionOver extends Error {
 }
 
 /** States in which requests may come. */
-const TAKING: ReadonlySet<ExecutionState> = new Set(['running', 'paused', 'resuming']);
+const TAKING: ReadonlySet<ExecutionState> = new Set(['spare', 'running', 'paused', 'resuming']);
 /** States in which there is a program to be told that it ends. */
 const STOPPABLE: ReadonlySet<ExecutionState> = new Set(['running', 'paused', 'resuming', 'retiring']);
 /** Failures that are not for the program's log. */
@@ -64,9 +64,18 @@ export interface ExecutionComponents {
   limits: ExecutionLimits;
   log: ProgramLog;
   /** Charges the owner for what the machine uses. */
-  cpu: Pick<CpuMeter, 'start' | 'sample' | 'pause' | 'resume' | 'finish' | 'lost'>;
+  cpu: Pick<CpuMeter, 'start' | 'adopt' | 'sample' | 'pause' | 'resume' | 'finish' | 'lost'>;
   /** @throws VmletError why its owner may use the processors no more; the machine is stopped for it */
   mayGoOn: () => void;
+  /** Whether its processors may be stopped while nobody asks. */
+  mayPause: boolean;
+  /** Nobody asks for the machine any more: it could end for another. */
+  onIdle: () => void;
+  /**
+   * For a spare, which `wake` gives warm and paused: sets aside what it needs to run. Called once, when it is asked for.
+   * @throws VmletError why it may not run
+   */
+  claim?: (signal: AbortSignal) => Promise<void>;
   /** Starts the machine; aborted when the execution is stopped before it is up. */
   wake: (signal: AbortSignal) => Promise<Awake>;
 }
@@ -78,7 +87,11 @@ export interface ExecutionComponents {
 export class Execution {
   /** Resolves, never rejects, when nothing of the execution is left. */
   readonly ended: Promise<void>;
+  /** Resolves, never rejects, with whether it has become a spare. */
+  readonly readyAhead: Promise<boolean>;
   readonly startedMs = Date.now();
+  /** When it was asked the last time, by a clock that never goes back. */
+  lastAskedMs = performance.now();
   inFlight = 0;
   served = 0;
   /** Whether its owner has run or written something in the machine: it is not what its message says any more. */
@@ -88,6 +101,7 @@ export class Execution {
   /** How the machine came to answer the last time. */
   #phases: WakePhases | undefined;
   #failure: unknown = new ExecutionOver();
+  readonly #spared = Promise.withResolvers<boolean>();
   #retired = { reason: '' };
   #drain: Deadline | undefined;
   readonly #waiting = new Set<Waiting>();
@@ -100,6 +114,7 @@ export class Execution {
     this.#components = components;
     this.#idle = idleTimer(components.limits.idleMs, () => void this.stop('nobody asked for it'));
     this.#quiet = idleTimer(components.limits.pauseAfterMs, () => void this.pause());
+    this.readyAhead = this.#spared.promise;
     this.ended = this.#live();
   }
 
@@ -116,6 +131,21 @@ export class Execution {
   /** Whether its memory will be free before long, whatever its program does. */
   get leaving(): boolean {
     return this.#state !== 'waking' ? !this.accepting && this.#state !== 'ended' : this.#stop.signal.aborted;
+  }
+
+  /** Whether all places at its machine are taken. */
+  get isFull(): boolean {
+    return this.inFlight >= this.#components.limits.maxInFlight;
+  }
+
+  /** Whether it is a spare that nobody has asked for. */
+  get isAhead(): boolean {
+    return this.#components.claim !== undefined && this.#phases === undefined;
+  }
+
+  /** Whether it was told to stop. */
+  get wasStopped(): boolean {
+    return this.#stop.signal.aborted;
   }
 
   /** The machine's process, while there is one. */
@@ -139,7 +169,7 @@ export class Execution {
     const { promise, resolve, reject } = Promise.withResolvers<Lease>();
     const waiting = { resolve, reject, cold: awake === undefined };
     this.#waiting.add(waiting);
-    if (this.#state === 'paused') void this.#resume();
+    if (this.#state === 'paused' || this.#state === 'spare') void this.#resume();
     try {
       return await orAborted(promise, signal);
     } catch (error) {
@@ -151,7 +181,10 @@ export class Execution {
 
   /** Halts the machine, with the program's grace; requests on it are cut. Returns when nothing of it is left. */
   async stop(reason: string): Promise<void> {
-    if (this.#state === 'waking') this.#stop.abort(new ExecutionOver(reason));
+    const { state } = this;
+    this.#stop.abort(new ExecutionOver(reason));
+    // Nobody has ever seen a spare: there is nothing to end in order.
+    if (state === 'spare') this.#awake?.machine.kill(halted(this.#awake.machine.id));
     else if (this.#awake && STOPPABLE.has(this.#state)) {
       this.#move('halting', reason);
       this.#components.cpu.finish();
@@ -184,6 +217,7 @@ export class Execution {
     if (this.#state !== 'running' || !this.#awake || !this.accepting || this.inFlight > 0) {
       return this.#state === 'paused';
     }
+    if (!this.#components.mayPause) return false;
     this.#move('paused', 'pause');
     this.#components.cpu.pause();
     // Who asks meanwhile is asked for after it: QEMU does one thing after the other.
@@ -191,28 +225,55 @@ export class Execution {
     return true;
   }
 
-  /** Lets a paused machine go on. One that does not is ended: who waits for it gets another. */
+  /** Lets a paused machine or a spare go on. */
   async #resume(): Promise<void> {
     const machine = this.#awake?.machine;
     if (!machine) return;
-    const started = performance.now();
+    const asked = performance.now();
+    const from = this.#state === 'spare' ? 'spare' : 'paused';
     this.#move('resuming', 'request');
+    if (from === 'spare' && !(await this.#claim(machine))) return;
+    const claimed = performance.now();
     this.#components.cpu.resume();
+    if (!(await this.#goOn(machine)) || this.#state !== 'resuming') return;
+    const steps = [{ name: 'resume', ms: performance.now() - claimed }];
+    if (from === 'spare') steps.unshift({ name: 'claim', ms: claimed - asked });
+    this.#phases = { from, steps };
+    this.#move('running', 'resumption');
+    if (from === 'spare') this.#components.log.platform(started(this.#phases));
+    this.#settle();
+  }
+
+  /** False if the spare may not run: who waits for it is told why. */
+  async #claim(machine: Machine): Promise<boolean> {
+    try {
+      await this.#components.claim?.(this.#stop.signal);
+      this.#components.cpu.adopt(machine.pid);
+      return this.#state === 'resuming';
+    } catch (error) {
+      if (!this.#stop.signal.aborted) this.#failure = asVmletError(error);
+      machine.kill(halted(machine.id));
+      return false;
+    }
+  }
+
+  /** False if the machine does not go on; it is ended then, and who waits for it gets another. */
+  async #goOn(machine: Machine): Promise<boolean> {
     using limit = deadline(RESUME_MS);
     try {
       await orAborted(machine.resume(), limit.signal);
-    } catch (error) {
+      return true;
+    } catch {
+      // If it was its end, that has its reason already.
       machine.kill(limit.expired ? notResumed(machine.id) : undefined);
-      return;
+      return false;
     }
-    if (this.#state !== 'resuming') return;
-    this.#move('running', 'resumption');
-    this.#phases = { from: 'paused', steps: [{ name: 'resume', ms: performance.now() - started }] };
-    this.#settle();
   }
 
   async #live(): Promise<void> {
     try {
+      // Who makes it knows it by the time it starts.
+      await undefined;
       this.#awake = await this.#components.wake(this.#stop.signal);
       if (this.#stop.signal.aborted) {
         // Stopped in the moment it came up: nobody else will end this machine, and nobody may be sent to it.
@@ -221,16 +282,15 @@ export class Execution {
         this.#stop.signal.throwIfAborted();
       }
       // Who waits is told why: started again at once, it might end like that for ever.
-      if (this.#awake.machine.ending) throw await this.#awake.machine.ended;
-      this.#move('running', 'wake');
-      this.#phases = this.#awake.phases;
-      this.#components.cpu.start(this.#awake.machine.pid);
-      this.#components.log.platform(started(this.#awake));
-      this.#settle();
+      if (this.#awake.machine.ending && !this.#components.claim) throw await this.#awake.machine.ended;
+      if (this.#components.claim) this.#move('spare', 'wake');
+      else this.#run(this.#awake);
+      this.#spared.resolve(this.#state === 'spare');
       const reason = await this.#awake.machine.ended;
       if (reason.code !== 'MACHINE_HALTED') this.#components.log.platform(ending(reason));
     } catch (error) {
-      this.#failure = this.#stop.signal.aborted ? new ExecutionOver() : asVmletError(error);
+      const isOver = this.#stop.signal.aborted || error instanceof ExecutionOver;
+      this.#failure = isOver ? new ExecutionOver() : asVmletError(error);
       // One that was removed while it was being prepared has no log any more, and who stopped it knows.
       if (this.#failure instanceof VmletError && !UNSAID.has(this.#failure.code)) {
         this.#components.log.platform(ending(this.#failure));
@@ -241,11 +301,20 @@ export class Execution {
       this.#components.cpu.lost();
       this.#drain?.[Symbol.dispose]();
       this.#components.log.endLines();
+      this.#spared.resolve(false);
       this.#move('ended', 'end of the machine');
       for (const waiting of this.#waiting) waiting.reject(this.#failure);
       this.#waiting.clear();
       await this.#awake?.pool.destroy();
     }
+  }
+
+  #run(awake: Awake): void {
+    this.#move('running', 'wake');
+    this.#phases = awake.phases;
+    this.#components.cpu.start(awake.machine.pid);
+    this.#components.log.platform(started(awake.phases));
+    this.#settle();
   }
 
   /** Gives places to those in line, and starts the idle clock when there are none. */
@@ -260,10 +329,12 @@ export class Execution {
     if (this.inFlight > 0) return;
     this.#idle.arm();
     this.#quiet.arm();
+    this.#components.onIdle();
   }
 
   #lease(awake: Awake, waited: boolean): Lease {
     this.inFlight++;
+    this.lastAskedMs = performance.now();
     this.#idle.disarm();
     this.#quiet.disarm();
     let open = true;
@@ -309,8 +380,12 @@ function notResumed(machine: string): VmletError {
   return new VmletError('MACHINE_NOT_RESUMED', { operands: { machine, ms: RESUME_MS } });
 }
 
-function started({ phases }: Awake): string {
-  return `Started: ${phases.steps.map(({ name, ms }) => `${name} ${Math.round(ms)} ms`).join(', ')}`;
+function halted(machine: string): VmletError {
+  return new VmletError('MACHINE_HALTED', { operands: { machine } });
+}
+
+function started({ steps }: WakePhases): string {
+  return `Started: ${steps.map(({ name, ms }) => `${name} ${Math.round(ms)} ms`).join(', ')}`;
 }
 
 function ending(error: VmletError): string {

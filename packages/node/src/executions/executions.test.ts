@@ -7,8 +7,9 @@ import { VmletError } from '../errors.ts';
 import { backend } from '../machines/testing.ts';
 import type { RunnableProgram } from '../runtimes/index.ts';
 import type { OwnerMeter } from './cpu.ts';
-import { Executions, type ExecutionsConfig } from './executions.ts';
+import { Executions } from './executions.ts';
 import { ProgramLogs } from './logs.ts';
+import type { ExecutionsConfig } from './starts.ts';
 import { noMeter } from './testing.ts';
 
 const never = new AbortController().signal;
@@ -33,6 +34,9 @@ async function startExecutions(config: Partial<ExecutionsConfig> = {}, owners: O
       loadDeadlineMs: 1000,
       maxBoots: 2,
       memoryBudgetMiB: 100,
+      spareBudgetMiB: 0,
+      maxWaiting: 8,
+      memoryWaitMs: 20,
       ...config,
     },
   });

@@ -103,8 +103,10 @@ export async function startExecution(limits: Partial<ExecutionLimits> = {}): Pro
   const execution = new Execution({
     limits: { ...LIMITS, ...limits },
     log,
-    cpu: { start: () => {}, sample: () => {}, pause: () => {}, resume: () => {}, finish: () => {}, lost: () => {} },
+    cpu: { start: () => {}, adopt: () => {}, sample: () => {}, pause: () => {}, resume: () => {}, finish: () => {}, lost: () => {} },
     mayGoOn: () => {},
+    mayPause: true,
+    onIdle: () => {},
     wake: (signal) => {
       started.wakes++;
       started.signal = signal;

@@ -11,9 +11,10 @@ import { describe, expect, test } from 'vitest';
 import { VmletError } from '../errors.ts';
 import { backend, isAlive, LOADED, READY, type Scenario, standInForQemu } from '../machines/testing.ts';
 import type { OwnerMeter } from './cpu.ts';
-import { Executions, type ExecutionsConfig, type Runnable } from './executions.ts';
+import { Executions } from './executions.ts';
 import { installPackages } from './installer.ts';
 import { ProgramLogs } from './logs.ts';
+import type { ExecutionsConfig, Runnable } from './starts.ts';
 import { noMeter } from './testing.ts';
 
 const never = new AbortController().signal;
@@ -61,6 +62,9 @@ async function startExecutions(
         loadDeadlineMs: 20_000,
         maxBoots: 2,
         memoryBudgetMiB: 100,
+        spareBudgetMiB: 0,
+        maxWaiting: 8,
+        memoryWaitMs: 20,
         ...config,
       },
     }),

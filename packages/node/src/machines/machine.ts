@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import type { Duplex } from 'node:stream';
 import { type GuestMessage, type HostMessage, PROTOCOL_VERSION } from '@vmlet/guest-protocol';
 import { WIRE_KINDS } from '@vmlet/guest-protocol/wire';
@@ -16,7 +17,7 @@ const CLOCK_LATE_MS = 5;
 const CLOCK_TRIES = 3;
 
 export type LogLine = Extract<GuestMessage, { type: 'log' }>;
-export type LoadRequest = Omit<Extract<HostMessage, { type: 'load' }>, 'type'>;
+export type LoadRequest = Omit<Extract<HostMessage, { type: 'load' }>, 'type' | 'prime'>;
 export type ThawRequest = Omit<Extract<HostMessage, { type: 'thaw' }>, 'type'>;
 export type ConfigureRequest = Omit<Extract<HostMessage, { type: 'configure' }>, 'type'>;
 
@@ -47,6 +48,8 @@ export class Machine {
   #state: MachineState = 'starting';
   #endReason: VmletError | undefined;
   #killed = false;
+  /** Who sends it to the launcher's own endpoint is answered there, and is this node: it stands in no other machine. */
+  readonly primeToken = randomBytes(16).toString('hex');
   /** Speaks to QEMU itself. */
   readonly qmp: QmpClient;
   /** Where its QEMU sends its state to when it is saved. */
@@ -116,7 +119,7 @@ export class Machine {
   load(request: LoadRequest): void {
     if (this.#endReason) throw this.#endReason;
     this.#move('loading', 'load');
-    this.#channel.send({ type: 'load', ...request });
+    this.#channel.send({ type: 'load', ...request, prime: this.primeToken });
   }
 
   /** Tells the launcher that it is going to be frozen. Allowed when `ready` or `loaded`; `reached('prepared')` waits for it. */
@@ -138,7 +141,7 @@ export class Machine {
   /** Gives a clone its own identity, and lets it go on. Allowed when `frozen`; it is then as it was when it was saved. */
   thaw(identity: ThawRequest, variables: Record<string, string>): void {
     this.#channel.send({ type: 'thaw', ...identity });
-    this.#channel.send({ type: 'resume', variables });
+    this.#channel.send({ type: 'resume', variables, prime: this.primeToken });
   }
 
   /**
