@@ -71,6 +71,11 @@ const NODE_PARTS = [
     why: 'A machine is given paths of verified files: the part that faces hostile guests knows neither keys nor messages',
   },
   {
+    part: 'starts',
+    never: ['store', 'keys', 'admission', 'content', 'ledger', 'deployments'],
+    why: 'The quickest way from verified files to a machine is found by files and machines alone, whoever asks for it',
+  },
+  {
     part: 'guest-api',
     edge: true,
     why: 'Faces programs: it gets what it hands out from main.ts, never from another edge',

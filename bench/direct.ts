@@ -14,6 +14,7 @@ import { Gateway } from '../packages/node/src/gateway/index.ts';
 import { type Cage, openCage } from '../packages/node/src/machines/cage/index.ts';
 import { probeAccelerator } from '../packages/node/src/machines/index.ts';
 import { CodeImages, launcherArgv } from '../packages/node/src/runtimes/index.ts';
+import { Starts } from '../packages/node/src/starts/index.ts';
 import { createLogger } from '../packages/node/src/telemetry/index.ts';
 import { officialRuntime } from '../tests/framework/runtime.ts';
 
@@ -88,7 +89,7 @@ async function startExecutions(folder: string, { cage, signal }: { cage: Cage; s
   const kit = await ensureBootKit({ cache });
   const probe = await probeAccelerator(kit, { cache, namePrefix: NAME_PREFIX, cage, signal });
   return new Executions({
-    backend: { kit, ...probe, namePrefix: NAME_PREFIX, cage },
+    starts: new Starts({ backend: { kit, ...probe, namePrefix: NAME_PREFIX, cage }, log: createLogger('silent') }),
     logs: new ProgramLogs(join(folder, 'logs')),
     owners: { reserve: () => ({ [Symbol.dispose]() {} }), mayUseCpu() {}, charge() {} },
     config: {
@@ -116,7 +117,9 @@ async function programOf(folder: string) {
   const codeImage = await new CodeImages(join(folder, 'code')).ensure({ fileHash, encoding: 'zip', path: zip });
   const { imagePath } = await officialRuntime();
   const argv = launcherArgv('python', undefined);
-  const facts = { itemHash: PROGRAM, memoryMiB: MEMORY_MIB, vcpus: 1, seconds: 60 };
+  // Nothing is saved here.
+  const hashes = { runtimeHash: fileHash, codeHash: fileHash, codeForm: 'zip', snapshot: false };
+  const facts = { itemHash: PROGRAM, memoryMiB: MEMORY_MIB, vcpus: 1, seconds: 60, ...hashes };
   const prepare = async () => ({
     ...facts,
     runtimeImage: imagePath,

@@ -26,6 +26,7 @@ const PARTS = [
   'runtimes',
   'snapshots',
   'machines',
+  'starts',
   'guest-api',
 ];
 PARTS.push('executions', 'triggers', 'gateway', 'api', 'owner');
@@ -102,6 +103,7 @@ node-snapshots: packages/node/src/snapshots/up.ts <- ../machines/index.ts
 node-machines: packages/node/src/machines/up.ts <- ../executions/index.ts
 node-machines: packages/node/src/machines/files.ts <- ../content/index.ts
 node-machines: packages/node/src/machines/secrets.ts <- ../keys/index.ts
+node-starts: packages/node/src/starts/up.ts <- ../executions/index.ts
 node-guest-api: packages/node/src/guest-api/up.ts <- ../executions/index.ts
 node-executions: packages/node/src/executions/up.ts <- ../gateway/index.ts
 node-executions: packages/node/src/executions/side.ts <- ../ledger/index.ts

@@ -10,8 +10,6 @@
 #include <limits.h>
 #include <linux/netlink.h>
 #include <linux/random.h>
-#include <net/if.h>
-#include <net/route.h>
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
@@ -24,17 +22,18 @@
 #include <sys/wait.h>
 #include <time.h>
 
+#include "failure.h"
 #include "frames.h"
 #include "freeze.h"
-#include "mounts.h"
+#include "network.h"
+#include "root.h"
 #include "stage.h"
 #include "wire.h"
 
 #define VERSION "0.1.0"
 #define PORT_NAME "vmlet.control"
-#define COUNT(array) (sizeof(array) / sizeof *(array))
 
-enum { TEXT_BYTES = 1024, LOG_BYTES = 16384, ENTROPY_BYTES = 512, MAX_ARGV = 64, MAX_ENV = 1024, MAX_DNS = 3 };
+enum { LOG_BYTES = 16384, ENTROPY_BYTES = 512, MAX_ARGV = 64, MAX_ENV = 1024, MAX_DNS = 3 };
 enum { KILL_MS = 2000, DRAIN_MS = 2000 }; /* for killed processes to vanish, for the host to read the last frames */
 
 /* The life of a machine, and the phase that a failure in each state is reported under. */
@@ -77,26 +76,6 @@ static pid_t wire;     /* the child that serves the wire */
 static int wire_fd = -1;
 static int launcher_status;
 static bool launcher_speaks, exit_owed, children_left, terminated;
-
-/* A failure is put in words where errno is known, and reported where the phase is. */
-static struct {
-  const char *code;
-  char message[TEXT_BYTES + 128], detail[128];
-} failure;
-
-/* Notes a failure and returns false. `error` is the errno to blame, 0 for none; its text ends the message. */
-__attribute__((format(printf, 3, 4))) static bool fail(int error, const char *code, const char *format, ...) {
-  char *message = failure.message;
-  va_list arguments;
-  va_start(arguments, format);
-  vsnprintf(message, TEXT_BYTES, format, arguments);
-  va_end(arguments);
-  for (char *c = strpbrk(message, "\r\n"); c; c = strpbrk(c, "\r\n")) *c = ' '; /* a message is one line */
-  if (error) sprintf(message + strlen(message), ": %.100s", strerror(error));
-  snprintf(failure.detail, sizeof failure.detail, error ? "%s: %s" : "", strerrorname_np(error), strerror(error));
-  failure.code = code;
-  return false;
-}
 
 static int64_t now_us(clockid_t clock) {
   struct timespec now;
@@ -158,58 +137,6 @@ static void send_failed(void) {
 }
 
 /* ---- the root ---- */
-
-static ssize_t read_file(const char *path, void *buffer, size_t room) {
-  int fd = open(path, O_RDONLY | O_CLOEXEC);
-  ssize_t n = fd < 0 ? -1 : read(fd, buffer, room);
-  int error = errno;
-  if (fd >= 0) close(fd);
-  errno = error;
-  return n;
-}
-
-static bool make_path(const char *path) {
-  char part[PATH_MAX];
-  snprintf(part, sizeof part, "%s", path);
-  for (char *slash = strchr(part + 1, '/'); slash; *slash = '/', slash = strchr(slash + 1, '/')) {
-    *slash = '\0';
-    mkdir(part, 0755); /* what fails here fails again below */
-  }
-  if (mkdir(path, 0755) == 0 || errno == EEXIST) return true;
-  return fail(errno, "MOUNT_FAILED", "Cannot make directory \"%s\"", path);
-}
-
-/* Says which filesystem is on the drive of a row. */
-static bool probe_drive(struct mount_row *row) {
-  char head[2048];
-  ssize_t n = read_file(row->source, head, sizeof head);
-  if (n < 0) return fail(errno, "MOUNT_FAILED", "Cannot read drive \"%s\"", row->source);
-  for (size_t i = 0; i < COUNT(filesystems) && n == (ssize_t)sizeof head; i++) {
-    if (memcmp(head + filesystems[i].offset, filesystems[i].magic, filesystems[i].length) != 0) continue;
-    row->type = filesystems[i].type;
-    row->options = filesystems[i].options;
-    return true;
-  }
-  return fail(0, "MOUNT_FAILED", "Cannot mount drive \"%s\": unknown, expected erofs, squashfs or ext4", row->source);
-}
-
-static bool mount_row(struct mount_row row) {
-  if (strcmp(row.type, "link") == 0)
-    return symlink(row.source, row.target) == 0 || errno == EEXIST ||
-           fail(errno, "MOUNT_FAILED", "Cannot link \"%s\" to \"%s\"", row.target, row.source);
-  if (!make_path(row.target)) return false;
-  if (strcmp(row.type, "folder") == 0) return true;
-  if (strcmp(row.type, "drive") == 0 && !probe_drive(&row)) return false;
-  if (mount(row.source, row.target, row.type, row.flags, row.options) == 0) return true;
-  return fail(errno, "MOUNT_FAILED", "Cannot mount \"%s\" on \"%s\" (%s)", row.source, row.target,
-              *row.type ? row.type : "as it is");
-}
-
-static bool mount_rows(const struct mount_row *rows, size_t n) {
-  for (size_t i = 0; i < n; i++)
-    if (!mount_row(rows[i])) return false;
-  return true;
-}
 
 /* Those of the folder `network` only for a machine that has a card: three of twelve, a fifth of the time. */
 static bool insert_modules(void) {
@@ -350,38 +277,6 @@ static bool apply_identity(void) {
   return ok;
 }
 
-/* Sets an address of an interface, or with "" takes it up. */
-static bool set_link(int fd, const char *name, unsigned long request, const char *address) {
-  struct ifreq link = {0};
-  struct sockaddr_in inet = {.sin_family = AF_INET, .sin_addr.s_addr = inet_addr(address)};
-  snprintf(link.ifr_name, sizeof link.ifr_name, "%s", name);
-  bool ok = *address || ioctl(fd, SIOCGIFFLAGS, &link) == 0;
-  if (*address) memcpy(&link.ifr_addr, &inet, sizeof inet);
-  else link.ifr_flags |= IFF_UP;
-  if (ok && ioctl(fd, request, &link) == 0) return true;
-  return fail(errno, "NETWORK_FAILED", "Cannot set \"%s\" to \"%s\"", name, *address ? address : "up");
-}
-
-static bool apply_network(void) {
-  struct rtentry route = {.rt_flags = RTF_UP | RTF_GATEWAY};
-  struct sockaddr_in any = {.sin_family = AF_INET}, gateway = any;
-  struct in_addr mask = {.s_addr = order.prefix > 0 ? htonl(~UINT32_C(0) << (32 - order.prefix)) : 0};
-  int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-  if (fd < 0) return fail(errno, "NETWORK_FAILED", "Cannot open a socket");
-  bool ok = set_link(fd, "lo", SIOCSIFFLAGS, "");
-  if (ok && order.has_network) {
-    gateway.sin_addr.s_addr = inet_addr(order.gateway);
-    memcpy(&route.rt_gateway, &gateway, sizeof gateway);
-    memcpy(&route.rt_dst, &any, sizeof any);
-    memcpy(&route.rt_genmask, &any, sizeof any);
-    ok = set_link(fd, "eth0", SIOCSIFADDR, order.address) && set_link(fd, "eth0", SIOCSIFNETMASK, inet_ntoa(mask)) &&
-         set_link(fd, "eth0", SIOCSIFFLAGS, "") && (ioctl(fd, SIOCADDRT, &route) == 0 ||
-         fail(errno, "NETWORK_FAILED", "Cannot route through \"%s\"", order.gateway));
-  }
-  close(fd);
-  return ok;
-}
-
 /* ---- the launcher ---- */
 
 static bool watch(struct source *source, int fd) {
@@ -476,7 +371,10 @@ static bool take_configure(char *frame, size_t length) {
   size_t digits = strlen(order.entropy);
   if (digits < 64 || digits % 2 != 0 || strspn(order.entropy, "0123456789abcdef") != digits)
     return fail(0, "FIELD_INVALID", "Cannot read \"entropy\": %zu digits, expected 64 to 1024 in hexadecimal", digits);
-  if (!host_test && !(apply_entropy() && apply_clock() && apply_identity() && apply_network())) return false;
+  struct network network = {order.address, order.gateway, order.prefix};
+  if (!host_test && !(apply_entropy() && apply_clock() && apply_identity() &&
+                      apply_network(order.has_network ? &network : NULL)))
+    return false;
   explicit_bzero(frame + HEADER_BYTES, length - HEADER_BYTES); /* the seed is in it */
   if (!start_wire()) return false;
   char **last = order.env;

@@ -51,7 +51,7 @@ export interface RequestInit {
 /** The web's globals that a `fetch` program needs. */
 export interface WebGlobals {
   Request: new (url: string, init: RequestInit) => object;
-  Response: new (...values: never[]) => object;
+  Response: new (body: string, init: { headers: Record<string, string> }) => WebResponse;
   Headers: new () => WebHeaders;
   ReadableStream: new (source: StreamSource, strategy: { highWaterMark: number }) => WebStream;
   AbortController: new () => { readonly signal: { readonly aborted: boolean }; abort(): void };

@@ -23,3 +23,13 @@ def reseed():
     numpy = sys.modules.get("numpy.random")
     if numpy is not None:
         numpy.seed()
+
+
+def rehearse():
+    """Does what `reseed` does, to no state that counts: the code for it is then in memory when a clone needs it."""
+    random = sys.modules.get("random")
+    if random is not None:
+        random.Random().seed()
+    ssl = sys.modules.get("_ssl")
+    if ssl is not None:
+        ssl.RAND_add(os.urandom(_SEED_BYTES), float(_SEED_BYTES))

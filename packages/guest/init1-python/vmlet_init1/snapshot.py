@@ -57,6 +57,7 @@ class Snapshot:
 
     def prepared(self):
         """Tells init0 that the process may be frozen. What lives by now is exempt from collection in every clone."""
+        randomness.rehearse()
         gc.collect()
         gc.freeze()
         sys.stdout.flush()

@@ -6,10 +6,12 @@ import { expect, test } from 'vitest';
 import { VmletError } from '../errors.ts';
 import { backend } from '../machines/testing.ts';
 import type { RunnableProgram } from '../runtimes/index.ts';
+import { Starts } from '../starts/index.ts';
+import { createLogger } from '../telemetry/index.ts';
 import type { OwnerMeter } from './cpu.ts';
 import { Executions } from './executions.ts';
 import { ProgramLogs } from './logs.ts';
-import type { ExecutionsConfig } from './starts.ts';
+import type { ExecutionsConfig } from './places.ts';
 import { noMeter } from './testing.ts';
 
 const never = new AbortController().signal;
@@ -21,7 +23,7 @@ async function startExecutions(config: Partial<ExecutionsConfig> = {}, owners: O
   const dir = await mkdtempDisposable(join(tmpdir(), 'vmlet-test-'));
   const logs = new ProgramLogs(dir.path);
   const executions = new Executions({
-    backend,
+    starts: new Starts({ backend, log: createLogger('silent') }),
     logs,
     owners,
     config: {

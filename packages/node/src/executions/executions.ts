@@ -1,20 +1,20 @@
 import type { ItemHash } from '@vmlet/messages';
 import { VmletError } from '../errors.ts';
-import type { Backend } from '../machines/index.ts';
+import type { Starts, Turn } from '../starts/index.ts';
 import type { OwnerMeter } from './cpu.ts';
 import { Demand } from './demand.ts';
 import { type Execution, ExecutionOver, type Lease } from './execution.ts';
 import type { ProgramLogs } from './logs.ts';
+import { type ExecutionsConfig, Places, type Runnable } from './places.ts';
 import { Spares } from './spares.ts';
 import type { ExecutionState } from './state.ts';
-import { type ExecutionsConfig, type Runnable, Starts } from './starts.ts';
 import type { WakePhases } from './wake.ts';
 
 /** How long the requests of a machine may go on after another one has taken its place, in milliseconds. */
 const RETIRE_MS = 60_000;
 
 export interface ExecutionsComponents {
-  backend: Backend;
+  starts: Pick<Starts, 'start'>;
   logs: ProgramLogs;
   config: ExecutionsConfig;
   owners: OwnerMeter;
@@ -50,13 +50,13 @@ export class Executions implements AsyncDisposable {
   /** Those that will take the place of the current one when they are up. */
   readonly #next = new Map<ItemHash, Execution>();
   readonly #demand = new Demand();
-  readonly #starts: Starts;
+  readonly #places: Places;
   readonly #spares: Spares;
   #stopping = false;
 
   constructor(components: ExecutionsComponents) {
     this.#components = components;
-    this.#starts = new Starts({
+    this.#places = new Places({
       ...components,
       demand: this.#demand,
       onCrowded: () => this.#spares.yield(),
@@ -66,7 +66,7 @@ export class Executions implements AsyncDisposable {
       budgetMiB: components.config.spareBudgetMiB,
       demand: this.#demand,
       begin: (program) => this.#begin(program, { ahead: true }),
-      isQuiet: () => this.#starts.isQuiet,
+      isQuiet: () => this.#places.isQuiet,
       wants: (itemHash) => this.#wantsSpare(itemHash),
     });
   }
@@ -124,6 +124,11 @@ export class Executions implements AsyncDisposable {
     }
   }
 
+  /** Room for a machine of a program that no request waits for; {@link Places.turn} says more. */
+  turn(program: Pick<Runnable, 'itemHash' | 'memoryMiB'>, signal: AbortSignal): Promise<Turn> {
+    return this.#places.turn(program, signal);
+  }
+
   /** One row for each program that has a machine, in whatever state. */
   list(): ExecutionInfo[] {
     const spares = [...this.#spares.programs()].flatMap((itemHash): [ItemHash, Execution][] => {
@@ -145,8 +150,8 @@ export class Executions implements AsyncDisposable {
   /** Stops a program's machines, those that finish their last requests too. Returns when nothing of them is left. */
   async stop(itemHash: ItemHash, reason: string): Promise<void> {
     this.#spares.forget(itemHash);
-    const those = [...this.#starts.all].filter(([, program]) => program.itemHash === itemHash);
-    await Promise.all(those.map(([execution]) => execution.stop(reason)));
+    const those = [...this.#places.all].filter(([, program]) => program.itemHash === itemHash);
+    await Promise.all([...those.map(([execution]) => execution.stop(reason)), this.#places.endTurns(itemHash, reason)]);
   }
 
   /**
@@ -174,7 +179,7 @@ export class Executions implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stopping = true;
     this.#spares[Symbol.dispose]();
-    await Promise.all([...this.#starts.all.keys()].map((execution) => execution.stop('the node is stopping')));
+    await Promise.all([...this.#places.all.keys()].map((execution) => execution.stop('the node is stopping')));
     await this.#components.logs.flushed();
   }
 
@@ -184,7 +189,7 @@ export class Executions implements AsyncDisposable {
   }
 
   #begin(program: Runnable, options: { ahead?: boolean } = {}): Execution {
-    const execution = this.#starts.begin(program, options);
+    const execution = this.#places.begin(program, options);
     void execution.ended.then(() => {
       for (const those of [this.#current, this.#beside]) {
         if (those.get(program.itemHash) === execution) those.delete(program.itemHash);

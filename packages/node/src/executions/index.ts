@@ -3,5 +3,5 @@ export type { Lease } from './execution.ts';
 export { Executions, type Temperature } from './executions.ts';
 export { type Installed, installPackages } from './installer.ts';
 export { type LogEntry, type ProgramLog, ProgramLogs } from './logs.ts';
-export type { ExecutionsConfig, Runnable } from './starts.ts';
-export type { Phase, StartedFrom, WakePhases } from './wake.ts';
+export type { ExecutionsConfig, Runnable } from './places.ts';
+export type { WakePhases } from './wake.ts';

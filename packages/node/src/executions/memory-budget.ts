@@ -26,6 +26,7 @@ export class MemoryBudget {
   readonly #makeRoom: (shortMiB: number) => void;
   readonly #line = new FairLine();
   #usedMiB = 0;
+  #freed = Promise.withResolvers<void>();
 
   /** @param makeRoom asks machines that do nothing to go, until so much is free or about to be */
   constructor(config: MemoryBudgetConfig, makeRoom: (shortMiB: number) => void) {
@@ -54,6 +55,19 @@ export class MemoryBudget {
       throw limit.expired ? this.#full(memoryMiB) : error;
     }
     return this.#reservation(memoryMiB, owner);
+  }
+
+  /**
+   * The same for a machine that nobody waits for: it makes none go, and waits behind all others.
+   * @throws VmletError `NODE_FULL` if it never fits; the signal's reason
+   */
+  async reserveIdle(memoryMiB: number, signal: AbortSignal): Promise<Reservation> {
+    if (memoryMiB > this.#config.budgetMiB) throw this.#full(memoryMiB);
+    for (;;) {
+      const reservation = this.tryReserve(memoryMiB, '');
+      if (reservation) return reservation;
+      await orAborted(this.#freed.promise, signal);
+    }
   }
 
   /** Takes memory if it is free and nobody waits for it. */
@@ -92,6 +106,8 @@ export class MemoryBudget {
     this.#usedMiB -= memoryMiB;
     this.#line.giveBack(owner, memoryMiB);
     this.changed();
+    this.#freed.resolve();
+    this.#freed = Promise.withResolvers<void>();
   }
 
   #full(memoryMiB: number): VmletError {

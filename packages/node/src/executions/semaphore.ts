@@ -3,10 +3,13 @@ import { FairLine } from './fair-line.ts';
 
 /** Lets so many in at a time; the others wait in the order they came, those of an owner that has more behind the rest. */
 export class Semaphore {
+  readonly #places: number;
   #free: number;
+  #freed = Promise.withResolvers<void>();
   readonly #line = new FairLine();
 
   constructor(places: number) {
+    this.#places = places;
     this.#free = places;
   }
 
@@ -31,6 +34,12 @@ export class Semaphore {
     };
   }
 
+  /** Waits until nobody is in, and takes no place. Rejects with the signal's reason. */
+  async idle(signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted();
+    while (this.#free < this.#places) await orAborted(this.#freed.promise, signal);
+  }
+
   async #wait(owner: string, signal: AbortSignal): Promise<void> {
     const { turn, leave } = this.#line.join(owner, 1);
     try {
@@ -43,6 +52,9 @@ export class Semaphore {
 
   #release(owner: string): void {
     this.#line.giveBack(owner, 1);
-    if (!this.#line.advance(() => true)) this.#free++;
+    if (this.#line.advance(() => true)) return;
+    this.#free++;
+    this.#freed.resolve();
+    this.#freed = Promise.withResolvers<void>();
   }
 }

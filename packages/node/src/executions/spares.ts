@@ -2,7 +2,7 @@ import type { ItemHash } from '@vmlet/messages';
 import { type IdleTimer, idleTimer } from '../deadline.ts';
 import type { Demand } from './demand.ts';
 import type { Execution } from './execution.ts';
-import type { Runnable } from './starts.ts';
+import type { Runnable } from './places.ts';
 import type { StartedFrom } from './wake.ts';
 
 /**

@@ -6,19 +6,22 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { buffer, text } from 'node:stream/consumers';
-import type { ItemHash } from '@vmlet/messages';
+import type { FileHash, ItemHash } from '@vmlet/messages';
 import { describe, expect, test } from 'vitest';
 import { VmletError } from '../errors.ts';
 import { backend, isAlive, LOADED, READY, type Scenario, standInForQemu } from '../machines/testing.ts';
+import { Starts } from '../starts/index.ts';
+import { createLogger } from '../telemetry/index.ts';
 import type { OwnerMeter } from './cpu.ts';
 import { Executions } from './executions.ts';
 import { installPackages } from './installer.ts';
 import { ProgramLogs } from './logs.ts';
-import type { ExecutionsConfig, Runnable } from './starts.ts';
+import type { ExecutionsConfig, Runnable } from './places.ts';
 import { noMeter } from './testing.ts';
 
 const never = new AbortController().signal;
 const [A, B] = ['a'.repeat(64), 'b'.repeat(64)] as [ItemHash, ItemHash];
+const [RUNTIME, CODE] = ['c'.repeat(64), 'd'.repeat(64)] as [FileHash, FileHash];
 /** Ends as a guest does when it is told to. */
 const HALTS = `${LOADED} await next('halt'); send({ type: 'halted' }); control.end(() => exit(0));`;
 
@@ -49,7 +52,7 @@ async function startExecutions(
   const logs = new ProgramLogs(dir.path);
   const executions = stack.use(
     new Executions({
-      backend,
+      starts: new Starts({ backend, log: createLogger('silent') }),
       logs,
       owners,
       config: {
@@ -83,6 +86,7 @@ async function startExecutions(
       variables: {},
       vcpus: 1,
       seconds: 1,
+      ...{ runtimeHash: RUNTIME, codeHash: CODE, codeForm: 'zip', snapshot: true },
     }),
   });
   const acquire = (itemHash: ItemHash, memoryMiB = 60) => executions.acquire(runnable(itemHash, memoryMiB), never);

@@ -6,6 +6,7 @@ import { failpoint } from '../failpoint.ts';
 import type { Accelerator } from './accelerator.ts';
 import type { Cage } from './cage/index.ts';
 import { wallClock } from './clock.ts';
+import type { WaitingMachines } from './late/pool.ts';
 import { Machine, type MachineEvents, type ThawRequest } from './machine.ts';
 import type { EgressOptions } from './network/egress.ts';
 import { userNetworkAddresses } from './network/user.ts';
@@ -25,6 +26,8 @@ export interface Backend {
   cage: Cage;
   /** What machines with a network card reach beyond the internet, by the operator's word. */
   egress?: EgressOptions;
+  /** Processes started ahead for machines that are restored; without it each is started when it is wanted. */
+  waiting?: WaitingMachines | undefined;
   /** Prefix of the names of this home's machines in the process list. */
   namePrefix: string;
 }

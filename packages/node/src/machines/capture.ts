@@ -1,6 +1,8 @@
 import { type Deadline, deadline, orAborted } from '../deadline.ts';
 import { VmletError } from '../errors.ts';
+import { failpoint } from '../failpoint.ts';
 import type { Machine } from './machine.ts';
+import { QmpError } from './qmp/client.ts';
 import type { StateReceiver } from './state-receiver.ts';
 
 /**
@@ -18,13 +20,26 @@ export async function captureMachine(
   try {
     machine.prepare();
     await orAborted(machine.reached('prepared'), limit.signal);
+    await failpoint('snapshot.prepared');
     machine.freeze();
     await orAborted(machine.reached('frozen'), limit.signal);
+    await failpoint('snapshot.frozen');
     return await save(machine, receiver, limit);
+  } catch (error) {
+    const late = limit.expired ? tooLate(machine, limit.ms) : undefined;
+    machine.kill();
+    const reason = await machine.ended;
+    // QMP's socket closes a moment before the process is reaped; how that ended says more.
+    throw late ?? (error instanceof QmpError && !limit.signal.aborted ? reason : error);
   } finally {
     machine.kill();
     await machine.ended;
   }
+}
+
+/** A launcher that knows nothing of snapshots never says that it is prepared. */
+function tooLate({ state }: Machine, ms: number): VmletError {
+  return new VmletError('SNAPSHOT_FAILED', { operands: { found: `it was "${state}" after ${ms} ms` } });
 }
 
 async function save(machine: Machine, receiver: StateReceiver, limit: Deadline): Promise<Buffer> {

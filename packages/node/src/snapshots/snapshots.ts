@@ -1,6 +1,7 @@
 import { chmod, open, readdir, readFile, rename, rm, stat, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import { makeWorkFolder, run, sweepAbandoned, syncDirectory } from '@vmlet/host';
+import { failpoint } from '../failpoint.ts';
 import { errnoOf, makePrivateDir, writeFileAtomic } from '../store/index.ts';
 import {
   MEMORY_FILE,
@@ -72,6 +73,11 @@ export class Snapshots {
     return new Snapshots(config);
   }
 
+  /** Where they are; on the disk that they fill. */
+  get dir(): string {
+    return this.#config.dir;
+  }
+
   /**
    * The snapshot with these inputs. It is hashed in full once in the life of this process; after that its files'
    * identities and times are compared, which takes two calls.
@@ -112,7 +118,9 @@ export class Snapshots {
           memory: await hashFile(memoryPath, signal),
           state: await hashFile(statePath, signal),
         };
+        await failpoint('snapshot.sealed');
         await this.#place(folder.path, record);
+        await failpoint('snapshot.placed');
         const snapshot = await this.find(inputs);
         if (snapshot === undefined)
           throw new Error(`Cannot save snapshot "${key}": it was gone at once, expected it to stay`);

@@ -1,8 +1,16 @@
 import type { Duplex, Readable } from 'node:stream';
 import { VmletError } from '../../errors.ts';
-import type { Cage, CageImage } from '../cage/index.ts';
+import type { Cage, CagePlaces, CageRequest } from '../cage/index.ts';
 import type { EgressOptions } from '../network/egress.ts';
-import { CONSOLE_FD, CONTROL_FD, type QemuMachine, QMP_FD, qemuArguments, WIRE_FD } from './command-line.ts';
+import {
+  CONSOLE_FD,
+  CONTROL_FD,
+  type QemuCommandLine,
+  type QemuMachine,
+  QMP_FD,
+  qemuArguments,
+  WIRE_FD,
+} from './command-line.ts';
 
 const QEMU = 'qemu-system-x86_64';
 const FIRST_FD = 3;
@@ -31,8 +39,6 @@ export interface QemuProcess {
   isOver(): boolean;
   /** Where it finds the socket that it sends its state to. */
   readonly statePath: string | undefined;
-  /** The number of the descriptor that it reads its state from. */
-  readonly stateFd: number | undefined;
   /** Resolves, never rejects, when the process is gone and its sockets are closed. */
   readonly exited: Promise<QemuExit>;
   /** Ends the process at once. Calling it again, or after the end, does nothing. */
@@ -44,10 +50,6 @@ export interface LaunchOptions {
   egress?: EgressOptions | undefined;
   /** The socket that takes the state of a machine that is to be saved. */
   receiver?: string | undefined;
-  /** The file of the state to be restored. */
-  state?: string | undefined;
-  /** A library that keeps QEMU from opening the memory for writing. */
-  preload?: string | undefined;
 }
 
 /**
@@ -55,56 +57,89 @@ export interface LaunchOptions {
  * is gone, and a sweep at the next start finds what slipped through.
  * @throws VmletError `QEMU_NOT_STARTED`
  */
-export async function launchQemu(machine: QemuMachine, options: LaunchOptions): Promise<QemuProcess> {
-  const kvm = machine.accelerator === 'kvm';
-  const { cage, egress = {} } = options;
+export function launchQemu(machine: QemuMachine, options: LaunchOptions): Promise<QemuProcess> {
   const { memory } = machine;
-  const preloads = memory?.share === false && options.preload !== undefined ? [options.preload] : [];
   const boots = [machine.kernel, machine.initramfs].filter((path) => path !== null);
-  let stateFd: number | undefined;
-  let statePath: string | undefined;
+  const writable = [memory?.path, options.receiver].filter((path) => path !== undefined);
+  return start(machine, options, {
+    ...{ files: boots, writable, images: machine.drives },
+    commandLine: (places) => {
+      const at = (path: string | null) => (path === null ? null : (places.files[boots.indexOf(path)] ?? path));
+      const memoryPath = places.writable[0] ?? '';
+      return {
+        ...{ ...machine, drives: places.images, incoming: false },
+        ...{ kernel: at(machine.kernel), initramfs: at(machine.initramfs) },
+        memory: memory && { path: memoryPath, share: memory.share },
+      };
+    },
+    statePath: (places) => (memory && options.receiver ? places.writable[1] : undefined),
+  });
+}
+
+export interface WaitingOptions extends LaunchOptions {
+  /** The library by which it waits. */
+  library: string;
+  /** The far end of the socket on which its files come; it stays the caller's. */
+  socket: number;
+  /** Numbers that its files have when they have come. */
+  numbers: { memoryPath: string; drives: readonly number[] };
+}
+
+/**
+ * Starts QEMU as {@link launchQemu} does, for a machine that is restored: it waits for its files before it does anything,
+ * and for its state after that. The machine's drives and memory are paths of nothing yet.
+ * @throws VmletError `QEMU_NOT_STARTED`
+ */
+export function launchWaiting(machine: QemuMachine, options: WaitingOptions): Promise<QemuProcess> {
+  const { library, socket, numbers, receiver } = options;
+  return start(machine, options, {
+    ...{ files: [library], writable: receiver === undefined ? [] : [receiver], images: [], inherited: [socket] },
+    commandLine: () => ({
+      ...{ ...machine, kernel: null, initramfs: null, incoming: true },
+      drives: numbers.drives.map((fd) => ({ fd })),
+      memory: { path: numbers.memoryPath, share: machine.memory?.share ?? false },
+    }),
+    statePath: (places) => places.writable[0],
+    env: ({ files, inherited }) => ({
+      LD_PRELOAD: files[0] ?? '',
+      VMLET_LATE: String(inherited[0]),
+      VMLET_MEMORY: numbers.memoryPath,
+    }),
+  });
+}
+
+interface Launch extends Pick<CageRequest, 'files' | 'writable' | 'images' | 'inherited' | 'env'> {
+  commandLine: (places: CagePlaces) => Omit<QemuCommandLine, 'sandbox'>;
+  statePath: (places: CagePlaces) => string | undefined;
+}
+
+async function start(
+  machine: QemuMachine,
+  { cage, egress = {} }: LaunchOptions,
+  { commandLine, statePath, ...files }: Launch,
+): Promise<QemuProcess> {
+  const kvm = machine.accelerator === 'kvm';
+  let path: string | undefined;
   try {
     const { sockets, ...process } = await cage.start({
       id: machine.name,
       memoryMiB: machine.memoryMiB + (kvm ? KVM_OVERHEAD_MIB : TCG_OVERHEAD_MIB),
       cpus: machine.vcpus,
       sockets: SOCKETS,
-      files: [...boots, ...(memory?.share === false ? [memory.path] : []), ...preloads],
-      writable: memory?.share && options.receiver ? [memory.path, options.receiver] : [],
-      images: [...machine.drives, ...(options.state === undefined ? [] : [options.state])],
+      ...files,
       ...{ kvm, internet: machine.internet ? egress : undefined },
-      command: ({ files, writable, images }) => {
-        const at = (path: string | null) => (path === null ? null : (files[boots.indexOf(path)] ?? path));
-        const [memoryPath = ''] = memory?.share ? writable : files.slice(boots.length);
-        const drives = images.slice(0, machine.drives.length);
-        statePath = writable[1];
-        stateFd = fdOf(images[machine.drives.length]);
-        return [
-          cage.qemu,
-          ...qemuArguments({
-            ...{ ...machine, drives, sandbox: cage.sandbox, incoming: options.state !== undefined },
-            ...{ kernel: at(machine.kernel), initramfs: at(machine.initramfs) },
-            memory: memory && { path: memoryPath, share: memory.share },
-          }),
-        ];
-      },
-      env: ({ files }) => {
-        const [memoryPath = '', library = ''] = files.slice(boots.length);
-        return preloads.length > 0 ? { LD_PRELOAD: library, VMLET_MEMORY: memoryPath } : {};
+      command: (places) => {
+        path = statePath(places);
+        return [cage.qemu, ...qemuArguments({ ...commandLine(places), sandbox: cage.sandbox })];
       },
     });
     const socket = (fd: number) => socketAt(sockets, fd);
     const [qmp, control, wire] = [socket(QMP_FD), socket(CONTROL_FD), socket(WIRE_FD)];
-    return { ...process, qmp, control, wire, console: socket(CONSOLE_FD), statePath, stateFd };
+    return { ...process, qmp, control, wire, console: socket(CONSOLE_FD), statePath: path };
   } catch (cause) {
     const found = cause instanceof Error ? cause.message : String(cause);
     throw new VmletError('QEMU_NOT_STARTED', { operands: { command: QEMU, found }, cause });
   }
-}
-
-/** Without a cage nothing is inherited by number, and a restore is not possible. */
-function fdOf(image: CageImage | undefined): number | undefined {
-  return image && 'fd' in image ? image.fd : undefined;
 }
 
 function socketAt(sockets: readonly Duplex[], fd: number): Duplex {

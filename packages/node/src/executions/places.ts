@@ -1,8 +1,8 @@
 import type { ItemHash } from '@vmlet/messages';
 import { orAborted } from '../deadline.ts';
 import { failpoint } from '../failpoint.ts';
-import type { Backend } from '../machines/index.ts';
 import type { RunnableProgram } from '../runtimes/index.ts';
+import type { Starts, Turn } from '../starts/index.ts';
 import { CpuMeter, type OwnerMeter } from './cpu.ts';
 import type { Demand } from './demand.ts';
 import { Execution, type ExecutionLimits, ExecutionOver } from './execution.ts';
@@ -42,8 +42,8 @@ export interface Runnable {
   prepare: (signal: AbortSignal) => Promise<RunnableProgram>;
 }
 
-export interface StartsComponents {
-  backend: Backend;
+export interface PlacesComponents {
+  starts: Pick<Starts, 'start'>;
   logs: ProgramLogs;
   config: ExecutionsConfig;
   owners: OwnerMeter;
@@ -58,6 +58,11 @@ interface Holding extends Pick<Runnable, 'itemHash'> {
   memoryMiB: number;
 }
 
+interface Background extends Holding {
+  back: AbortController;
+  over: PromiseWithResolvers<void>;
+}
+
 /** What one execution has of the node while it is there. */
 interface Held {
   program: Runnable;
@@ -70,25 +75,27 @@ interface Held {
  * Where memory is short, machines that nobody is asking end for it: spares first, then paused ones, then those that run,
  * and of each kind the one that was asked least recently.
  */
-export class Starts {
+export class Places {
   /** All executions, those on their way out too. */
   readonly all = new Map<Execution, Pick<Runnable, 'itemHash' | 'owner'>>();
-  readonly #components: StartsComponents;
+  readonly #components: PlacesComponents;
   readonly #boots: Semaphore;
   readonly #memory: MemoryBudget;
   /** Those that have their memory: from the moment it is set aside until nothing of them is left. */
   readonly #holding = new Map<Execution, Holding>();
+  /** Machines in the background, whose memory any request may have. */
+  readonly #turns = new Set<Background>();
 
-  constructor(components: StartsComponents) {
+  constructor(components: PlacesComponents) {
     const { maxBoots, memoryBudgetMiB: budgetMiB, maxWaiting, memoryWaitMs: waitMs } = components.config;
     this.#components = components;
     this.#boots = new Semaphore(maxBoots);
     this.#memory = new MemoryBudget({ budgetMiB, maxWaiting, waitMs }, (shortMiB) => this.#makeRoom(shortMiB));
   }
 
-  /** Whether no machine is being started. */
+  /** Whether no machine is being started, nor one made to be saved. */
   get isQuiet(): boolean {
-    return this.#boots.free === this.#components.config.maxBoots;
+    return this.#boots.free === this.#components.config.maxBoots && this.#turns.size === 0;
   }
 
   /** Begins an execution; with `ahead` one that becomes a spare, as nobody asks for it yet. */
@@ -120,6 +127,34 @@ export class Starts {
     return execution;
   }
 
+  /**
+   * Room for a machine of a program that no request waits for, when there is nothing else to do. It is taken back, by
+   * the turn's signal, as soon as its memory is wanted for a request, or by `endTurns`.
+   * @throws VmletError `NODE_FULL` if there is never room; the signal's reason
+   */
+  async turn({ itemHash, memoryMiB }: Pick<Runnable, 'itemHash' | 'memoryMiB'>, signal: AbortSignal): Promise<Turn> {
+    await this.#boots.idle(signal);
+    const memory = await this.#memory.reserveIdle(memoryMiB, signal);
+    const turn = { itemHash, memoryMiB, back: new AbortController(), over: Promise.withResolvers<void>() };
+    this.#turns.add(turn);
+    return {
+      signal: turn.back.signal,
+      [Symbol.dispose]: () => {
+        this.#turns.delete(turn);
+        memory[Symbol.dispose]();
+        turn.over.resolve();
+        this.#components.onStarted();
+      },
+    };
+  }
+
+  /** Takes a program's turns back. Returns when they are over. */
+  async endTurns(itemHash: ItemHash, reason: string): Promise<void> {
+    const turns = [...this.#turns].filter((turn) => turn.itemHash === itemHash);
+    for (const { back } of turns) back.abort(new Error(reason));
+    await Promise.all(turns.map(({ over }) => over.promise));
+  }
+
   /** A place among its owner's machines, and memory. */
   async #admit(execution: Execution, { held, signal }: { held: Held; signal: AbortSignal }): Promise<void> {
     const { itemHash, owner, memoryMiB } = held.program;
@@ -137,7 +172,7 @@ export class Starts {
   }
 
   async #wake(held: Held, { signal, onPlace }: { signal: AbortSignal; onPlace: () => void }): Promise<Awake> {
-    const { backend, config, onCrowded, onStarted } = this.#components;
+    const { starts, config, onCrowded, onStarted } = this.#components;
     const { program, log } = held;
     if (this.#boots.free === 0) onCrowded();
     using stack = new DisposableStack();
@@ -146,7 +181,7 @@ export class Starts {
     onPlace();
     // Awaited here: the place is given back on return.
     return await wake(() => program.prepare(signal), {
-      backend,
+      starts,
       bootDeadlineMs: config.bootDeadlineMs,
       loadDeadlineMs: config.loadDeadlineMs,
       onLog: (line) => log.output(line.stream, line.text, line.timeUs / 1000),
@@ -199,6 +234,11 @@ export class Starts {
   #makeRoom(shortMiB: number): void {
     let missingMiB = shortMiB;
     for (const [execution, { memoryMiB }] of this.#holding) if (isOver(execution)) missingMiB -= memoryMiB;
+    for (const { back, memoryMiB } of this.#turns) {
+      if (missingMiB <= 0) return;
+      missingMiB -= memoryMiB;
+      back.abort(new Error('its memory is needed for a request'));
+    }
     for (const execution of this.#expendable()) {
       if (missingMiB <= 0) return;
       missingMiB -= this.#holding.get(execution)?.memoryMiB ?? 0;
