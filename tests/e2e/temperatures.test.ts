@@ -29,7 +29,8 @@ beforeAll(async () => {
 });
 afterAll(async () => node[Symbol.asyncDispose]());
 
-const cool = (program: ItemHash, to: string) => node.owner<{ state: string }>(`/programs/${program}/cool?to=${to}`, 'POST');
+const cool = (program: ItemHash, to: string) =>
+  node.owner<{ state: string }>(`/programs/${program}/cool?to=${to}`, 'POST');
 
 test('temperatures: x', async () => {
   const program = await node.deploy({ 'main.py': PROGRAM });

@@ -45,6 +45,7 @@ export class Snapshot {
     await this.answer('resumed', 'resume', async () => {
       reseed();
       setVariables(readVariables(frame.variables));
+      this.prime.hear(frame);
       if (serving !== undefined) await callHook('afterRestore', await serving.exports);
     });
   }

@@ -7,7 +7,9 @@ const B = { owner: 'b', signal: never };
 
 function budgetOf(budgetMiB: number, config: Partial<MemoryBudgetConfig> = {}) {
   const asked: number[] = [];
-  const budget = new MemoryBudget({ budgetMiB, maxWaiting: 8, waitMs: 60_000, ...config }, (short) => asked.push(short));
+  const budget = new MemoryBudget({ budgetMiB, maxWaiting: 8, waitMs: 60_000, ...config }, (short) =>
+    asked.push(short),
+  );
   return { budget, asked };
 }
 

@@ -252,7 +252,10 @@ export class Places {
     const holding = [...this.#holding].map(([execution, { itemHash }]) => ({ execution, itemHash }));
     const score = (one: { itemHash: ItemHash }) => this.#components.demand.score(one.itemHash, nowMs);
     const spares = holding.filter(({ execution }) => execution.state === 'spare').sort((a, b) => score(a) - score(b));
-    const idle = holding.map(({ execution }) => execution).filter(isIdle).sort(byRecency);
+    const idle = holding
+      .map(({ execution }) => execution)
+      .filter(isIdle)
+      .sort(byRecency);
     const paused = idle.filter(({ state }) => state === 'paused');
     const running = idle.filter(({ state }) => state === 'running');
     return [...spares.map(({ execution }) => execution), ...paused, ...running];

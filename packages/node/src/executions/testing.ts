@@ -103,7 +103,15 @@ export async function startExecution(limits: Partial<ExecutionLimits> = {}): Pro
   const execution = new Execution({
     limits: { ...LIMITS, ...limits },
     log,
-    cpu: { start: () => {}, adopt: () => {}, sample: () => {}, pause: () => {}, resume: () => {}, finish: () => {}, lost: () => {} },
+    cpu: {
+      start: () => {},
+      adopt: () => {},
+      sample: () => {},
+      pause: () => {},
+      resume: () => {},
+      finish: () => {},
+      lost: () => {},
+    },
     mayGoOn: () => {},
     mayPause: true,
     onIdle: () => {},

@@ -12,7 +12,7 @@ const WARM_UP_MS = 10_000;
 /** What an answer may have that is waited for; a longer one is broken off. */
 const MAX_ANSWER_BYTES = 1024 * 1024;
 /** Kinds of programs whose requests pass through a server of the launcher. */
-const LAUNCHER_SERVES = new Set(['asgi', 'wsgi']);
+const LAUNCHER_SERVES = new Set(['asgi', 'wsgi', 'fetch', 'handler']);
 
 /**
  * Exercises the way from here to a program and back, so that the first request of a visitor finds it warm: by an
@@ -27,7 +27,8 @@ export async function warmUp(awake: Awake, options: { path?: string | undefined;
     const headers = { [TOKEN_HEADER]: machine.primeToken, accept: '*/*', 'user-agent': 'vmlet' };
     for (let round = 0; round < ROUNDS; round++) await ask(pool, { ...asking, path: PRIME_PATH, headers });
   }
-  if (options.path !== undefined) await ask(pool, { ...asking, path: options.path, headers: { 'user-agent': 'vmlet' } });
+  if (options.path !== undefined)
+    await ask(pool, { ...asking, path: options.path, headers: { 'user-agent': 'vmlet' } });
 }
 
 async function ask(pool: Dispatcher, options: { path: string; headers: Record<string, string>; signal: AbortSignal }) {
