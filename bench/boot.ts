@@ -1,9 +1,4 @@
-import { mkdtempDisposable, readFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { run } from '@vmlet/host';
 import type { ItemHash } from '@vmlet/messages';
-import { zipSync } from 'fflate';
 import { Client } from 'undici';
 import * as z from 'zod';
 import { forget, publishFile, publishPath, publishProgram, zipOf } from '../tests/framework/publish.ts';
@@ -11,23 +6,8 @@ import { officialRuntime } from '../tests/framework/runtime.ts';
 import { deployNodeApp } from './deploy.ts';
 import { startDirect } from './direct.ts';
 import { type BenchNode, startBenchNode } from './node.ts';
+import { executableHello, FASTAPI_HELLO, NODE_HELLO, PYTHON_HELLO } from './programs.ts';
 import { compare, type Row, rowOf } from './stats.ts';
-
-const HELLO = `
-async def app(scope, receive, send):
-    if scope["type"] == "http":
-        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"5")]})
-        await send({"type": "http.response.body", "body": b"hello"})
-`;
-const NODE = "module.exports = (request, response) => response.end('hello');";
-const FASTAPI = `
-from fastapi import FastAPI
-app = FastAPI()
-
-@app.get("/")
-async def index():
-    return {"hello": "world"}
-`;
 
 /** Requests before the hot ones count: the emulator translates the program's code as it is first run. */
 const WARM_UP = 200;
@@ -79,19 +59,11 @@ async function bootPrograms(node: BenchNode): Promise<BootProgram[]> {
   const { imagePath, manifest } = await officialRuntime('debian-11-node');
   const nodeRuntime = await publishPath(node, imagePath, manifest);
   return [
-    { ...python, row: 'full-boot-python', code: zipOf({ 'main.py': HELLO }) },
-    { ...python, row: 'full-boot-fastapi', code: zipOf({ 'main.py': FASTAPI }) },
-    { row: 'full-boot-node', runtime: nodeRuntime, code: zipOf({ 'server.js': NODE }), entrypoint: 'server.js' },
-    { row: 'full-boot-executable', runtime: node.runtime, code: await staticProgram(), entrypoint: 'hello' },
+    { ...python, row: 'full-boot-python', code: zipOf({ 'main.py': PYTHON_HELLO }) },
+    { ...python, row: 'full-boot-fastapi', code: zipOf({ 'main.py': FASTAPI_HELLO }) },
+    { row: 'full-boot-node', runtime: nodeRuntime, code: zipOf({ 'server.js': NODE_HELLO }), entrypoint: 'server.js' },
+    { row: 'full-boot-executable', runtime: node.runtime, code: await executableHello(), entrypoint: 'hello' },
   ];
-}
-
-/** A static executable, compiled here. */
-async function staticProgram(): Promise<Blob> {
-  await using folder = await mkdtempDisposable(join(tmpdir(), 'vmlet-bench-'));
-  const binary = join(folder.path, 'hello');
-  await run('gcc', ['-O2', '-static', '-s', '-o', binary, join(import.meta.dirname, 'hello.c')]);
-  return new Blob([zipSync({ hello: await readFile(binary) })]);
 }
 
 /** Deploys a program that has never run, asks it once, and takes it away again. In milliseconds to the first byte. */
@@ -109,7 +81,7 @@ async function fullBoot(node: BenchNode, { runtime, code: zip, entrypoint }: Boo
 
 /** Requests in turn to one machine: over a kept stream of its wire, and over a kept connection to a gateway before it. */
 async function hot(count: number): Promise<{ direct: number[]; gateway: number[] }> {
-  await using program = await startDirect(zipOf({ 'main.py': HELLO }));
+  await using program = await startDirect(zipOf({ 'main.py': PYTHON_HELLO }));
   await using stack = new AsyncDisposableStack();
   const gateway = stack.adopt(new Client(program.gatewayUrl), (client) => client.destroy());
   const samples: { direct: number[]; gateway: number[] } = { direct: [], gateway: [] };

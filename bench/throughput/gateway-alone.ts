@@ -1,11 +1,13 @@
 import { fork } from 'node:child_process';
+import cluster from 'node:cluster';
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import type { ItemHash } from '@vmlet/messages';
 import { Pool } from 'undici';
 import * as z from 'zod';
-import { Gateway } from '../packages/node/src/gateway/index.ts';
-import { createLogger } from '../packages/node/src/telemetry/index.ts';
+import { Gateway } from '../../packages/node/src/gateway/index.ts';
+import { createLogger } from '../../packages/node/src/telemetry/index.ts';
+import type { ProxyServer } from './nginx.ts';
 
 const PROGRAM = 'd'.repeat(64) as ItemHash;
 /** As many as the load generator has; a program's own pool has more. */
@@ -13,16 +15,10 @@ const CONNECTIONS = 64;
 
 const startedSchema = z.object({ port: z.number() });
 
-/** A gateway in a process of its own, whose program is a server of the host. */
-export interface AloneGateway extends AsyncDisposable {
-  /** Of the program. */
-  url: string;
-}
-
-/** Starts it in front of a server at a port of the loopback: what is left to measure is the gateway's own cost. */
-export async function startGatewayAlone(upstreamPort: number): Promise<AloneGateway> {
+/** Starts a gateway in front of a server at a port of the loopback: what is left to measure is the gateway's own cost. */
+export async function startGatewayAlone(upstreamPort: number, { processes = 1 } = {}): Promise<ProxyServer> {
   await using stack = new AsyncDisposableStack();
-  const child = fork(import.meta.filename, [String(upstreamPort)]);
+  const child = fork(import.meta.filename, [String(upstreamPort), String(processes)]);
   const exit = once(child, 'exit');
   stack.defer(async () => {
     if (child.connected) child.disconnect();
@@ -33,8 +29,22 @@ export async function startGatewayAlone(upstreamPort: number): Promise<AloneGate
   const owned = stack.move();
   return {
     url: `http://127.0.0.1:${port}/vm/${PROGRAM}/`,
+    pid: child.pid ?? 0,
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
+}
+
+/** A prototype: processes that take connections of one port in turn, as node:cluster hands them out. */
+async function serveByWorkers(upstreamPort: string, processes: number): Promise<void> {
+  const gone = once(process, 'disconnect');
+  cluster.setupPrimary({ exec: import.meta.filename, args: [upstreamPort] });
+  const workers = Array.from({ length: processes }, () => cluster.fork());
+  const started = await Promise.all(
+    workers.map(async (worker) => startedSchema.parse((await once(worker, 'message'))[0])),
+  );
+  process.send?.(started[0]);
+  await gone;
+  cluster.disconnect();
 }
 
 /** In that process: ends when its parent does. */
@@ -79,4 +89,8 @@ async function serve(upstreamPort: number): Promise<void> {
   await pool.destroy();
 }
 
-if (import.meta.main) await serve(Number(process.argv[2]));
+if (import.meta.main) {
+  const [, , upstreamPort = '', processes = '1'] = process.argv;
+  if (processes === '1') await serve(Number(upstreamPort));
+  else await serveByWorkers(upstreamPort, Number(processes));
+}
