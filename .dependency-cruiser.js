@@ -61,8 +61,13 @@ const NODE_PARTS = [
   },
   { part: 'runtimes', why: 'From refs to verified files, whether or not a machine ever runs them' },
   {
+    part: 'snapshots',
+    never: ['keys', 'admission', 'content', 'ledger', 'runtimes'],
+    why: 'Files of memory and state by key: what runs from them, and how they were made, is the business of others',
+  },
+  {
     part: 'machines',
-    never: ['store', 'keys', 'admission', 'content', 'ledger', 'deployments', 'runtimes'],
+    never: ['store', 'keys', 'admission', 'content', 'ledger', 'deployments', 'runtimes', 'snapshots'],
     why: 'A machine is given paths of verified files: the part that faces hostile guests knows neither keys nor messages',
   },
   {
@@ -79,13 +84,13 @@ const NODE_PARTS = [
   {
     part: 'gateway',
     edge: true,
-    never: ['store', 'keys', 'admission', 'content', 'ledger', 'deployments', 'runtimes', 'machines'],
+    never: ['store', 'keys', 'admission', 'content', 'ledger', 'deployments', 'runtimes', 'snapshots', 'machines'],
     why: 'On the way of every request: it asks executions for a place, and main.ts for the program that is meant',
   },
   {
     part: 'api',
     edge: true,
-    never: ['keys', 'deployments', 'runtimes', 'machines', 'executions'],
+    never: ['keys', 'deployments', 'runtimes', 'snapshots', 'machines', 'executions'],
     why: 'The network API reads and writes messages and files: no visitor of it starts a machine',
   },
   { part: 'owner', edge: true, why: 'The socket of the owner shows all parts below, and none of the public edges' },

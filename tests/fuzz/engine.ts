@@ -57,16 +57,21 @@ export async function fuzz(target: Target): Promise<number> {
   const dictionary = target.dictionary.map((word) => Buffer.from(word, 'latin1'));
   const first = fuzzSeed();
   const before = heldBytes();
-  const hung = Promise.withResolvers<never>();
+  let hangs = (_cause: Error): void => undefined;
   // Not a figure to be met: an input that is not done by then never is.
-  using watch = idleTimer(HANG_MS, () => hung.reject(new Error(`not done after ${HANG_MS} ms`)));
+  using watch = idleTimer(HANG_MS, () => hangs(new Error(`not done after ${HANG_MS} ms`)));
   const attempt = async (input: Buffer, random: Random, how: string) => {
     watch.arm();
     // What a parser leaves to the event loop, the destruction of streams for one, is to happen.
     await new Promise((resolve) => void setImmediate(resolve));
     try {
       const running = target.run(input, random);
-      if (running !== undefined) await Promise.race([running, hung.promise]);
+      if (running === undefined) return;
+      // A promise for each input: a race against one that never settles would keep what waits for it, input by input.
+      await new Promise<void>((resolve, reject) => {
+        hangs = reject;
+        running.then(resolve, reject);
+      });
     } catch (cause) {
       const shown = `${target.name}: ${how}, ${input.length} bytes, base64 ${input.toString('base64').slice(0, 4096)}`;
       throw new Error(`${shown}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });

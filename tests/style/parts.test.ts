@@ -24,6 +24,7 @@ const PARTS = [
   'ledger',
   'deployments',
   'runtimes',
+  'snapshots',
   'machines',
   'guest-api',
 ];
@@ -97,6 +98,7 @@ node-content: packages/node/src/content/up.ts <- ../ledger/index.ts
 node-ledger: packages/node/src/ledger/up.ts <- ../runtimes/index.ts
 node-deployments: packages/node/src/deployments/up.ts <- ../ledger/index.ts
 node-runtimes: packages/node/src/runtimes/up.ts <- ../machines/index.ts
+node-snapshots: packages/node/src/snapshots/up.ts <- ../machines/index.ts
 node-machines: packages/node/src/machines/up.ts <- ../executions/index.ts
 node-machines: packages/node/src/machines/files.ts <- ../content/index.ts
 node-machines: packages/node/src/machines/secrets.ts <- ../keys/index.ts

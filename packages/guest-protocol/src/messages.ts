@@ -21,8 +21,8 @@ const variables = z
 /** What a program is to its launcher: Python's two, Node.js's three, and a server of its own in any language. */
 const programInterface = z.enum(['asgi', 'wsgi', 'fetch', 'handler', 'listen', 'executable']);
 
-const configure = z.object({
-  type: z.literal('configure'),
+/** What makes one machine another than its siblings. */
+const identity = {
   hostname: z
     .string()
     .max(L.hostnameChars)
@@ -36,6 +36,11 @@ const configure = z.object({
     .min(2 * L.entropyBytesLeast)
     .max(2 * L.entropyBytesMost)
     .regex(/^([0-9a-f]{2})+$/),
+};
+
+const configure = z.object({
+  type: z.literal('configure'),
+  ...identity,
   network: z
     .object({
       address: z.ipv4(),
@@ -61,6 +66,18 @@ const load = z.object({
   port,
 });
 
+/** To the launcher: prime what will serve, and call the program's `before_snapshot`. */
+const prepare = z.object({ type: z.literal('prepare') });
+
+/** To init0: from its answer on no instruction of launcher or program is run. */
+const freeze = z.object({ type: z.literal('freeze') });
+
+/** To init0 of a clone: take this identity, then let launcher and program go on. */
+const thaw = z.object({ type: z.literal('thaw'), ...identity });
+
+/** To the launcher of a clone: reseed what stands in the process, and call the program's `after_restore`. */
+const resume = z.object({ type: z.literal('resume'), variables });
+
 const halt = z.object({ type: z.literal('halt'), graceMs: z.int().min(0).max(L.graceMsMost) });
 
 const hello = z.object({
@@ -84,7 +101,7 @@ const loaded = z.object({ type: z.literal('loaded'), port, interface: programInt
 
 const failed = z.object({
   type: z.literal('failed'),
-  phase: z.enum(['boot', 'configure', 'ready', 'load', 'serve', 'halt']),
+  phase: z.enum(['boot', 'configure', 'ready', 'load', 'serve', 'snapshot', 'resume', 'halt']),
   code: z
     .string()
     .max(L.codeChars)
@@ -118,10 +135,16 @@ const exited = z.object({
     .nullable(),
 });
 
+const prepared = z.object({ type: z.literal('prepared') });
+
+const frozen = z.object({ type: z.literal('frozen') });
+
+const resumed = z.object({ type: z.literal('resumed') });
+
 const halted = z.object({ type: z.literal('halted') });
 
 /** What the host sends. Members that are not named here are dropped. */
-export const hostMessage = z.discriminatedUnion('type', [configure, load, halt]);
+export const hostMessage = z.discriminatedUnion('type', [configure, load, prepare, freeze, thaw, resume, halt]);
 
 /** What a guest sends, init0 or init1. All of it is hostile input: every string and number is bounded. */
 export const guestMessage = z.discriminatedUnion('type', [
@@ -132,6 +155,9 @@ export const guestMessage = z.discriminatedUnion('type', [
   mark,
   log,
   exited.refine((message) => (message.code === null) !== (message.signal === null), 'code and signal together'),
+  prepared,
+  frozen,
+  resumed,
   halted,
 ]);
 

@@ -10,8 +10,6 @@
 #include <limits.h>
 #include <linux/netlink.h>
 #include <linux/random.h>
-#include <net/if.h>
-#include <net/route.h>
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
@@ -24,23 +22,25 @@
 #include <sys/wait.h>
 #include <time.h>
 
+#include "failure.h"
 #include "frames.h"
-#include "mounts.h"
+#include "freeze.h"
+#include "network.h"
+#include "root.h"
 #include "stage.h"
 #include "wire.h"
 
 #define VERSION "0.1.0"
 #define PORT_NAME "vmlet.control"
-#define COUNT(array) (sizeof(array) / sizeof *(array))
 
-enum { TEXT_BYTES = 1024, LOG_BYTES = 16384, ENTROPY_BYTES = 512, MAX_ARGV = 64, MAX_ENV = 1024, MAX_DNS = 3 };
+enum { LOG_BYTES = 16384, ENTROPY_BYTES = 512, MAX_ARGV = 64, MAX_ENV = 1024, MAX_DNS = 3 };
 enum { KILL_MS = 2000, DRAIN_MS = 2000 }; /* for killed processes to vanish, for the host to read the last frames */
 
 /* The life of a machine, and the phase that a failure in each state is reported under. */
-enum state { BOOTING, WAITING, STARTING, READY, LOADING, SERVING, STOPPING, KILLING, DRAINING, OFF };
-static const char *const phases[] = {"boot",  "configure", "ready", "load", "load",
-                                     "serve", "halt",      "halt",  "halt", "halt"};
-static enum state state = BOOTING;
+enum state { BOOTING, WAITING, STARTING, READY, LOADING, SERVING, FROZEN, STOPPING, KILLING, DRAINING, OFF };
+static const char *const phases[] = {"boot",  "configure", "ready", "load", "load", "serve",
+                                     "resume", "halt",      "halt",  "halt", "halt"};
+static enum state state = BOOTING, frozen_in;
 static int64_t deadline_ms; /* by CLOCK_MONOTONIC; counts from STOPPING on */
 static bool host_test;      /* --host-test: no mounts, modules, network, clock, reboot */
 static bool has_card;       /* "network" on the kernel's command line */
@@ -77,26 +77,6 @@ static int wire_fd = -1;
 static int launcher_status;
 static bool launcher_speaks, exit_owed, children_left, terminated;
 
-/* A failure is put in words where errno is known, and reported where the phase is. */
-static struct {
-  const char *code;
-  char message[TEXT_BYTES + 128], detail[128];
-} failure;
-
-/* Notes a failure and returns false. `error` is the errno to blame, 0 for none; its text ends the message. */
-__attribute__((format(printf, 3, 4))) static bool fail(int error, const char *code, const char *format, ...) {
-  char *message = failure.message;
-  va_list arguments;
-  va_start(arguments, format);
-  vsnprintf(message, TEXT_BYTES, format, arguments);
-  va_end(arguments);
-  for (char *c = strpbrk(message, "\r\n"); c; c = strpbrk(c, "\r\n")) *c = ' '; /* a message is one line */
-  if (error) sprintf(message + strlen(message), ": %.100s", strerror(error));
-  snprintf(failure.detail, sizeof failure.detail, error ? "%s: %s" : "", strerrorname_np(error), strerror(error));
-  failure.code = code;
-  return false;
-}
-
 static int64_t now_us(clockid_t clock) {
   struct timespec now;
   clock_gettime(clock, &now);
@@ -127,6 +107,11 @@ static const struct field fields[] = {
     {"", "launcher.env{}", LIST, order.env, MAX_ENV, NULL, ""},
     {"", "code", FLAG, &order.has_code, 0, NULL, ""},
     {"load", "code.device", TEXT, &order.device, 64, &order.has_code, "a device"},
+    {"thaw", "hostname", TEXT, &order.hostname, 63, NULL, "1 to 63 characters"},
+    {"thaw", "machineId", TEXT, &order.machine_id, 32, NULL, "32 hexadecimal digits"},
+    {"thaw", "entropy", TEXT, &order.entropy, 2 * ENTROPY_BYTES, NULL, "32 to 512 bytes in hexadecimal"},
+    {"thaw", "clock.sec", INTEGER, &order.sec, INT64_C(1) << 40, NULL, "seconds since 1970"},
+    {"thaw", "clock.nsec", INTEGER, &order.nsec, 999999999, NULL, "0 to 999999999"},
     {"halt", "graceMs", INTEGER, &order.grace_ms, 600000, NULL, "0 to 600000"},
 };
 static struct frame_reader reader;
@@ -150,58 +135,6 @@ static void send_failed(void) {
 }
 
 /* ---- the root ---- */
-
-static ssize_t read_file(const char *path, void *buffer, size_t room) {
-  int fd = open(path, O_RDONLY | O_CLOEXEC);
-  ssize_t n = fd < 0 ? -1 : read(fd, buffer, room);
-  int error = errno;
-  if (fd >= 0) close(fd);
-  errno = error;
-  return n;
-}
-
-static bool make_path(const char *path) {
-  char part[PATH_MAX];
-  snprintf(part, sizeof part, "%s", path);
-  for (char *slash = strchr(part + 1, '/'); slash; *slash = '/', slash = strchr(slash + 1, '/')) {
-    *slash = '\0';
-    mkdir(part, 0755); /* what fails here fails again below */
-  }
-  if (mkdir(path, 0755) == 0 || errno == EEXIST) return true;
-  return fail(errno, "MOUNT_FAILED", "Cannot make directory \"%s\"", path);
-}
-
-/* Says which filesystem is on the drive of a row. */
-static bool probe_drive(struct mount_row *row) {
-  char head[2048];
-  ssize_t n = read_file(row->source, head, sizeof head);
-  if (n < 0) return fail(errno, "MOUNT_FAILED", "Cannot read drive \"%s\"", row->source);
-  for (size_t i = 0; i < COUNT(filesystems) && n == (ssize_t)sizeof head; i++) {
-    if (memcmp(head + filesystems[i].offset, filesystems[i].magic, filesystems[i].length) != 0) continue;
-    row->type = filesystems[i].type;
-    row->options = filesystems[i].options;
-    return true;
-  }
-  return fail(0, "MOUNT_FAILED", "Cannot mount drive \"%s\": unknown, expected erofs, squashfs or ext4", row->source);
-}
-
-static bool mount_row(struct mount_row row) {
-  if (strcmp(row.type, "link") == 0)
-    return symlink(row.source, row.target) == 0 || errno == EEXIST ||
-           fail(errno, "MOUNT_FAILED", "Cannot link \"%s\" to \"%s\"", row.target, row.source);
-  if (!make_path(row.target)) return false;
-  if (strcmp(row.type, "folder") == 0) return true;
-  if (strcmp(row.type, "drive") == 0 && !probe_drive(&row)) return false;
-  if (mount(row.source, row.target, row.type, row.flags, row.options) == 0) return true;
-  return fail(errno, "MOUNT_FAILED", "Cannot mount \"%s\" on \"%s\" (%s)", row.source, row.target,
-              *row.type ? row.type : "as it is");
-}
-
-static bool mount_rows(const struct mount_row *rows, size_t n) {
-  for (size_t i = 0; i < n; i++)
-    if (!mount_row(rows[i])) return false;
-  return true;
-}
 
 /* Those of the folder `network` only for a machine that has a card: three of twelve, a fifth of the time. */
 static bool insert_modules(void) {
@@ -302,16 +235,31 @@ static bool apply_clock(void) {
 }
 
 /* Replaces whatever is there: in many images /etc/resolv.conf is a link to what a service would write. */
-__attribute__((format(printf, 2, 3))) static bool write_file(const char *path, const char *format, ...) {
-  va_list arguments;
+static int create_file(const char *path) {
   unlink(path);
   int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
-  va_start(arguments, format);
-  bool ok = fd >= 0 && vdprintf(fd, format, arguments) >= 0;
-  va_end(arguments);
-  if (!ok) fail(errno, "WRITE_FAILED", "Cannot write \"%s\"", path);
-  if (fd >= 0) close(fd);
-  return ok;
+  if (fd < 0) fail(errno, "WRITE_FAILED", "Cannot make \"%s\"", path);
+  return fd;
+}
+
+/* What tells one clone from another. The files stay open: to make them anew takes a clone most of its start. */
+static bool apply_name(void) {
+  static struct {
+    const char *path, *format;
+    int fd;
+  } files[] = {{"/etc/machine-id", "%2$s\n", -1},
+               {"/etc/hostname", "%1$s\n", -1},
+               {"/etc/hosts", "127.0.0.1\tlocalhost\n::1\tlocalhost\n127.0.1.1\t%1$s\n", -1}};
+  char text[256];
+  if (sethostname(order.hostname, strlen(order.hostname)) != 0)
+    return fail(errno, "HOSTNAME_FAILED", "Cannot set hostname \"%s\"", order.hostname);
+  for (size_t i = 0; i < COUNT(files); i++) {
+    if (files[i].fd < 0 && (files[i].fd = create_file(files[i].path)) < 0) return false;
+    int n = snprintf(text, sizeof text, files[i].format, order.hostname, order.machine_id);
+    if (pwrite(files[i].fd, text, (size_t)n, 0) != n || ftruncate(files[i].fd, n) != 0)
+      return fail(errno, "WRITE_FAILED", "Cannot write \"%s\"", files[i].path);
+  }
+  return true;
 }
 
 static bool apply_identity(void) {
@@ -320,42 +268,10 @@ static bool apply_identity(void) {
     size_t used = strlen(resolvers);
     snprintf(resolvers + used, sizeof resolvers - used, "nameserver %.15s\n", *server);
   }
-  if (sethostname(order.hostname, strlen(order.hostname)) != 0)
-    return fail(errno, "HOSTNAME_FAILED", "Cannot set hostname \"%s\"", order.hostname);
-  return make_path("/etc") && write_file("/etc/hostname", "%s\n", order.hostname) &&
-         write_file("/etc/machine-id", "%s\n", order.machine_id) && write_file("/etc/resolv.conf", "%s", resolvers) &&
-         write_file("/etc/hosts", "127.0.0.1\tlocalhost\n::1\tlocalhost\n127.0.1.1\t%s\n", order.hostname);
-}
-
-/* Sets an address of an interface, or with "" takes it up. */
-static bool set_link(int fd, const char *name, unsigned long request, const char *address) {
-  struct ifreq link = {0};
-  struct sockaddr_in inet = {.sin_family = AF_INET, .sin_addr.s_addr = inet_addr(address)};
-  snprintf(link.ifr_name, sizeof link.ifr_name, "%s", name);
-  bool ok = *address || ioctl(fd, SIOCGIFFLAGS, &link) == 0;
-  if (*address) memcpy(&link.ifr_addr, &inet, sizeof inet);
-  else link.ifr_flags |= IFF_UP;
-  if (ok && ioctl(fd, request, &link) == 0) return true;
-  return fail(errno, "NETWORK_FAILED", "Cannot set \"%s\" to \"%s\"", name, *address ? address : "up");
-}
-
-static bool apply_network(void) {
-  struct rtentry route = {.rt_flags = RTF_UP | RTF_GATEWAY};
-  struct sockaddr_in any = {.sin_family = AF_INET}, gateway = any;
-  struct in_addr mask = {.s_addr = order.prefix > 0 ? htonl(~UINT32_C(0) << (32 - order.prefix)) : 0};
-  int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-  if (fd < 0) return fail(errno, "NETWORK_FAILED", "Cannot open a socket");
-  bool ok = set_link(fd, "lo", SIOCSIFFLAGS, "");
-  if (ok && order.has_network) {
-    gateway.sin_addr.s_addr = inet_addr(order.gateway);
-    memcpy(&route.rt_gateway, &gateway, sizeof gateway);
-    memcpy(&route.rt_dst, &any, sizeof any);
-    memcpy(&route.rt_genmask, &any, sizeof any);
-    ok = set_link(fd, "eth0", SIOCSIFADDR, order.address) && set_link(fd, "eth0", SIOCSIFNETMASK, inet_ntoa(mask)) &&
-         set_link(fd, "eth0", SIOCSIFFLAGS, "") && (ioctl(fd, SIOCADDRT, &route) == 0 ||
-         fail(errno, "NETWORK_FAILED", "Cannot route through \"%s\"", order.gateway));
-  }
-  close(fd);
+  if (!make_path("/etc") || !apply_name()) return false;
+  int fd = create_file("/etc/resolv.conf");
+  bool ok = fd >= 0 && write(fd, resolvers, strlen(resolvers)) >= 0;
+  if (fd >= 0) close(fd);
   return ok;
 }
 
@@ -388,6 +304,7 @@ static _Noreturn void become_launcher(const int fds[4], int report) {
   sigemptyset(&none);
   report = fcntl(report, F_DUPFD_CLOEXEC, 16); /* out of the way of what follows */
   setsid();
+  tell_kernel(PROGRAM_GROUP "/cgroup.procs", "0"); /* where that is not there, freezing says so */
   for (int i = 0; i < 4; i++) {
     dup2(fds[i], i);
     fcntl(i, F_SETFD, 0); /* dup2 onto itself keeps CLOEXEC */
@@ -452,7 +369,10 @@ static bool take_configure(char *frame, size_t length) {
   size_t digits = strlen(order.entropy);
   if (digits < 64 || digits % 2 != 0 || strspn(order.entropy, "0123456789abcdef") != digits)
     return fail(0, "FIELD_INVALID", "Cannot read \"entropy\": %zu digits, expected 64 to 1024 in hexadecimal", digits);
-  if (!host_test && !(apply_entropy() && apply_clock() && apply_identity() && apply_network())) return false;
+  struct network network = {order.address, order.gateway, order.prefix};
+  if (!host_test && !(apply_entropy() && apply_clock() && apply_identity() &&
+                      apply_network(order.has_network ? &network : NULL)))
+    return false;
   explicit_bzero(frame + HEADER_BYTES, length - HEADER_BYTES); /* the seed is in it */
   if (!start_wire()) return false;
   char **last = order.env;
@@ -471,6 +391,38 @@ static bool take_load(char *frame, size_t length) {
   return true;
 }
 
+/* What only the file cache holds is read again by who needs it; what is primed after this is not in it for nothing. */
+static bool take_prepare(char *frame, size_t length) {
+  if (!host_test && !tell_kernel("/proc/sys/vm/drop_caches", "3"))
+    return fail(errno, "FREEZE_FAILED", "Cannot drop the file cache");
+  queue_put(&to_launcher, frame, length);
+  return true;
+}
+
+static bool take_freeze(char *frame, size_t length) {
+  (void)frame, (void)length;
+  if (!host_test) clear_free_memory();
+  if (!freeze_program(true)) return fail(errno, "FREEZE_FAILED", "Cannot freeze \"" PROGRAM_GROUP "\"");
+  frozen_in = state;
+  state = FROZEN;
+  put_frame(&to_host, "{'type':'frozen'}");
+  return true;
+}
+
+/* From here on this machine is another one than its siblings. Only then is an instruction of the program run again. */
+static bool take_thaw(char *frame, size_t length) {
+  if (!host_test && !(apply_entropy() && apply_clock() && apply_name())) return false;
+  explicit_bzero(frame + HEADER_BYTES, length - HEADER_BYTES); /* the seed is in it */
+  if (!freeze_program(false)) return fail(errno, "THAW_FAILED", "Cannot thaw \"" PROGRAM_GROUP "\"");
+  state = frozen_in;
+  return true;
+}
+
+static bool take_resume(char *frame, size_t length) {
+  queue_put(&to_launcher, frame, length);
+  return true;
+}
+
 static bool take_halt(char *frame, size_t length) {
   if (launcher_speaks && control.fd >= 0) queue_put(&to_launcher, frame, length);
   else if (launcher > 0 && order.grace_ms > 0) kill(-launcher, SIGTERM);
@@ -486,6 +438,10 @@ static const struct {
 } orders[] = {
     {"configure", IN(WAITING), take_configure},
     {"load", IN(STARTING) | IN(READY), take_load},
+    {"prepare", IN(READY) | IN(SERVING), take_prepare},
+    {"freeze", IN(READY) | IN(SERVING), take_freeze},
+    {"thaw", IN(FROZEN), take_thaw},
+    {"resume", IN(READY) | IN(SERVING), take_resume},
     {"halt", IN(WAITING) | IN(STARTING) | IN(READY) | IN(LOADING) | IN(SERVING), take_halt},
 };
 
@@ -493,7 +449,8 @@ static void take_order(char *frame, size_t length) {
   for (size_t i = 0; i < COUNT(orders); i++) {
     if (strcmp(orders[i].type, order.type) != 0 || !(orders[i].states & IN(state))) continue;
     if (state == STARTING && orders[i].take == take_load) state = READY; /* what fails now, fails in loading */
-    bool fatal = state == WAITING && orders[i].take == take_configure; /* half configured, it is good for nothing */
+    /* Half configured, or a clone without an identity of its own, it is good for nothing. */
+    bool fatal = orders[i].take == take_configure || orders[i].take == take_thaw;
     if (order_complete(order.type) && orders[i].take(frame, length)) return;
     send_failed();
     if (fatal) halt_state(STOPPING, 0);
@@ -505,10 +462,12 @@ static void take_order(char *frame, size_t length) {
 
 /* Passes on what a launcher may say, as it came; all else would be a forgery of what init0 says. */
 static void take_report(char *frame, size_t length) {
-  bool ready = strcmp(order.type, "ready") == 0, loaded = strcmp(order.type, "loaded") == 0;
+  static const char *const known[] = {"ready", "loaded", "prepared", "resumed", "failed", "mark"};
+  bool ready = strcmp(order.type, "ready") == 0, loaded = strcmp(order.type, "loaded") == 0, passes = false;
   launcher_speaks = true;
-  if (!ready && !loaded && strcmp(order.type, "failed") != 0 && strcmp(order.type, "mark") != 0) {
-    fail(0, "MESSAGE_UNEXPECTED", "Cannot pass on \"%.64s\", expected ready, loaded, failed or mark", order.type);
+  for (size_t i = 0; i < COUNT(known); i++) passes |= strcmp(order.type, known[i]) == 0;
+  if (!passes) {
+    fail(0, "MESSAGE_UNEXPECTED", "Cannot pass on \"%.64s\", expected what a launcher reports", order.type);
     send_failed();
     return;
   }

@@ -38,6 +38,8 @@ static const struct mount_row inner_rows[] = {
     {"tmpfs", "/tmp", "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777"},
     {"devpts", "/dev/pts", "devpts", MS_NOSUID | MS_NOEXEC, "gid=5,mode=620,ptmxmode=666"},
     {"tmpfs", "/dev/shm", "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777"},
+    {"cgroup2", "/sys/fs/cgroup", "cgroup2", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL},
+    {"", "/sys/fs/cgroup/vmlet", "folder", 0, NULL},
     {"/proc/self/fd", "/dev/fd", "link", 0, NULL},
     {"/proc/self/fd/0", "/dev/stdin", "link", 0, NULL},
     {"/proc/self/fd/1", "/dev/stdout", "link", 0, NULL},

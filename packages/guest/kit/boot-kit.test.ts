@@ -11,7 +11,7 @@ test('ensureBootKit: names the kit by the hash of its files, makes it once, and 
   await using cache = await makeCache();
   const kit = await ensureBootKit({ cache: cache.path });
   const hash = createHash('sha256');
-  for (const file of [kit.kernel, kit.initramfs, kit.image, kit.init0, kit.tscRate]) {
+  for (const file of [kit.kernel, kit.initramfs, kit.image, kit.init0, kit.tscRate, kit.lateFiles]) {
     hash.update(await readFile(file));
     expect((await stat(file)).mode & 0o222, `"${file}" may be written to`).toBe(0);
   }

@@ -27,6 +27,8 @@ export interface BootKit {
   init0: string;
   /** A program of the host that prints the rate of its time stamp counter in kHz. */
   tscRate: string;
+  /** Library by which a QEMU waits for the files of a snapshot, and opens none of them for writing. */
+  lateFiles: string;
 }
 
 export interface BootKitOptions {
@@ -36,7 +38,7 @@ export interface BootKitOptions {
   signal?: AbortSignal | undefined;
 }
 
-const FILES = ['vmlinux', 'initramfs.cpio', 'kit.erofs', 'init0', 'tsc-rate'] as const;
+const FILES = ['vmlinux', 'initramfs.cpio', 'kit.erofs', 'init0', 'tsc-rate', 'late-files.so'] as const;
 const PROGRAMS = ['init0', 'tsc-rate'];
 
 /**
@@ -86,6 +88,9 @@ async function buildInto(work: string, options: BootKitOptions): Promise<string>
   );
   await compile(init0Sources, init0, signal);
   await compile([join(GUEST_FOLDER, 'kit/tsc-rate.c')], join(kit, 'tsc-rate'), signal);
+  const lateFiles = join(GUEST_FOLDER, 'kit/late-files.c');
+  const flags = ['-shared', '-fPIC', '-O2', '-s', '-Wall', '-Wextra', '-Werror'];
+  await run('gcc', [...flags, '-o', join(kit, 'late-files.so'), lateFiles], { signal });
   const moduleNames = await readModuleNames(join(GUEST_FOLDER, 'init0/modules.txt'));
   await makeInitramfs(join(work, 'initramfs'), join(kit, 'initramfs.cpio'), { init0, modules, moduleNames, signal });
 
@@ -134,6 +139,7 @@ function kitAt(kits: string, record: { hash: string; kernelRelease: string }): B
     image: at('kit.erofs'),
     init0: at('init0'),
     tscRate: at('tsc-rate'),
+    lateFiles: at('late-files.so'),
   };
 }
 

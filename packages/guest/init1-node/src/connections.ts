@@ -32,6 +32,12 @@ export class Connections {
     }
   }
 
+  /** Resolves when none of the connections is open that came from these ports. */
+  async closed(ports: ReadonlySet<number>): Promise<void> {
+    const theirs = [...this.sockets].filter(({ remotePort }) => remotePort !== undefined && ports.has(remotePort));
+    await Promise.all(theirs.map((socket) => new Promise<void>((resolve) => socket.once('close', () => resolve()))));
+  }
+
   /** Stops listening, drains, and calls `done` when no connection is left. */
   close(done: () => void): void {
     if (this.server.listening) this.server.close(done);

@@ -12,8 +12,15 @@ export function codeFolder(): string {
  * channel is not theirs.
  */
 export function applyVariables({ variables, port }: LoadRequest): void {
-  for (const [name, value] of variables) if (name !== FD_VARIABLE) process.env[name] = value;
+  setVariables(variables);
   process.env.PORT = String(port);
+}
+
+/** Sets variables of a program; those that the platform needs stay as they are. */
+export function setVariables(variables: ReadonlyMap<string, string>): void {
+  for (const [name, value] of variables) {
+    if (name !== FD_VARIABLE && name !== 'PORT') process.env[name] = value;
+  }
   if (variables.has('NODE_PATH')) moduleInternals().initPaths();
 }
 

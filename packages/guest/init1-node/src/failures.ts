@@ -7,21 +7,26 @@ const DETAIL_BYTES = 65_536;
 const ENCODED_BYTES = 98_304;
 const MESSAGE_CHARS = 2_000;
 
-/** What stops a program from being loaded. `code` is one of those in README.md, `message` becomes one line. */
+/** What a failure stopped. */
+export type Phase = 'load' | 'snapshot' | 'resume';
+
+/** What stops a program from being loaded, or its snapshot. `code` is one of those in README.md, `message` becomes one line. */
 export class Failure extends Error {
   readonly code: string;
   readonly detail: string;
+  private readonly phase: Phase;
 
   /** `detail` is a stack, or empty. */
-  constructor(code: string, message: string, { detail = '' }: { detail?: string } = {}) {
+  constructor(code: string, message: string, { detail = '', phase = 'load' }: { detail?: string; phase?: Phase } = {}) {
     super(wellFormed(message.replace(/\s+/g, ' ').slice(0, MESSAGE_CHARS)));
     this.code = code;
+    this.phase = phase;
     this.detail = firstBytes(wellFormed(detail));
   }
 
   /** The `failed` frame. */
   frame(): Frame {
-    return { type: 'failed', phase: 'load', code: this.code, message: this.message, detail: this.detail };
+    return { type: 'failed', phase: this.phase, code: this.code, message: this.message, detail: this.detail };
   }
 }
 

@@ -11,7 +11,9 @@ import { handlerListener } from './handler.ts';
 import { ListenWatch } from './listen-watch.ts';
 import { type Interface, type LoadRequest, readLoad } from './load-request.ts';
 import { bindFailure, listenOn, makeServer } from './own-server.ts';
+import { ownListener } from './prime.ts';
 import { type Exports, importProgram } from './program.ts';
+import { type Serving, Snapshot } from './snapshot.ts';
 import { useWantedNode } from './switch-node.ts';
 import { chooseTarget, describe, type Target } from './target.ts';
 import { hasWebGlobals, webGlobals } from './web.ts';
@@ -24,6 +26,7 @@ const exit = process.exit.bind(process);
 export class Launcher {
   private readonly control: Control;
   private readonly isSwitched: boolean;
+  private readonly snapshot: Snapshot;
   private state: State = 'waiting';
   private entrypoint = '';
   private exported = '';
@@ -31,20 +34,34 @@ export class Launcher {
   private watch: ListenWatch | undefined;
   /** The launcher's own server, while it has the port. */
   private own: Connections | undefined;
+  private imported: Promise<Exports> | undefined;
   private fatal: { error: unknown } | undefined;
 
   /** `isSwitched`: another version of Node was `ready` in this process, and left it for the one that the program asks for. */
   constructor(control: Control, { isSwitched }: { isSwitched: boolean }) {
     this.control = control;
     this.isSwitched = isSwitched;
+    this.snapshot = new Snapshot(control);
   }
 
   /** Takes a frame of the host; those that are not in turn are ignored. */
   receive(frame: Frame): void {
     if (frame.type === 'halt') this.halt();
+    if (frame.type === 'prepare' && this.canFreeze) void this.snapshot.prepare(this.serving);
+    if (frame.type === 'resume' && this.canFreeze) void this.snapshot.resume(frame, this.serving);
     if (frame.type === 'load' && this.state === 'waiting') {
       this.load(frame).catch((error: unknown) => this.fail(asFailure(error)));
     }
+  }
+
+  private get canFreeze(): boolean {
+    return this.state === 'waiting' || this.state === 'serving';
+  }
+
+  private get serving(): Serving | undefined {
+    if (this.imported === undefined) return undefined;
+    const own = this.own?.server.listening === true ? this.own : undefined;
+    return { exports: this.imported, port: this.port, own, servers: this.watch?.servers ?? [] };
   }
 
   private async load(frame: Frame): Promise<void> {
@@ -59,7 +76,8 @@ export class Launcher {
     enterCodeFolder();
     const entry = findEntry(request.entrypoint, codeFolder());
     this.watchListen(request);
-    const exports = await importProgram(entry);
+    this.imported = importProgram(entry);
+    const exports = await this.imported;
     if (this.state !== 'importing') return; // it listens already, or the host wants an end
     this.state = 'starting';
     await this.serve(exports, entry, request);
@@ -83,9 +101,10 @@ export class Launcher {
       throw new Failure('FETCH_UNSUPPORTED', `Cannot serve "${this.entrypoint}": ${found}, ${expected}`);
     }
     const listener = isFetch ? fetchListener(target.fetch, webGlobals()) : handlerListener(target.handler);
-    const server = makeServer(listener);
+    const own = ownListener(isFetch ? webGlobals() : undefined);
+    const server = makeServer(this.snapshot.prime.guard(listener, own));
     this.own = new Connections(server);
-    await listenOn(server, this.port, this.watch?.listen ?? server.listen);
+    await listenOn(server, this.port, { listen: this.watch?.listen ?? server.listen });
     this.loaded((server.address() as AddressInfo).port, target.interface);
   }
 
@@ -109,6 +128,7 @@ export class Launcher {
   private loaded(port: number, kind: Interface): void {
     if (this.state !== 'importing' && this.state !== 'starting') return;
     this.state = 'serving';
+    this.port = port;
     this.control.send({ type: 'loaded', port, interface: kind, server: `node ${process.versions.node}` });
     process.removeListener('exit', this.onExit);
     process.removeListener('beforeExit', this.onBeforeExit);

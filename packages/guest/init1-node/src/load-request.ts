@@ -28,8 +28,11 @@ function isInterfaceOrNull(value: unknown): value is Interface | null {
   return value === null || value === 'fetch' || value === 'handler' || value === 'listen';
 }
 
-/** What no environment can hold is refused: Node would cut it off at the NUL without a word. */
-function readVariables(value: unknown): Map<string, string> {
+/**
+ * What no environment can hold is refused: Node would cut it off at the NUL without a word.
+ * @throws Failure LOAD_MALFORMED
+ */
+export function readVariables(value: unknown): Map<string, string> {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw new Failure('LOAD_MALFORMED', 'Cannot read load frame: no variables, expected an object of texts');
   }

@@ -2,11 +2,13 @@
 import { Control } from './control.ts';
 import type { Frame } from './frames.ts';
 import { Launcher } from './launcher.ts';
+import { installRandomness } from './randomness.ts';
 import { takeHandover } from './switch-node.ts';
 import { hasWebGlobals, webGlobals } from './web.ts';
 
 /** Runs the launcher: it takes `load` once `ready` was sent, and ends the process by itself. */
 export function main(): void {
+  installRandomness();
   const control = Control.fromEnvironment((frame) => launcher.receive(frame));
   const handover = takeHandover();
   const launcher = new Launcher(control, { isSwitched: handover !== undefined });

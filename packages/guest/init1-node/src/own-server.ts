@@ -23,10 +23,14 @@ export function makeServer(listener: RequestListener): Server {
 }
 
 /**
- * Listens on all IPv4 addresses of the machine. Rejects with Failure PORT_IN_USE or BIND_FAILED.
- * @param listen Node's own, not the one that programs are given
+ * Listens on all IPv4 addresses of the machine unless one is named. Rejects with Failure PORT_IN_USE or BIND_FAILED.
+ * @param options.listen Node's own, not the one that programs are given
  */
-export function listenOn(server: Server, port: number, listen: CallableFunction): Promise<void> {
+export function listenOn(
+  server: Server,
+  port: number,
+  { listen, host = '0.0.0.0' }: { listen: CallableFunction; host?: string },
+): Promise<void> {
   return new Promise((resolve, reject) => {
     const fail = (error: Error): void => reject(bindFailure(port, error));
     server.once('error', fail);
@@ -34,7 +38,7 @@ export function listenOn(server: Server, port: number, listen: CallableFunction)
       server.removeListener('error', fail);
       resolve();
     });
-    Reflect.apply(listen, server, [{ port, host: '0.0.0.0', backlog: BACKLOG }]);
+    Reflect.apply(listen, server, [{ port, host, backlog: BACKLOG }]);
   });
 }
 

@@ -35,6 +35,13 @@ interface StreamController {
   error(reason: unknown): void;
 }
 
+/** What the launcher looks at in a request that it answers itself. */
+export interface WebRequest {
+  readonly url: string;
+  readonly headers: WebHeaders;
+  text(): Promise<string>;
+}
+
 export interface StreamSource {
   pull(controller: StreamController): void | Promise<void>;
   cancel(reason: unknown): void;
@@ -51,7 +58,7 @@ export interface RequestInit {
 /** The web's globals that a `fetch` program needs. */
 export interface WebGlobals {
   Request: new (url: string, init: RequestInit) => object;
-  Response: new (...values: never[]) => object;
+  Response: new (body: string, init: { headers: Record<string, string> }) => WebResponse;
   Headers: new () => WebHeaders;
   ReadableStream: new (source: StreamSource, strategy: { highWaterMark: number }) => WebStream;
   AbortController: new () => { readonly signal: { readonly aborted: boolean }; abort(): void };

@@ -206,6 +206,18 @@ export class Launcher {
     this.send({ type: 'load', code: null, entrypoint, interface: kind, variables, port });
   }
 
+  /** Sends `prepare`, as the host does before it saves a machine, and returns the answer. */
+  async prepare(): Promise<GuestFrame | undefined> {
+    this.send({ type: 'prepare' });
+    return await this.receive();
+  }
+
+  /** Sends `resume`, as the host does to a clone, and returns the answer. */
+  async resume(variables: Record<string, unknown> = {}): Promise<GuestFrame | undefined> {
+    this.send({ type: 'resume', variables });
+    return await this.receive();
+  }
+
   /** Sends `halt` and returns how the process ended. */
   async halt(): Promise<{ code: number | null; signal: string | null }> {
     this.send({ type: 'halt', graceMs: 5000 });

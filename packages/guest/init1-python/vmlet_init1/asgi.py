@@ -8,17 +8,18 @@ from vmlet_init1.failures import Failure
 from vmlet_init1.interface import ASGI, as_asgi3
 from vmlet_init1.lifespan import Lifespan
 from vmlet_init1.listener import BACKLOG, bind, bind_failure
+from vmlet_init1.snapshot import AFTER, ANSWER, BEFORE, hook_failed, in_thread
 
 # The host owns the connections: the guest never closes an idle one, or a request could meet its end half-way.
 _KEEP_ALIVE_SECONDS = 365 * 86400
 _HEADER_BYTES = 256 * 1024
 
 
-async def serve(app, port, preloaded, control):
+async def serve(app, port, preloaded, control, snapshot):
     """Serves `app` at `port` until `halt`. Sends `loaded` when it listens. Raises Failure of phase "load" or "halt"."""
     logs.send_to_stderr("uvicorn", os.path.dirname(preloaded.uvicorn.__file__), 20)
     halt = asyncio.get_running_loop().create_future()
-    _watch(control, halt)
+    orders = _Orders(control, snapshot, halt)
     sock = bind(port)
     try:
         app = as_asgi3(app)
@@ -29,15 +30,14 @@ async def serve(app, port, preloaded, control):
             return  # halted while the program was still starting: it has nothing to shut down
         starting.result()
         with preloaded:
-            server = _make_server(_application(app, lifespan.state), preloaded)
+            server = _make_server(_application(app, lifespan.state, snapshot), preloaded)
         try:
             await server.startup(sockets=[sock])
         except OSError as error:
             raise bind_failure(sock.getsockname()[1], error) from error
         server_name = "uvicorn %s" % preloaded.uvicorn.__version__
-        control.send(
-            {"type": "loaded", "port": sock.getsockname()[1], "interface": ASGI, "server": server_name}
-        )
+        orders.port = sock.getsockname()[1]
+        control.send({"type": "loaded", "port": orders.port, "interface": ASGI, "server": server_name})
         frame = await halt
         await _drain(server, frame.get("graceMs", 0) / 2000)
         await lifespan.shutdown()
@@ -46,29 +46,87 @@ async def serve(app, port, preloaded, control):
         sock.close()
 
 
-def _watch(control, halt):
-    """Completes `halt` with the frame of that type."""
+class _Orders:
+    """Does what init0 asks for while the program runs. Completes `halt` with the frame of that type."""
 
-    def on_readable():
-        for frame in control.poll():
-            if frame["type"] == "halt" and not halt.done():
-                halt.set_result(frame)
-        if control.ended:
-            asyncio.get_running_loop().remove_reader(control.fileno())
+    def __init__(self, control, snapshot, halt):
+        self._control = control
+        self._snapshot = snapshot
+        self._halt = halt
+        self._task = None
+        self.port = None
+        asyncio.get_running_loop().add_reader(control.fileno(), self._on_readable)
+        self._on_readable()  # what came together with `load` waits in `control`, not in the socket
 
-    asyncio.get_running_loop().add_reader(control.fileno(), on_readable)
-    on_readable()  # what came together with `load` waits in `control`, not in the socket
+    def _on_readable(self):
+        for frame in self._control.poll():
+            if frame["type"] == "halt" and not self._halt.done():
+                self._halt.set_result(frame)
+            elif frame["type"] == "prepare":
+                self._task = asyncio.ensure_future(self._prepare())
+            elif frame["type"] == "resume":
+                self._task = asyncio.ensure_future(self._resume(frame))
+        if self._control.ended:
+            asyncio.get_running_loop().remove_reader(self._control.fileno())
+
+    async def _prepare(self):
+        try:
+            await self._hook(BEFORE)
+            await self._prime()
+        except Failure as failure:
+            self._snapshot.failed(failure)
+        else:
+            self._snapshot.prepared()
+
+    async def _resume(self, frame):
+        self._snapshot.resume(frame)
+        try:
+            await self._hook(AFTER)
+        except Failure as failure:
+            self._snapshot.failed(failure)
+        else:
+            self._snapshot.resumed()
+
+    async def _hook(self, name):
+        returned = self._snapshot.hook(name)
+        if not hasattr(returned, "__await__"):
+            return
+        try:
+            await returned
+        except BaseException as error:
+            raise hook_failed(name, error) from error
+
+    async def _prime(self):
+        loop = asyncio.get_running_loop()
+        primed = loop.create_future()
+        in_thread(
+            lambda: self._snapshot.prime(self.port), lambda error: loop.call_soon_threadsafe(primed.set_result, error)
+        )
+        error = await primed
+        if error is not None:  # a snapshot that is less warm, not a wrong one
+            print("vmlet: %s" % error, file=sys.stderr)
 
 
-def _application(app, state):
+def _application(app, state, snapshot):
     """What uvicorn calls. A coroutine function of three, so that uvicorn never tries whether it is a factory."""
 
     async def application(scope, receive, send):
+        if snapshot.token is not None and scope["type"] == "http" and _is_prime(scope, snapshot):
+            await receive()
+            headers = [(b"content-type", b"text/plain"), (b"content-length", b"%d" % len(ANSWER))]
+            await send({"type": "http.response.start", "status": 200, "headers": headers})
+            await send({"type": "http.response.body", "body": ANSWER})
+            return
         if state:
             scope["state"] = state.copy()
         await app(scope, receive, send)
 
     return application
+
+
+def _is_prime(scope, snapshot):
+    headers = dict(scope["headers"])
+    return snapshot.wants(scope["path"], lambda name: headers.get(name.encode(), b"").decode("latin-1"))
 
 
 def _make_server(application, preloaded):

@@ -7,6 +7,7 @@ from vmlet_init1.control import Control
 from vmlet_init1.entrypoint import load_entrypoint
 from vmlet_init1.failures import Failure
 from vmlet_init1.preload import preload
+from vmlet_init1.snapshot import Snapshot
 
 
 def main():
@@ -59,8 +60,12 @@ def _load_and_serve(preloaded, control, usual):
     if app is not None:
         from vmlet_init1 import wsgi
 
-        wsgi.serve(app, port, control)
+        wsgi.serve(app, port, control, _snapshot_of(frame, control))
     return 0
+
+
+def _snapshot_of(frame, control):
+    return Snapshot(frame["entrypoint"].partition(":")[0], control)
 
 
 async def _serve_unless_wsgi(load_app, frame, preloaded, control):
@@ -71,7 +76,7 @@ async def _serve_unless_wsgi(load_app, frame, preloaded, control):
     app = load_app()
     if (frame["interface"] or interface.detect(app, frame["entrypoint"])) == interface.WSGI:
         return app
-    await asgi.serve(app, frame["port"], preloaded, control)
+    await asgi.serve(app, frame["port"], preloaded, control, _snapshot_of(frame, control))
     return None
 
 

@@ -75,6 +75,15 @@ export const computeErrors = {
     fault: 'user',
     retryable: false,
   }),
+  SNAPSHOT_FAILED: entry({
+    phase: 'snapshot',
+    status: 503,
+    title: 'The snapshot cannot be used',
+    template: 'Cannot save or restore the machine: {found}, expected its whole state',
+    hint: 'Nothing needs to be done: the machine is booted instead, and the cause stands in the log of the node',
+    fault: 'platform',
+    retryable: true,
+  }),
   MACHINE_DIED: entry({
     phase: 'serve',
     status: 502,

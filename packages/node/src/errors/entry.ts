@@ -9,6 +9,7 @@ export type Phase =
   | 'code'
   | 'queue'
   | 'boot'
+  | 'snapshot'
   | 'load'
   | 'serve'
   | 'halt'

@@ -253,8 +253,7 @@ export class Execution {
 }
 
 function started({ phases }: Awake): string {
-  const { prepareMs, bootMs, loadMs } = phases;
-  return `Started: prepare ${Math.round(prepareMs)} ms, boot ${Math.round(bootMs)} ms, load ${Math.round(loadMs)} ms`;
+  return `Started: ${phases.steps.map(({ name, ms }) => `${name} ${Math.round(ms)} ms`).join(', ')}`;
 }
 
 function ending(error: VmletError): string {

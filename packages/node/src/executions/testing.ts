@@ -17,7 +17,14 @@ export const noMeter: OwnerMeter = {
   charge: () => {},
 };
 
-export const PHASES: WakePhases = { prepareMs: 1, bootMs: 2, loadMs: 3 };
+export const PHASES: WakePhases = {
+  from: 'boot',
+  steps: [
+    { name: 'prepare', ms: 1 },
+    { name: 'boot', ms: 2 },
+    { name: 'load', ms: 3 },
+  ],
+};
 
 /** What an execution sees of a machine, ended by the test. */
 export class StubMachine {

@@ -18,11 +18,19 @@ export interface Awake {
   phases: WakePhases;
 }
 
-/** How long each step of a cold start took, in milliseconds. */
+/** What a machine that answers was made from, the quickest first. */
+export type StartedFrom = 'paused' | 'spare' | 'program' | 'runtime' | 'boot';
+
+/** One step of a start, in milliseconds. Its name is a word of lower-case letters. */
+export interface Phase {
+  name: string;
+  ms: number;
+}
+
+/** How a machine came to answer: from what, and by which steps, in their order. */
 export interface WakePhases {
-  prepareMs: number;
-  bootMs: number;
-  loadMs: number;
+  from: StartedFrom;
+  steps: readonly Phase[];
 }
 
 export interface WakeOptions {
@@ -60,7 +68,14 @@ export async function wake(prepare: () => Promise<RunnableProgram>, options: Wak
   return {
     machine,
     pool: connectTo(machine, { ownServer: OWN_SERVERS.has(machine.serves ?? '') }),
-    phases: { prepareMs: prepared - started, bootMs: booted - prepared, loadMs: performance.now() - booted },
+    phases: {
+      from: 'boot',
+      steps: [
+        { name: 'prepare', ms: prepared - started },
+        { name: 'boot', ms: booted - prepared },
+        { name: 'load', ms: performance.now() - booted },
+      ],
+    },
   };
 }
 

@@ -93,7 +93,7 @@ describe('executions with machines', () => {
     const lease = await it.acquire(A);
     const answer = await lease.client.request({ origin: 'http://x', method: 'GET', path: '/' });
     expect(await answer.body.text()).toBe('hello');
-    expect(lease.phases?.bootMs).toBeGreaterThan(0);
+    expect(lease.phases?.steps.map(({ name }) => name)).toEqual(['prepare', 'boot', 'load']);
     lease[Symbol.dispose]();
     using hot = await it.acquire(A);
     expect(hot.phases).toBeUndefined();
@@ -120,7 +120,7 @@ describe('executions with machines', () => {
     const old = await it.acquire(A, 40);
     const [{ pid = 0 } = {}] = it.executions.list();
     const phases = await it.restart(A);
-    expect(phases?.bootMs).toBeGreaterThan(0);
+    expect(phases?.from).toBe('boot');
     const [{ pid: fresh = 0 } = {}] = it.executions.list();
     expect([isAlive(pid), isAlive(fresh), fresh === pid]).toEqual([true, true, false]);
     const answer = await old.client.request({ origin: 'http://x', method: 'GET', path: '/' });
@@ -165,12 +165,12 @@ describe('executions with machines', () => {
     await expect(given.promise).rejects.toThrow();
     expect(it.executions.list()).toMatchObject([{ pid, state: 'running' }]);
     // Its room is free again, and another restart may begin.
-    expect((await it.restart(A))?.bootMs).toBeGreaterThan(0);
+    expect((await it.restart(A))?.from).toBe('boot');
   });
 
   test('executions: restart once at a time, start what sleeps, and give up when all is stopped', async () => {
     await using it = await startExecutions(HALTS);
-    expect((await it.restart(A))?.bootMs).toBeGreaterThan(0);
+    expect((await it.restart(A))?.from).toBe('boot');
     const first = it.restart(A);
     await expect(it.restart(A)).rejects.toMatchObject({ code: 'PROGRAM_RESTARTING' });
     await first;

@@ -270,7 +270,16 @@ describe('answers', () => {
   });
 
   test('gateway: says the phases of a cold start, and nothing of them on a hot one', async () => {
-    await using cold = await startGateway(ok, { phases: { prepareMs: 1, bootMs: 2.25, loadMs: 3 } });
+    await using cold = await startGateway(ok, {
+      phases: {
+        from: 'boot',
+        steps: [
+          { name: 'prepare', ms: 1 },
+          { name: 'boot', ms: 2.25 },
+          { name: 'load', ms: 3 },
+        ],
+      },
+    });
     expect(await exchange(cold.port, ...get())).toMatch(
       /server-timing: prepare;dur=1\.0, boot;dur=2\.\d, load;dur=3\.0, app;dur=/,
     );

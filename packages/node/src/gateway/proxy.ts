@@ -63,8 +63,6 @@ export async function proxy(exchange: Exchange, lease: Lease): Promise<void> {
 
 /** The Server-Timing header of a cold start: each phase in milliseconds, `app` until the program's first byte. */
 function serverTiming(phases: WakePhases, appMs: number): string {
-  const rows = { prepare: phases.prepareMs, boot: phases.bootMs, load: phases.loadMs, app: appMs };
-  return Object.entries(rows)
-    .map(([name, ms]) => `${name};dur=${ms.toFixed(1)}`)
-    .join(', ');
+  const rows = [...phases.steps, { name: 'app', ms: appMs }];
+  return rows.map(({ name, ms }) => `${name};dur=${ms.toFixed(1)}`).join(', ');
 }

@@ -5,12 +5,13 @@ import { VmletError } from '../errors.ts';
 import { failpoint } from '../failpoint.ts';
 import type { Accelerator } from './accelerator.ts';
 import type { Cage } from './cage/index.ts';
-import { Machine, type MachineEvents } from './machine.ts';
+import type { WaitingMachines } from './late/pool.ts';
+import { Machine, type MachineEvents, type ThawRequest } from './machine.ts';
 import type { EgressOptions } from './network/egress.ts';
 import { userNetworkAddresses } from './network/user.ts';
 import type { InitSource, QemuMachine } from './qemu/command-line.ts';
-import { launchQemu, type QemuProcess } from './qemu/launch.ts';
-import { QmpClient, QmpError } from './qmp/client.ts';
+import { launchQemu } from './qemu/launch.ts';
+import { QmpError } from './qmp/client.ts';
 
 /** Entropy that a machine is given at its start, in bytes: what the kernel's generator is keyed with, twice. */
 const ENTROPY_BYTES = 64;
@@ -24,6 +25,8 @@ export interface Backend {
   cage: Cage;
   /** What machines with a network card reach beyond the internet, by the operator's word. */
   egress?: EgressOptions;
+  /** Processes started ahead for machines that are restored; without it each is started when it is wanted. */
+  waiting?: WaitingMachines | undefined;
   /** Prefix of the names of this home's machines in the process list. */
   namePrefix: string;
 }
@@ -45,27 +48,35 @@ export interface MachineSpec {
   launcher: { argv: string[]; env: Record<string, string> };
 }
 
+export interface BootOptions {
+  /** From the start of its process. */
+  deadlineMs: number;
+  events: MachineEvents;
+  /** For a machine that is to be saved: a file of the size of its memory, which becomes it, and who takes its state. */
+  save?: { memoryPath: string; receiver: string };
+  /** How far the guest's clock is behind, in milliseconds. */
+  clockBehindMs?: number;
+  signal: AbortSignal;
+}
+
 /**
  * Boots a machine to `ready`: its launcher is up and waits for a program.
  * On any failure, abort included, nothing of it is left.
- * @param options.deadlineMs from the start of its process
  * @throws VmletError `QEMU_NOT_STARTED`, `MACHINE_BOOT_TIMEOUT`, `MACHINE_BOOT_FAILED`, `MACHINE_DIED`
  */
-export async function bootMachine(
-  backend: Backend,
-  spec: MachineSpec,
-  options: { deadlineMs: number; events: MachineEvents; signal: AbortSignal },
-): Promise<Machine> {
+export async function bootMachine(backend: Backend, spec: MachineSpec, options: BootOptions): Promise<Machine> {
   options.signal.throwIfAborted();
   const id = randomBytes(6).toString('hex');
   using limit = deadline(options.deadlineMs, options.signal);
-  const process = await launchQemu(machineOf(backend, spec, `${backend.namePrefix}${id}`), {
+  const described = { ...machineOf(backend, spec, `${backend.namePrefix}${id}`), memory: sharedMemory(options) };
+  const process = await launchQemu(described, {
     cage: backend.cage,
     egress: { ...backend.egress, ...spec.egress },
+    receiver: options.save?.receiver,
   });
   const machine = new Machine(id, process, options.events);
   try {
-    await orAborted(Promise.all([toReady(machine, spec), handshake(process)]), limit.signal);
+    await orAborted(Promise.all([toReady(machine, spec, options), machine.qmp.handshake()]), limit.signal);
     return machine;
   } catch (error) {
     machine.kill();
@@ -74,15 +85,16 @@ export async function bootMachine(
   }
 }
 
-async function toReady(machine: Machine, spec: MachineSpec): Promise<void> {
+function sharedMemory({ save }: BootOptions): QemuMachine['memory'] {
+  return save && { path: save.memoryPath, share: true };
+}
+
+async function toReady(machine: Machine, spec: MachineSpec, options: BootOptions): Promise<void> {
   await failpoint('machine.spawned');
   await machine.reached('booted');
   await failpoint('machine.booted');
   machine.configure({
-    hostname: spec.hostname,
-    machineId: randomBytes(16).toString('hex'),
-    clock: wallClock(),
-    entropy: randomBytes(ENTROPY_BYTES).toString('hex'),
+    ...newIdentity(spec.hostname, options.clockBehindMs),
     network: spec.internet ? userNetworkAddresses : null,
     launcher: spec.launcher,
   });
@@ -91,11 +103,18 @@ async function toReady(machine: Machine, spec: MachineSpec): Promise<void> {
   await failpoint('machine.ready');
 }
 
-function handshake(process: QemuProcess): Promise<void> {
-  return new QmpClient(process.qmp, () => {}).handshake();
+/** What makes a machine another than all others: name, id, entropy, and the time. */
+export function newIdentity(hostname: string, clockBehindMs = 0): ThawRequest {
+  return {
+    hostname,
+    machineId: randomBytes(16).toString('hex'),
+    clock: wallClock(clockBehindMs),
+    entropy: randomBytes(ENTROPY_BYTES).toString('hex'),
+  };
 }
 
-function machineOf(backend: Backend, spec: MachineSpec, name: string): QemuMachine {
+/** A machine's process as QEMU is told of it. */
+export function machineOf(backend: Backend, spec: MachineSpec, name: string): QemuMachine {
   const { kit } = backend;
   return {
     name,
@@ -116,8 +135,8 @@ function drivesOf({ runtimeImage, codeImage, init }: MachineSpec, kit: BootKit):
 }
 
 /** The host's clock, as `configure` carries it. Not `performance.timeOrigin`: that misses steps of the clock and sleep. */
-function wallClock(): { sec: number; nsec: number } {
-  const ms = Date.now();
+function wallClock(behindMs: number): { sec: number; nsec: number } {
+  const ms = Date.now() - behindMs;
   return { sec: Math.floor(ms / 1000), nsec: (ms % 1000) * 1e6 };
 }
 

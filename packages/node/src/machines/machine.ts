@@ -5,12 +5,14 @@ import { VmletError } from '../errors.ts';
 import { ConsoleRing, printable } from './console.ts';
 import { ControlChannel, type GuestMisbehaved } from './control/channel.ts';
 import type { QemuExit, QemuProcess } from './qemu/launch.ts';
+import { QmpClient } from './qmp/client.ts';
 import { type MachineState, transition } from './state.ts';
 import { StreamBroken } from './wire/stream.ts';
 import { type StreamRequest, Wire } from './wire/wire.ts';
 
 export type LogLine = Extract<GuestMessage, { type: 'log' }>;
 export type LoadRequest = Omit<Extract<HostMessage, { type: 'load' }>, 'type'>;
+export type ThawRequest = Omit<Extract<HostMessage, { type: 'thaw' }>, 'type'>;
 export type ConfigureRequest = Omit<Extract<HostMessage, { type: 'configure' }>, 'type'>;
 
 /** What a machine tells its owner while it lives. */
@@ -40,6 +42,12 @@ export class Machine {
   #state: MachineState = 'starting';
   #endReason: VmletError | undefined;
   #killed = false;
+  /** Speaks to QEMU itself. */
+  readonly qmp: QmpClient;
+  /** Where its QEMU sends its state to when it is saved. */
+  readonly statePath: string | undefined;
+  /** How far a save or a restore of its memory has come. */
+  onMigration: (status: string) => void = () => {};
   readonly #process: QemuProcess;
   readonly #channel: ControlChannel;
   readonly #wire: Wire;
@@ -51,8 +59,12 @@ export class Machine {
   constructor(id: string, process: QemuProcess, events: MachineEvents) {
     this.id = id;
     this.pid = process.pid;
+    this.statePath = process.statePath;
     this.#process = process;
     this.#events = events;
+    this.qmp = new QmpClient(process.qmp, (name, data) => {
+      if (name === 'MIGRATION') this.onMigration(String(data.status));
+    });
     this.#console = new ConsoleRing(process.console);
     this.#channel = new ControlChannel(process.control, {
       onMessage: (message) => this.#receive(message),
@@ -77,7 +89,7 @@ export class Machine {
    * Waits until the machine has reached a state.
    * Rejects with the reason if it ends before; the caller bounds the wait.
    */
-  reached(state: 'booted' | 'ready' | 'loaded'): Promise<void> {
+  reached(state: 'booted' | 'ready' | 'loaded' | 'prepared' | 'frozen'): Promise<void> {
     if (this.#endReason) return Promise.reject(this.#endReason);
     if (this.marks.some((mark) => mark.step === state)) return Promise.resolve();
     const waiting = this.#reached.get(state) ?? Promise.withResolvers<void>();
@@ -98,6 +110,28 @@ export class Machine {
     if (this.#endReason) throw this.#endReason;
     this.#move('loading', 'load');
     this.#channel.send({ type: 'load', ...request });
+  }
+
+  /** Tells the launcher that it is going to be frozen. Allowed when `ready` or `loaded`; `reached('prepared')` waits for it. */
+  prepare(): void {
+    this.#channel.send({ type: 'prepare' });
+  }
+
+  /** Stops launcher and program for good: what is saved now runs on in clones. Allowed when `prepared`. */
+  freeze(): void {
+    this.#channel.send({ type: 'freeze' });
+  }
+
+  /** Notes that the memory of a frozen machine has become this one's. Allowed when `starting`. */
+  restored(serves: string | null): void {
+    this.serves = serves ?? undefined;
+    this.#move('frozen', 'restore');
+  }
+
+  /** Gives a clone its own identity, and lets it go on. Allowed when `frozen`; it is then as it was when it was saved. */
+  thaw(identity: ThawRequest, variables: Record<string, string>): void {
+    this.#channel.send({ type: 'thaw', ...identity });
+    this.#channel.send({ type: 'resume', variables });
   }
 
   /**
@@ -178,6 +212,15 @@ export class Machine {
       case 'exited':
         // A launcher that has been told to halt is expected to exit.
         if (this.#state !== 'halting') this.kill(exitOf(message, { state: this.#state, console: this.consoleTail() }));
+        break;
+      case 'prepared':
+        this.#move('prepared', 'prepared');
+        break;
+      case 'frozen':
+        this.#move('frozen', 'frozen');
+        break;
+      case 'resumed':
+        this.#move(this.serves === undefined ? 'ready' : 'loaded', 'resumed');
         break;
       case 'halted':
       case 'mark':

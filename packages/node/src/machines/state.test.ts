@@ -34,6 +34,6 @@ test('transition: goes forward one step, to halting from where a guest hears it,
 
 test('transition: names from, to and trigger, when it refuses', () => {
   expect(() => transition('loaded', 'ready', 'ready')).toThrow(
-    'Cannot go from "loaded" to "ready" on "ready": expected one of ["halting","ended"]',
+    'Cannot go from "loaded" to "ready" on "ready": expected one of ["prepared","halting","ended"]',
   );
 });

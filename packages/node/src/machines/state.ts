@@ -2,14 +2,25 @@
  * A machine's life. `hello` is init0's first word, `ready` and `loaded` are the launcher's.
  * Every state may go to `ended`: a process can die at any instruction.
  */
-export type MachineState = 'starting' | 'booted' | 'ready' | 'loading' | 'loaded' | 'halting' | 'ended';
+export type MachineState =
+  | 'starting'
+  | 'booted'
+  | 'ready'
+  | 'loading'
+  | 'loaded'
+  | 'prepared'
+  | 'frozen'
+  | 'halting'
+  | 'ended';
 
 const transitions: Record<MachineState, readonly MachineState[]> = {
-  starting: ['booted', 'ended'],
+  starting: ['booted', 'frozen', 'ended'],
   booted: ['ready', 'halting', 'ended'],
-  ready: ['loading', 'halting', 'ended'],
+  ready: ['loading', 'prepared', 'halting', 'ended'],
   loading: ['loaded', 'halting', 'ended'],
-  loaded: ['halting', 'ended'],
+  loaded: ['prepared', 'halting', 'ended'],
+  prepared: ['frozen', 'ended'],
+  frozen: ['ready', 'loaded', 'ended'],
   halting: ['ended'],
   ended: [],
 };

@@ -86,6 +86,7 @@ export const backend: Backend = {
     image: '/kit',
     init0: '/init0',
     tscRate: '/bin/true',
+    lateFiles: '/memory.so',
   },
   accelerator: 'tcg',
   tscKhz: 2_000_000,

@@ -19,7 +19,14 @@ import { serveOwner } from './server.ts';
 
 const hash = (digit: number) => String(digit).padStart(64, '0') as ItemHash;
 const [ONE, TWO] = [hash(1), hash(2)];
-const PHASES = { prepareMs: 1, bootMs: 2, loadMs: 3 };
+const PHASES = {
+  from: 'boot',
+  steps: [
+    { name: 'prepare', ms: 1 },
+    { name: 'boot', ms: 2 },
+    { name: 'load', ms: 3 },
+  ],
+};
 const OWNER = '0x1';
 
 /** The little of a program that these routes look at. */

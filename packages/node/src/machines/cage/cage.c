@@ -12,6 +12,7 @@
  *   --namespaces          mount, process, network, IPC, host name and cgroup namespaces; unprivileged: a user namespace
  *   --network FILE        join this network namespace instead of an empty one of its own; "host" keeps the caller's
  *   --bind FROM TO        show a file or a folder of the host, read-only (any number)
+ *   --writable FROM TO    show a file that may be written (any number)
  *   --device FROM TO      show a device (any number)
  *   --link TARGET PATH    make a symbolic link (any number)
  *   --limit NUMBER VALUE  set a resource limit (any number)
@@ -122,7 +123,10 @@ static void take(struct entry *entry)
 
 	if (entry->kind == LINK)
 		return;
-	attributes.attr_set |= entry->kind == BIND ? MOUNT_ATTR_RDONLY | MOUNT_ATTR_NODEV : MOUNT_ATTR_NOEXEC;
+	if (entry->kind == BIND)
+		attributes.attr_set |= MOUNT_ATTR_RDONLY | MOUNT_ATTR_NODEV;
+	else
+		attributes.attr_set |= MOUNT_ATTR_NOEXEC | (entry->kind == WRITABLE ? MOUNT_ATTR_NODEV : 0);
 	entry->fd = open_tree(AT_FDCWD, entry->from, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
 	must(entry->fd, "take", entry->from);
 	must(mount_setattr(entry->fd, "", AT_EMPTY_PATH | AT_RECURSIVE, &attributes, sizeof attributes), "protect", entry->from);

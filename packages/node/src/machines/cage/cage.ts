@@ -2,6 +2,7 @@ import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { failpoint } from '../../failpoint.ts';
 import type { CgroupTree, MachineCgroup } from '../cgroup/index.ts';
+import type { Passing } from '../late/passing.ts';
 import { type EgressOptions, openEgress } from '../network/egress.ts';
 import { type CageShape, cageCommand } from './command.ts';
 import type { CageFindings } from './findings.ts';
@@ -32,14 +33,20 @@ export interface CageRequest {
   sockets: number;
   /** Files that it reads by a path. */
   files: readonly string[];
+  /** Files that it writes, by a path; they are of the size that they stay. */
+  writable?: readonly string[];
   /** Files that it reads by a descriptor that it inherits: their paths lead nowhere inside. */
   images: readonly string[];
+  /** More descriptors that it inherits, which stay the caller's. */
+  inherited?: readonly number[] | undefined;
   /** The device is passed in, and the group that may use it is the machine's. */
   kvm: boolean;
   /** It may open connections to the internet; what is reached beyond that. */
   internet: EgressOptions | undefined;
   /** The command, given where it finds files and images. */
   command: (places: CagePlaces) => string[];
+  /** Its environment, which is empty unless told. */
+  env?: ((places: CagePlaces) => Record<string, string>) | undefined;
 }
 
 /** Where a caged command finds what it was given, in the order in which it was. */
@@ -47,6 +54,9 @@ export interface CagePlaces {
   files: string[];
   /** A descriptor, or, where nothing is confined, a path. */
   images: CageImage[];
+  writable: string[];
+  /** Numbers of the inherited descriptors. */
+  inherited: number[];
 }
 
 export type CageImage = { fd: number } | { path: string };
@@ -61,6 +71,8 @@ export interface CageParts {
   findings: CageFindings;
   /** The program that makes cages, and what they hold; undefined: commands run as they are. */
   made: { helper: string; host: HostFiles } | undefined;
+  /** Hands on descriptors to a process that has begun; undefined: nothing is handed on. */
+  passing: Passing | undefined;
   namespaces: boolean;
   sandbox: boolean;
   uids: UidBlock | undefined;
@@ -97,6 +109,11 @@ export class Cage implements AsyncDisposable {
     return this.#parts.sandbox;
   }
 
+  /** How files are handed to a process that waits for them; undefined where nothing is confined. */
+  get passing(): Passing | undefined {
+    return this.#parts.passing;
+  }
+
   /** Why no machine may use KVM from within; undefined if they may. */
   get kvmRefused(): string | undefined {
     return typeof this.#parts.kvm === 'string' ? this.#parts.kvm : undefined;
@@ -119,7 +136,9 @@ export class Cage implements AsyncDisposable {
     if (network) stack.use(await openEgress(network, request.internet));
     await using opened = await openFiles([...request.images, ...(namespaces ? [] : request.files)]);
     const kvm = request.kvm && typeof this.#parts.kvm !== 'string' ? this.#parts.kvm : undefined;
-    const descriptors = descriptorsOf({ sockets: request.sockets, files: opened.fds });
+    const files = [...opened.fds, ...(request.inherited ?? [])];
+    const descriptors = descriptorsOf({ sockets: request.sockets, files });
+    const places = placesOf(request, { namespaces, firstFd: descriptors.firstFile });
     const shape: CageShape = {
       ...made,
       ...{ namespaces, descriptors, parent: process.pid },
@@ -131,16 +150,12 @@ export class Cage implements AsyncDisposable {
         ...request.files.map((source, index) => [insidePath(index), source] as const),
         ...(request.internet ? [['/etc/resolv.conf', egress?.resolver ?? HOST_RESOLVER] as const] : []),
       ]),
+      writable: new Map((request.writable ?? []).map((source, index) => [writablePath(index), source])),
       devices: new Map(kvm ? [['/dev/kvm', kvm.path]] : []),
     };
-    const places = placesOf(request, { namespaces, firstFd: descriptors.firstFile });
     const started = await startProcess(cageCommand(shape, request.command(places)), {
-      ...{
-        sockets: request.sockets,
-        files: opened.fds,
-        filter: seccompProgram({ internet: request.internet !== undefined }),
-        env: {},
-      },
+      ...{ sockets: request.sockets, files, env: request.env?.(places) ?? {} },
+      filter: seccompProgram({ internet: request.internet !== undefined }),
     });
     const owned = stack.move();
     return { ...started, exited: started.exited.then((exit) => ended(exit, { cgroup, owned })) };
@@ -154,7 +169,8 @@ export class Cage implements AsyncDisposable {
 
 async function startBare(request: CageRequest): Promise<CagedProcess> {
   const images = request.images.map((path) => ({ path }));
-  const command = request.command({ files: [...request.files], images });
+  const writable = [...(request.writable ?? [])];
+  const command = request.command({ files: [...request.files], images, writable, inherited: [] });
   const started = await startProcess(['setpriv', '--pdeathsig', 'KILL', '--', ...command], {
     ...{ sockets: request.sockets, files: [], env: process.env },
   });
@@ -163,14 +179,17 @@ async function startBare(request: CageRequest): Promise<CagedProcess> {
 
 /** Names inside tell nothing of the host. */
 const insidePath = (index: number) => `/machine/${index}`;
+const writablePath = (index: number) => `/machine/writable/${index}`;
 
 /** Without namespaces the host's /proc is there, and leads to open files past the folders that hide them. */
 function placesOf(
-  { files, images }: CageRequest,
+  { files, images, writable = [], inherited = [] }: CageRequest,
   { namespaces, firstFd }: { namespaces: boolean; firstFd: number },
 ): CagePlaces {
   return {
     images: images.map((_, index) => ({ fd: firstFd + index })),
+    writable: writable.map((path, index) => (namespaces ? writablePath(index) : path)),
+    inherited: inherited.map((_, index) => firstFd + images.length + (namespaces ? 0 : files.length) + index),
     files: files.map((_, index) =>
       namespaces ? insidePath(index) : `/proc/self/fd/${firstFd + images.length + index}`,
     ),
@@ -195,6 +214,7 @@ export function bareCage(): Cage {
   return new Cage({
     findings: { sandbox: none, namespaces: none, users: none, cgroups: none, egress: none },
     made: undefined,
+    passing: undefined,
     namespaces: false,
     sandbox: false,
     uids: undefined,

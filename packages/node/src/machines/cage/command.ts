@@ -25,6 +25,8 @@ export interface CageShape {
   openFiles: number;
   /** Files of the host that it may read, by the path at which it finds them. */
   files: ReadonlyMap<string, string>;
+  /** The same, of those that it may write. */
+  writable: ReadonlyMap<string, string>;
   /** Devices that it may use, by their path inside. */
   devices: ReadonlyMap<string, string>;
   descriptors: { seccomp: number; report: number; keep: number };
@@ -46,13 +48,14 @@ export function cageCommand(shape: CageShape, command: readonly string[]): strin
   ];
 }
 
-function namespaces({ host, network, files, devices }: CageShape): string[] {
+function namespaces({ host, network, files, writable, devices }: CageShape): string[] {
   return [
     '--namespaces',
     ...(network === undefined ? [] : ['--network', network]),
     ...host.binds.flatMap((path) => ['--bind', path, path]),
     ...host.links.flatMap(({ path, target }) => ['--link', target, path]),
     ...[...files].flatMap(([path, source]) => ['--bind', source, path]),
+    ...[...writable].flatMap(([path, source]) => ['--writable', source, path]),
     ...[...devices].flatMap(([path, source]) => ['--device', source, path]),
   ];
 }

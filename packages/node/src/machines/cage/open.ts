@@ -2,11 +2,12 @@ import { mkdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { writeFileAtomic } from '@vmlet/host';
 import { type CgroupsFound, openCgroups } from '../cgroup/index.ts';
+import { loadPassing, type Passing } from '../late/passing.ts';
 import { openEgress, RESOLVER_ADDRESS, sweepEgress } from '../network/egress.ts';
 import { QEMU_SANDBOX } from '../qemu/sandbox.ts';
 import { Cage, type CageParts } from './cage.ts';
 import type { Finding } from './findings.ts';
-import { ensureHelper } from './helper.ts';
+import { ensureHelper, ensurePassLibrary } from './helper.ts';
 import { findHostFiles, type HostFiles } from './host-files.ts';
 import { takeUidBlock, type UidBlock, type UidRange } from './uids.ts';
 
@@ -44,7 +45,8 @@ export async function openCage(options: CageOptions): Promise<Cage> {
   const networks = join(options.cache, 'cage', 'networks');
   await mkdir(networks, { recursive: true });
   await sweepEgress(networks, `${options.name}-`);
-  const parts = await partsThatWork({ ...options, made: { host, helper }, uids, cgroups });
+  const passing = loadPassing(await ensurePassLibrary(options.cache, options.signal));
+  const parts = await partsThatWork({ ...options, made: { host, helper }, passing, uids, cgroups });
   stack.move();
   return new Cage(parts);
 }
@@ -62,15 +64,16 @@ async function openUids({ homeId, uids }: CageOptions): Promise<Uids> {
 
 interface Found {
   made: { helper: string; host: HostFiles };
+  passing: Passing;
   uids: Uids;
   cgroups: CgroupsFound;
   name: string;
   cache: string;
 }
 
-async function partsThatWork({ made, uids, cgroups, name, cache }: Found): Promise<CageParts> {
+async function partsThatWork({ made, passing, uids, cgroups, name, cache }: Found): Promise<CageParts> {
   const nothing: Omit<CageParts, 'findings'> = {
-    made,
+    ...{ made, passing },
     ...{ namespaces: false, sandbox: false, uids: undefined, cgroups: undefined, egress: undefined, kvm: '' },
   };
   const [sandbox, users, limited] = await Promise.all([

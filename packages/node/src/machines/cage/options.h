@@ -12,7 +12,7 @@
 #define EXIT_CAGE 125
 #define MAX_ENTRIES 64
 
-enum kind { BIND, DEVICE, LINK };
+enum kind { BIND, WRITABLE, DEVICE, LINK, NO_ENTRY };
 
 struct entry {
 	enum kind kind;
@@ -73,6 +73,16 @@ static size_t slot(size_t *count, const char *option)
 	return (*count)++;
 }
 
+static enum kind kind_of(const char *option)
+{
+	static const char *const names[] = { "--bind", "--writable", "--device", "--link" };
+	int kind = 0;
+
+	while (kind < NO_ENTRY && strcmp(option, names[kind]))
+		kind++;
+	return kind;
+}
+
 static void parse(char **at)
 {
 	while (*at) {
@@ -88,10 +98,10 @@ static void parse(char **at)
 			cage.namespaces = 1;
 		else if (!strcmp(option, "--network"))
 			cage.network = next(&at, option);
-		else if (!strcmp(option, "--bind") || !strcmp(option, "--device") || !strcmp(option, "--link")) {
+		else if (kind_of(option) != NO_ENTRY) {
 			struct entry *entry = &cage.entries[slot(&cage.entry_count, option)];
 
-			entry->kind = option[2] == 'b' ? BIND : option[2] == 'd' ? DEVICE : LINK;
+			entry->kind = kind_of(option);
 			entry->from = next(&at, option);
 			entry->to = next(&at, option);
 		} else if (!strcmp(option, "--limit")) {

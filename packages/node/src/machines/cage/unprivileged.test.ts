@@ -27,6 +27,7 @@ test('cage: shuts in what an ordinary user runs, by a namespace of users', async
     ...{ helper, host: await findHostFiles(never), parent: process.pid },
     ...{ namespaces: true, cgroupEntries: [], dataBytes: 2 ** 30, processes: 128, openFiles: 256 },
     files: new Map([['/machine/0', attacker]]),
+    writable: new Map(),
     devices: new Map(),
     descriptors: descriptorsOf({ sockets: 1, files: [] }),
   };

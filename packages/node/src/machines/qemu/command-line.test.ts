@@ -10,6 +10,7 @@ const machine = {
   vcpus: 2,
   memoryMiB: 256,
   drives: ['/a,b"c', '/kit', '/code'].map((path) => ({ path })),
+  incoming: false,
   sandbox: true,
   internet: false,
 };

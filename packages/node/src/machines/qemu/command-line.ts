@@ -26,8 +26,11 @@ const WIRE_PORT = 'vmlet.wire';
 export interface QemuMachine {
   /** Appears in the process list; a sweep finds left-over machines by it. */
   name: string;
-  kernel: string;
-  initramfs: string;
+  /** Null for a machine that is restored: what it was booted from is in its memory. */
+  kernel: string | null;
+  initramfs: string | null;
+  /** The guest's memory as a file of that size, mapped for all or as a copy of one's own; undefined leaves it to QEMU. */
+  memory?: { path: string; share: boolean } | undefined;
   accelerator: Accelerator;
   tscKhz: number;
   vcpus: number;
@@ -45,6 +48,8 @@ export interface QemuCommandLine extends Omit<QemuMachine, 'drives'> {
   drives: readonly ({ fd: number } | { path: string })[];
   /** QEMU filters its own system calls. */
   sandbox: boolean;
+  /** Waits for the state of a machine instead of starting one. */
+  incoming: boolean;
 }
 
 /** The whole command line of a machine that boots its kernel. Order matters: it names the guest's devices. */
@@ -52,7 +57,7 @@ export function qemuArguments(machine: QemuCommandLine): string[] {
   return [
     ['-name', machine.name],
     machine.sandbox ? [...QEMU_SANDBOX] : [],
-    ['-machine', 'microvm,acpi=on,rtc=on'],
+    ...memoryArguments(machine),
     ...(machine.accelerator === 'kvm'
       ? [
           ['-accel', 'kvm'],
@@ -65,9 +70,7 @@ export function qemuArguments(machine: QemuCommandLine): string[] {
     ['-smp', String(machine.vcpus)],
     ['-m', `${machine.memoryMiB}M`],
     ['-nodefaults', '-no-user-config', '-nographic', '-no-reboot'],
-    ['-kernel', machine.kernel],
-    ['-initrd', machine.initramfs],
-    ['-append', kernelCommandLine(machine)],
+    ...kernelArguments(machine),
     ...machine.drives.map(driveArguments),
     ...(machine.internet ? [userNetworkArguments()] : []),
     ['-device', 'virtio-serial-device'],
@@ -75,7 +78,28 @@ export function qemuArguments(machine: QemuCommandLine): string[] {
     portArguments({ id: 'wire', fd: WIRE_FD, name: WIRE_PORT }),
     ['-chardev', `socket,id=console,fd=${CONSOLE_FD}`, '-serial', 'chardev:console'],
     ['-chardev', `socket,id=qmp,fd=${QMP_FD}`, '-mon', 'chardev=qmp,mode=control'],
+    machine.incoming ? ['-incoming', 'defer'] : [],
   ].flat();
+}
+
+function memoryArguments({ memory, memoryMiB }: QemuCommandLine): string[][] {
+  const type = 'microvm,acpi=on,rtc=on';
+  if (!memory) return [['-machine', type]];
+  const share = memory.share ? 'on' : 'off';
+  return [
+    ['-object', `memory-backend-file,id=ram,size=${memoryMiB}M,mem-path=${memory.path},share=${share}`],
+    ['-machine', `${type},memory-backend=ram`],
+  ];
+}
+
+function kernelArguments(machine: QemuCommandLine): string[][] {
+  const { kernel, initramfs } = machine;
+  if (kernel === null || initramfs === null) return [];
+  return [
+    ['-kernel', kernel],
+    ['-initrd', initramfs],
+    ['-append', kernelCommandLine(machine)],
+  ];
 }
 
 function portArguments({ id, fd, name }: { id: string; fd: number; name: string }): string[] {

@@ -1,8 +1,16 @@
 import type { Duplex, Readable } from 'node:stream';
 import { VmletError } from '../../errors.ts';
-import type { Cage } from '../cage/index.ts';
+import type { Cage, CagePlaces, CageRequest } from '../cage/index.ts';
 import type { EgressOptions } from '../network/egress.ts';
-import { CONSOLE_FD, CONTROL_FD, type QemuMachine, QMP_FD, qemuArguments, WIRE_FD } from './command-line.ts';
+import {
+  CONSOLE_FD,
+  CONTROL_FD,
+  type QemuCommandLine,
+  type QemuMachine,
+  QMP_FD,
+  qemuArguments,
+  WIRE_FD,
+} from './command-line.ts';
 
 const QEMU = 'qemu-system-x86_64';
 const FIRST_FD = 3;
@@ -29,10 +37,19 @@ export interface QemuProcess {
   readonly wire: Duplex;
   /** Whether its end has been seen, whose rest `exited` waits for. */
   isOver(): boolean;
+  /** Where it finds the socket that it sends its state to. */
+  readonly statePath: string | undefined;
   /** Resolves, never rejects, when the process is gone and its sockets are closed. */
   readonly exited: Promise<QemuExit>;
   /** Ends the process at once. Calling it again, or after the end, does nothing. */
   kill(): void;
+}
+
+export interface LaunchOptions {
+  cage: Cage;
+  egress?: EgressOptions | undefined;
+  /** The socket that takes the state of a machine that is to be saved. */
+  receiver?: string | undefined;
 }
 
 /**
@@ -40,28 +57,85 @@ export interface QemuProcess {
  * is gone, and a sweep at the next start finds what slipped through.
  * @throws VmletError `QEMU_NOT_STARTED`
  */
-export async function launchQemu(
+export function launchQemu(machine: QemuMachine, options: LaunchOptions): Promise<QemuProcess> {
+  const { memory } = machine;
+  const boots = [machine.kernel, machine.initramfs].filter((path) => path !== null);
+  const writable = [memory?.path, options.receiver].filter((path) => path !== undefined);
+  return start(machine, options, {
+    ...{ files: boots, writable, images: machine.drives },
+    commandLine: (places) => {
+      const at = (path: string | null) => (path === null ? null : (places.files[boots.indexOf(path)] ?? path));
+      const memoryPath = places.writable[0] ?? '';
+      return {
+        ...{ ...machine, drives: places.images, incoming: false },
+        ...{ kernel: at(machine.kernel), initramfs: at(machine.initramfs) },
+        memory: memory && { path: memoryPath, share: memory.share },
+      };
+    },
+    statePath: (places) => (memory && options.receiver ? places.writable[1] : undefined),
+  });
+}
+
+export interface WaitingOptions extends LaunchOptions {
+  /** The library by which it waits. */
+  library: string;
+  /** The far end of the socket on which its files come; it stays the caller's. */
+  socket: number;
+  /** Numbers that its files have when they have come. */
+  numbers: { memoryPath: string; drives: readonly number[] };
+}
+
+/**
+ * Starts QEMU as {@link launchQemu} does, for a machine that is restored: it waits for its files before it does anything,
+ * and for its state after that. The machine's drives and memory are paths of nothing yet.
+ * @throws VmletError `QEMU_NOT_STARTED`
+ */
+export function launchWaiting(machine: QemuMachine, options: WaitingOptions): Promise<QemuProcess> {
+  const { library, socket, numbers, receiver } = options;
+  return start(machine, options, {
+    ...{ files: [library], writable: receiver === undefined ? [] : [receiver], images: [], inherited: [socket] },
+    commandLine: () => ({
+      ...{ ...machine, kernel: null, initramfs: null, incoming: true },
+      drives: numbers.drives.map((fd) => ({ fd })),
+      memory: { path: numbers.memoryPath, share: machine.memory?.share ?? false },
+    }),
+    statePath: (places) => places.writable[0],
+    env: ({ files, inherited }) => ({
+      LD_PRELOAD: files[0] ?? '',
+      VMLET_LATE: String(inherited[0]),
+      VMLET_MEMORY: numbers.memoryPath,
+    }),
+  });
+}
+
+interface Launch extends Pick<CageRequest, 'files' | 'writable' | 'images' | 'inherited' | 'env'> {
+  commandLine: (places: CagePlaces) => Omit<QemuCommandLine, 'sandbox'>;
+  statePath: (places: CagePlaces) => string | undefined;
+}
+
+async function start(
   machine: QemuMachine,
-  { cage, egress = {} }: { cage: Cage; egress?: EgressOptions | undefined },
+  { cage, egress = {} }: LaunchOptions,
+  { commandLine, statePath, ...files }: Launch,
 ): Promise<QemuProcess> {
   const kvm = machine.accelerator === 'kvm';
+  let path: string | undefined;
   try {
     const { sockets, ...process } = await cage.start({
       id: machine.name,
       memoryMiB: machine.memoryMiB + (kvm ? KVM_OVERHEAD_MIB : TCG_OVERHEAD_MIB),
       cpus: machine.vcpus,
       sockets: SOCKETS,
-      files: [machine.kernel, machine.initramfs],
-      images: machine.drives,
+      ...files,
       ...{ kvm, internet: machine.internet ? egress : undefined },
-      command: ({ files: [kernel = '', initramfs = ''], images }) => [
-        cage.qemu,
-        ...qemuArguments({ ...machine, kernel, initramfs, drives: images, sandbox: cage.sandbox }),
-      ],
+      command: (places) => {
+        path = statePath(places);
+        return [cage.qemu, ...qemuArguments({ ...commandLine(places), sandbox: cage.sandbox })];
+      },
     });
     const socket = (fd: number) => socketAt(sockets, fd);
     const [qmp, control, wire] = [socket(QMP_FD), socket(CONTROL_FD), socket(WIRE_FD)];
-    return { ...process, qmp, control, wire, console: socket(CONSOLE_FD) };
+    return { ...process, qmp, control, wire, console: socket(CONSOLE_FD), statePath: path };
   } catch (cause) {
     const found = cause instanceof Error ? cause.message : String(cause);
     throw new VmletError('QEMU_NOT_STARTED', { operands: { command: QEMU, found }, cause });
