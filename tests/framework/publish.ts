@@ -23,6 +23,8 @@ export interface ProgramOptions {
   variables?: Record<string, string>;
   name?: string;
   persistent?: boolean;
+  /** false: no machine of it is ever saved. */
+  snapshot?: boolean;
 }
 
 /** Uploads bytes with the signed STORE that names them, as the official clients do. Gives its item_hash. */
@@ -69,7 +71,7 @@ export async function publishProgram(to: Publisher, options: ProgramOptions): Pr
   const content = {
     type: 'vm-function' as const,
     allow_amend: false,
-    ...(options.name ? { metadata: { name: options.name } } : {}),
+    ...metadataOf(options),
     on: { http: true, persistent: options.persistent ?? false },
     environment: { reproducible: false, internet: true, aleph_api: true, shared_cache: false },
     resources: { vcpus: 1, memory: options.memoryMiB ?? 256, seconds: options.seconds ?? 30 },
@@ -93,6 +95,11 @@ export async function publishProgram(to: Publisher, options: ProgramOptions): Pr
   });
   await publishMessage(to, message, 200);
   return message.item_hash;
+}
+
+function metadataOf({ name, snapshot }: ProgramOptions) {
+  const metadata = { ...(name ? { name } : {}), ...(snapshot === undefined ? {} : { snapshot }) };
+  return Object.keys(metadata).length > 0 ? { metadata } : {};
 }
 
 /** Signs and sends a FORGET. */
