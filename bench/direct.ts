@@ -14,7 +14,9 @@ import { Gateway } from '../packages/node/src/gateway/index.ts';
 import { type Cage, openCage } from '../packages/node/src/machines/cage/index.ts';
 import { probeAccelerator } from '../packages/node/src/machines/index.ts';
 import { CodeImages, launcherArgv } from '../packages/node/src/runtimes/index.ts';
-import { createLogger } from '../packages/node/src/telemetry/index.ts';
+import { Starts } from '../packages/node/src/starts/index.ts';
+import { createLogger, createNodeMetrics } from '../packages/node/src/telemetry/index.ts';
+import { Timelines } from '../packages/node/src/timelines/index.ts';
 import { officialRuntime } from '../tests/framework/runtime.ts';
 
 const PROGRAM = 'd'.repeat(64) as ItemHash;
@@ -66,6 +68,8 @@ async function serve(folder: string): Promise<void> {
   await using cage = await openCage({ name: `${NAME_PREFIX}${process.pid}`, homeId: '', cache, signal });
   await using executions = await startExecutions(folder, { cage, signal });
   const program = await programOf(folder);
+  const log = createLogger('silent');
+  const metrics = createNodeMetrics();
   await using gateway = new Gateway(
     { programDomain: 'vm.localhost', apiHosts: [], trustForwarded: false, drainMs: 1000, limits: {} },
     {
@@ -73,7 +77,7 @@ async function serve(folder: string): Promise<void> {
       findProgram: () => program,
       hasName: () => false,
       api: (_request, response) => response.end(),
-      log: createLogger('silent'),
+      ...{ log, metrics, timelines: new Timelines({ metrics, log }) },
     },
   );
   const { port } = await gateway.listen('127.0.0.1', 0);
@@ -88,7 +92,7 @@ async function startExecutions(folder: string, { cage, signal }: { cage: Cage; s
   const kit = await ensureBootKit({ cache });
   const probe = await probeAccelerator(kit, { cache, namePrefix: NAME_PREFIX, cage, signal });
   return new Executions({
-    backend: { kit, ...probe, namePrefix: NAME_PREFIX, cage },
+    starts: new Starts({ backend: { kit, ...probe, namePrefix: NAME_PREFIX, cage }, log: createLogger('silent') }),
     logs: new ProgramLogs(join(folder, 'logs')),
     owners: { reserve: () => ({ [Symbol.dispose]() {} }), mayUseCpu() {}, charge() {} },
     config: {
@@ -112,7 +116,9 @@ async function programOf(folder: string) {
   const codeImage = await new CodeImages(join(folder, 'code')).ensure({ fileHash, encoding: 'zip', path: zip });
   const { imagePath } = await officialRuntime();
   const argv = launcherArgv('python', undefined);
-  const facts = { itemHash: PROGRAM, memoryMiB: MEMORY_MIB, vcpus: 1, seconds: 60 };
+  // Nothing is saved here.
+  const hashes = { runtimeHash: fileHash, codeHash: fileHash, codeForm: 'zip', snapshot: false };
+  const facts = { itemHash: PROGRAM, memoryMiB: MEMORY_MIB, vcpus: 1, seconds: 60, ...hashes };
   const prepare = async () => ({
     ...facts,
     runtimeImage: imagePath,

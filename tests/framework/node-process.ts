@@ -44,8 +44,10 @@ export async function makeTestHome(): Promise<TestHome> {
     home,
     start: async ({ args = [], stepped = false } = {}) => {
       const env = { ...process.env, VMLET_HOME: home, VMLET_CONFIG: config };
+      // What makes snapshots works behind the test's back; those that are about it have it.
+      const defaults = args.includes('--snapshot-budget') ? [] : ['--snapshot-budget', '0'];
       const main = join(REPOSITORY, 'packages/cli/src/main.ts');
-      const child = spawn(process.execPath, [main, 'up', '--json', '--listen', '127.0.0.1:0', ...args], {
+      const child = spawn(process.execPath, [main, 'up', '--json', '--listen', '127.0.0.1:0', ...defaults, ...args], {
         env: stepped ? { ...env, VMLET_FAILPOINT: 'all=pause' } : env,
         stdio: ['ignore', 'pipe', 'pipe', ...(stepped ? ['ipc' as const] : [])],
       });

@@ -44,6 +44,8 @@ export async function startTestNode(options: Partial<NodeOptions> = {}): Promise
     listen: { host: '127.0.0.1', port: 0 },
     allow: 'own',
     logLevel: 'silent',
+    // What makes snapshots works behind the test's back; those that are about it have it.
+    snapshotBudgetMiB: 0,
     ...options,
   });
   const homeId = await homeIdOf(home);

@@ -4,12 +4,18 @@
 const ALL = process.env.VMLET_TEST_ALL === '1';
 /** Seconds of fuzzing in all, over all targets: half a minute in `npm test`, ten in `npm run test:all`. */
 const FUZZ_SECONDS = { usual: 30, all: 600 };
+const CLONES = { usual: 4, all: 200 };
 
 /** How long all fuzzing together takes, in milliseconds. `VMLET_FUZZ_SECONDS` sets it. */
 export function fuzzMs(): number {
   const given = Number(process.env.VMLET_FUZZ_SECONDS);
   const seconds = given > 0 ? given : ALL ? FUZZ_SECONDS.all : FUZZ_SECONDS.usual;
   return seconds * 1000;
+}
+
+/** How many clones of one snapshot are compared with each other: as many as one sees in passing, or 200. */
+export function cloneCount(): number {
+  return ALL ? CLONES.all : CLONES.usual;
 }
 
 /** What `npm test` begins with: a change is judged by its own faults, and new inputs are looked for by `test:all`. */

@@ -17,6 +17,7 @@ interface Manifest {
 
 const PARTS = [
   'telemetry',
+  'timelines',
   'store',
   'keys',
   'admission',
@@ -26,6 +27,7 @@ const PARTS = [
   'runtimes',
   'snapshots',
   'machines',
+  'starts',
   'guest-api',
 ];
 PARTS.push('executions', 'triggers', 'gateway', 'api', 'owner');
@@ -91,6 +93,7 @@ main-is-the-top: packages/node/src/owner/main-user.ts <- ../main.ts
 main-is-the-top: packages/node/src/programs.ts <- ./main.ts
 
 node-telemetry: packages/node/src/telemetry/up.ts <- ../store/index.ts
+node-timelines: packages/node/src/timelines/up.ts <- ../store/index.ts
 node-store: packages/node/src/store/up-part.ts <- ../content/index.ts
 node-keys: packages/node/src/keys/up.ts <- ../content/index.ts
 node-admission: packages/node/src/admission/up.ts <- ../ledger/index.ts
@@ -102,6 +105,7 @@ node-snapshots: packages/node/src/snapshots/up.ts <- ../machines/index.ts
 node-machines: packages/node/src/machines/up.ts <- ../executions/index.ts
 node-machines: packages/node/src/machines/files.ts <- ../content/index.ts
 node-machines: packages/node/src/machines/secrets.ts <- ../keys/index.ts
+node-starts: packages/node/src/starts/up.ts <- ../executions/index.ts
 node-guest-api: packages/node/src/guest-api/up.ts <- ../executions/index.ts
 node-executions: packages/node/src/executions/up.ts <- ../gateway/index.ts
 node-executions: packages/node/src/executions/side.ts <- ../ledger/index.ts

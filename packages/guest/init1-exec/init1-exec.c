@@ -60,6 +60,13 @@ static _Noreturn void leave(int status) {
   _exit(128 + number);
 }
 
+/* Tells host and log of a failure. A message is one line. */
+static void report(const char *phase, const char *code, char *message, const char *detail) {
+  for (char *c = strpbrk(message, "\r\n"); c; c = strpbrk(c, "\r\n")) *c = ' ';
+  put_frame(&control, "{'type':'failed','phase':%s,'code':%s,'message':%s,'detail':%s}", phase, code, message, detail);
+  queue_flush(&control);
+}
+
 /* Reports that loading failed, and ends. `error` is the errno to blame, 0 for none; its text ends the message. */
 __attribute__((format(printf, 4, 5))) static _Noreturn void fail(int status, int error, const char *code,
                                                                  const char *format, ...) {
@@ -68,13 +75,13 @@ __attribute__((format(printf, 4, 5))) static _Noreturn void fail(int status, int
   va_start(arguments, format);
   vsnprintf(message, sizeof message - 128, format, arguments);
   va_end(arguments);
-  for (char *c = strpbrk(message, "\r\n"); c; c = strpbrk(c, "\r\n")) *c = ' '; /* a message is one line */
   if (error) sprintf(message + strlen(message), ": %.100s", strerror(error));
   snprintf(detail, sizeof detail, error ? "%s: %s" : "", strerrorname_np(error), strerror(error));
-  put_frame(&control, "{'type':'failed','phase':'load','code':%s,'message':%s,'detail':%s}", code, message, detail);
-  queue_flush(&control);
+  report("load", code, message, detail);
   leave(status);
 }
+
+#include "hooks.h" /* uses the above */
 
 /* ---- what to run ---- */
 
@@ -258,6 +265,7 @@ static _Noreturn void become_program(int report) {
   for (char **variable = order.variables; *variable; variable++) putenv(*variable);
   snprintf(digits, sizeof digits, "%d", port);
   setenv("PORT", digits, 1);
+  if (*hooks.token) setenv("VMLET_HOOK_TOKEN", hooks.token, 1);
   int calls = install_filter(), error = errno;
   if (calls < 0) calls = -error;
   if (write(report, &calls, sizeof calls) < 0 || read(report, &taken, 1) != 1) _exit(NOT_RUN >> 8);
@@ -315,6 +323,7 @@ static void take_load(void) {
       fail(WRONG_STATE, 0, "LOAD_MALFORMED", "Cannot read \"%s\": missing or unfit, expected %s", field->path,
            field->expected);
   port = (int)order.port;
+  take_hooks();
   find_file();
   start_program();
 }
@@ -353,8 +362,11 @@ static void take_frames(void) {
   }
   frame_have += (size_t)n;
   while ((length = read_frame(&reader, frame_in, frame_have, &breach)) > 0) {
-    if (order.type && strcmp(order.type, "load") == 0) take_load();
-    if (order.type && strcmp(order.type, "halt") == 0) halt();
+    const char *body = frame_in + HEADER_BYTES, *type = order.type ? order.type : "";
+    if (strcmp(type, "load") == 0) take_load();
+    if (strcmp(type, "prepare") == 0 && is_loaded == (program > 0)) prepare(body, length - HEADER_BYTES);
+    if (strcmp(type, "resume") == 0 && is_loaded == (program > 0)) resume(body, length - HEADER_BYTES);
+    if (strcmp(type, "halt") == 0) halt();
     frame_have -= length;
     memmove(frame_in, frame_in + length, frame_have);
   }

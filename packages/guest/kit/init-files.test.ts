@@ -28,7 +28,12 @@ test('writeInitFiles: writes init0 and what the drive of the kit has, but for th
   expect(size).toBe((await stat(kit.init0)).size);
   const launchers = join(folder, 'root/vmlet/init1');
   expect((await readdir(launchers)).sort()).toEqual(['exec', 'node', 'python']);
-  expect((await readdir(join(launchers, 'node'))).sort()).toEqual(['init1.js', 'replace.node', 'reseed.node', 'vmlet-install.js']);
+  expect((await readdir(join(launchers, 'node'))).sort()).toEqual([
+    'init1.js',
+    'replace.node',
+    'reseed.node',
+    'vmlet-install.js',
+  ]);
   // What is here runs: init0 says that it is not PID 1, and the launcher of executables has no channel.
   await expect(command(join(folder, 'sbin/init'))).rejects.toMatchObject({ code: 64 });
   await expect(command('python3', [join(launchers, 'python/init1.py')])).rejects.toMatchObject({

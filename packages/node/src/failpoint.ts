@@ -27,6 +27,15 @@ export const FAILPOINTS = [
   { name: 'response.started', what: 'the head of the answer is here, and its body is passed on' },
   { name: 'response.ended', what: 'the whole answer has been passed on' },
   { name: 'machine.halting', what: 'the machine is about to be told to end' },
+  { name: 'snapshot.begun', what: 'there is a folder for a snapshot, and nothing in it' },
+  { name: 'snapshot.prepared', what: 'the launcher of the machine that is saved knows of it' },
+  { name: 'snapshot.frozen', what: 'nothing of its program runs any more' },
+  { name: 'snapshot.captured', what: 'memory and state are in their files, and the machine is gone' },
+  { name: 'snapshot.sealed', what: 'the files are hashed, and the snapshot has no name yet' },
+  { name: 'snapshot.placed', what: 'it has its name' },
+  { name: 'restore.spawned', what: 'a QEMU has the files of a snapshot' },
+  { name: 'restore.memory', what: 'its memory and devices are there' },
+  { name: 'restore.resumed', what: 'its launcher has said that it goes on' },
 ] as const;
 
 /** The name of a step of {@link FAILPOINTS}. */

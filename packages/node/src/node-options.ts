@@ -31,6 +31,8 @@ export interface NodeOptions {
   idleMs?: number;
   /** What all machines together may have. */
   memoryBudgetMiB?: number;
+  /** What snapshots of machines may take on disk; with 0 none is made, and each start boots. */
+  snapshotBudgetMiB?: number;
   /** Requests that may wait for one program beyond those its machine works on. */
   maxQueued?: number;
   /** Requests that one machine works on at the same time. */
@@ -54,6 +56,9 @@ export interface NodeOptions {
   onProgress?: (step: string, detail?: string) => void;
   signal?: AbortSignal;
 }
+
+/** About a hundred programs; those that were started longest ago go for others. In MiB. */
+export const SNAPSHOT_BUDGET_MIB = 8192;
 
 /** Starts are some twenty times slower under emulation, and share the host with each other. */
 const BOOT_DEADLINE_MS: Record<Backend['accelerator'], number> = { kvm: 20_000, tcg: 90_000 };

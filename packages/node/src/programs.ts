@@ -7,7 +7,7 @@ import type { ProgramTarget } from './gateway/index.ts';
 import type { Ledger, ProgramRecord } from './ledger/index.ts';
 import type { PublishedRuntime } from './owner/index.ts';
 import { programLabel } from './program-label.ts';
-import { type CodeImages, manifestOf, resolveProgram } from './runtimes/index.ts';
+import { type CodeImages, factsOf, manifestOf, type ProgramFacts, resolveProgram } from './runtimes/index.ts';
 
 export interface ProgramsComponents {
   ledger: Pick<Ledger, 'program' | 'programs' | 'store' | 'storesOf' | 'subscribe'>;
@@ -38,6 +38,8 @@ export function createPrograms(components: ProgramsComponents) {
       components.stops.refuse(known.itemHash);
       return known;
     },
+    /** What each program in force is made of; one of which a part is missing has none. */
+    facts: () => ledger.programs().flatMap((program) => factsOrNone(program, ledger)),
     runtimes: () => publishedRuntimes(ledger, components.operator),
     urlsOf: (at: PublicAddress) => (itemHash: ItemHash) => urls(at, { ref: itemHash, label: programLabel(itemHash) }),
     nameUrlsOf: (at: PublicAddress) => (name: string) => urls(at, { ref: name, label: name }),
@@ -64,6 +66,15 @@ function findRunnable(ref: string, { ledger, admission, blocks, stops }: Program
   const what = blocks.find(partsOf(program, ledger));
   if (what !== undefined) throw new VmletError('CONTENT_BLOCKED', { operands: { what } });
   return program;
+}
+
+function factsOrNone(program: ProgramRecord, ledger: ProgramsComponents['ledger']): ProgramFacts[] {
+  try {
+    return [factsOf(program, { ledger })];
+  } catch {
+    // Whoever asks for it is told why.
+    return [];
+  }
 }
 
 /** All that a block list may name of a program: its owner, itself, and the messages and files it is made of. */

@@ -13,6 +13,7 @@ interface UpOptions {
   domain?: string;
   idle?: number;
   memoryBudget?: number;
+  snapshotBudget?: number;
   trustForwarded?: boolean;
   apiHost?: string[];
   logLevel: string;
@@ -58,6 +59,7 @@ export function registerUp({ program, run }: Cli): void {
 async function up(options: UpOptions, context: Context): Promise<undefined> {
   const { output, paths, signal, env } = context;
   const { listen, allow, domain, idle, memoryBudget, trustForwarded, apiHost: apiHosts, logLevel } = options;
+  const { snapshotBudget: snapshotBudgetMiB } = options;
   const { startNode } = await import('@vmlet/node');
   {
     await using node = await startNode({
@@ -66,6 +68,7 @@ async function up(options: UpOptions, context: Context): Promise<undefined> {
       ...(domain === undefined ? {} : { programDomain: domain }),
       ...(idle === undefined ? {} : { idleMs: idle }),
       ...(memoryBudget === undefined ? {} : { memoryBudgetMiB: memoryBudget }),
+      ...(snapshotBudgetMiB === undefined ? {} : { snapshotBudgetMiB }),
       ...(trustForwarded === undefined ? {} : { trustForwarded }),
       ...(apiHosts === undefined ? {} : { apiHosts }),
       ...boundsOf(options, context),
@@ -105,6 +108,11 @@ export function addUpOptions(command: Command): void {
       '--memory-budget <MiB>',
       'memory of all machines together',
       wholeNumber('--memory-budget', { min: 64, max: 1e9 }),
+    )
+    .option(
+      '--snapshot-budget <MiB>',
+      'disk for snapshots of machines, from which programs start quickly; 0 makes none (default: 8192)',
+      wholeNumber('--snapshot-budget', { min: 0, max: 1e9 }),
     )
     .option('--require-confinement', 'do not start where something that confines machines is missing')
     .option('--allow-private-network', 'let machines that use the internet reach private networks, too')

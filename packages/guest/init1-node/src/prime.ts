@@ -4,7 +4,7 @@ import type { Socket } from 'net';
 import type { Connections } from './connections.ts';
 import { fetchListener } from './fetch-listener.ts';
 import { handlerListener } from './handler.ts';
-import type { WebGlobals, WebRequest } from './web.ts';
+import type { WebGlobals, WebHeaders } from './web.ts';
 
 /** Answered by the launcher while it primes, and to itself only: for all others it is a path of the program's. */
 export const PRIME_PATH = '/.vmlet/prime';
@@ -17,6 +17,13 @@ const { send, KeptAgent } = { send: request, KeptAgent: Agent };
 
 const ANSWER = 'primed';
 const HEADERS = { 'content-type': 'text/plain; charset=utf-8' };
+
+/** What the launcher looks at in a request of the web that it answers itself. */
+interface WebRequest {
+  readonly url: string;
+  readonly headers: WebHeaders;
+  text(): Promise<string>;
+}
 
 interface Call {
   path: string;

@@ -35,13 +35,6 @@ interface StreamController {
   error(reason: unknown): void;
 }
 
-/** What the launcher looks at in a request that it answers itself. */
-export interface WebRequest {
-  readonly url: string;
-  readonly headers: WebHeaders;
-  text(): Promise<string>;
-}
-
 export interface StreamSource {
   pull(controller: StreamController): void | Promise<void>;
   cancel(reason: unknown): void;

@@ -1,7 +1,7 @@
 """Freezing and waking: what init1 does at `prepare` and at `resume`."""
 import unittest
 
-from harness import exchange
+from harness import Launcher, exchange, temporary_folder, write_files
 from loading import Loading
 
 ASGI = """
@@ -110,6 +110,19 @@ class Freezing(Loading):
         connection = launcher.connect()
         for _ in range(3):
             self.assertEqual(exchange(connection, "/none")[0], 200)
+
+    def test_it_is_frozen_before_a_program_is_there_and_loads_one_when_it_has_woken(self):
+        folder = temporary_folder(self)
+        write_files(folder, {"main.py": ASGI % HOOKS})
+        launcher = Launcher(self, code=folder)
+        self.assertEqual(launcher.receive()["type"], "ready")
+        for _ in range(2):
+            launcher.send({"type": "prepare"})
+            self.assertEqual(launcher.receive(), {"type": "prepared"})
+            launcher.send({"type": "resume", "variables": {}})
+            self.assertEqual(launcher.receive(), {"type": "resumed"})
+        self.assertEqual(launcher.load("main:app", was_ready=True)["type"], "loaded")
+        self.assertEqual(launcher.get("/calls")[2], b"['/calls']")
 
 
 if __name__ == "__main__":

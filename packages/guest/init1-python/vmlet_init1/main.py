@@ -38,11 +38,9 @@ def _preload():
 
 
 def _load_and_serve(preloaded, control, usual):
-    frame = control.receive()
-    while frame["type"] != "load":
-        if frame["type"] == "halt":
-            return 0
-        frame = control.receive()
+    frame = _wait_for_load(control)
+    if frame["type"] == "halt":
+        return 0
     entrypoint, kind, variables, port = _read(frame)
     environment.apply_variables(variables)
     preloaded.forget_what_program_replaces(environment.enter_code_folder())
@@ -62,6 +60,20 @@ def _load_and_serve(preloaded, control, usual):
 
         wsgi.serve(app, port, control, _snapshot_of(frame, control))
     return 0
+
+
+def _wait_for_load(control):
+    """Returns `load`, or `halt`. Until then it may be frozen, and wake in a machine for whichever program comes."""
+    snapshot = Snapshot(None, control)
+    while True:
+        frame = control.receive()
+        if frame["type"] == "prepare":
+            snapshot.prepared()
+        elif frame["type"] == "resume":
+            snapshot.resume(frame)
+            snapshot.resumed()
+        elif frame["type"] in ("load", "halt"):
+            return frame
 
 
 def _snapshot_of(frame, control):

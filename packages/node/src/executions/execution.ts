@@ -3,12 +3,13 @@ import type { Dispatcher } from 'undici';
 import { type Deadline, deadline, type IdleTimer, idleTimer, orAborted } from '../deadline.ts';
 import { asVmletError, VmletError } from '../errors.ts';
 import { haltMachine, type StreamRequest } from '../machines/index.ts';
+import { startText, type WakePhases, withQueue } from '../timelines/index.ts';
 import type { CpuMeter } from './cpu.ts';
 import { explain } from './explain.ts';
 import { GUEST_HTTP_PORT } from './launcher.ts';
 import type { ProgramLog } from './logs.ts';
 import { type ExecutionState, transition } from './state.ts';
-import type { Awake, WakePhases } from './wake.ts';
+import type { Awake } from './wake.ts';
 
 export interface ExecutionLimits {
   /** Requests that one machine works on at the same time. */
@@ -165,7 +166,9 @@ export class Execution {
 
   async #live(): Promise<void> {
     try {
-      this.#awake = await this.#components.wake(this.#stop.signal);
+      const asked = performance.now();
+      const awake = await this.#components.wake(this.#stop.signal);
+      this.#awake = { ...awake, phases: withQueue(awake.phases, performance.now() - asked) };
       if (this.#stop.signal.aborted) {
         // Stopped in the moment it came up: nobody else will end this machine, and nobody may be sent to it.
         this.#awake.machine.kill();
@@ -176,7 +179,7 @@ export class Execution {
       if (this.#awake.machine.ending) throw await this.#awake.machine.ended;
       this.#move('running', 'wake');
       this.#components.cpu.start(this.#awake.machine.pid);
-      this.#components.log.platform(started(this.#awake));
+      this.#components.log.platform(startText(this.#awake.phases));
       this.#settle();
       const reason = await this.#awake.machine.ended;
       if (reason.code !== 'MACHINE_HALTED') this.#components.log.platform(ending(reason));
@@ -250,10 +253,6 @@ export class Execution {
   #move(to: ExecutionState, trigger: string): void {
     this.#state = transition(this.#state, to, trigger);
   }
-}
-
-function started({ phases }: Awake): string {
-  return `Started: ${phases.steps.map(({ name, ms }) => `${name} ${Math.round(ms)} ms`).join(', ')}`;
 }
 
 function ending(error: VmletError): string {

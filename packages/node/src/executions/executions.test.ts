@@ -6,6 +6,8 @@ import { expect, test } from 'vitest';
 import { VmletError } from '../errors.ts';
 import { backend } from '../machines/testing.ts';
 import type { RunnableProgram } from '../runtimes/index.ts';
+import { Starts } from '../starts/index.ts';
+import { createLogger } from '../telemetry/index.ts';
 import type { OwnerMeter } from './cpu.ts';
 import { Executions, type ExecutionsConfig } from './executions.ts';
 import { ProgramLogs } from './logs.ts';
@@ -20,7 +22,7 @@ async function startExecutions(config: Partial<ExecutionsConfig> = {}, owners: O
   const dir = await mkdtempDisposable(join(tmpdir(), 'vmlet-test-'));
   const logs = new ProgramLogs(dir.path);
   const executions = new Executions({
-    backend,
+    starts: new Starts({ backend, log: createLogger('silent') }),
     logs,
     owners,
     config: {

@@ -2,15 +2,16 @@ import type { ItemHash } from '@vmlet/messages';
 import { orAborted } from '../deadline.ts';
 import { VmletError } from '../errors.ts';
 import { failpoint } from '../failpoint.ts';
-import type { Backend } from '../machines/index.ts';
 import type { RunnableProgram } from '../runtimes/index.ts';
+import type { Starts, Turn } from '../starts/index.ts';
+import type { WakePhases } from '../timelines/index.ts';
 import { CpuMeter, type OwnerMeter } from './cpu.ts';
 import { Execution, type ExecutionLimits, ExecutionOver, type Lease } from './execution.ts';
 import type { ProgramLogs } from './logs.ts';
 import { MemoryBudget } from './memory-budget.ts';
 import { Semaphore } from './semaphore.ts';
 import type { ExecutionState } from './state.ts';
-import { type WakePhases, wake } from './wake.ts';
+import { wake } from './wake.ts';
 
 /** How long the requests of a machine may go on after another one has taken its place, in milliseconds. */
 const RETIRE_MS = 60_000;
@@ -35,7 +36,7 @@ export interface Runnable {
 }
 
 export interface ExecutionsComponents {
-  backend: Backend;
+  starts: Pick<Starts, 'start'>;
   logs: ProgramLogs;
   config: ExecutionsConfig;
   owners: OwnerMeter;
@@ -65,6 +66,8 @@ export class Executions implements AsyncDisposable {
   readonly #memory: MemoryBudget;
   /** Those that have their memory: from the moment it is set aside until nothing of them is left. */
   readonly #holding = new Set<Execution>();
+  /** Machines in the background, whose memory any request may have. */
+  readonly #turns = new Set<{ itemHash: ItemHash; back: AbortController; over: PromiseWithResolvers<void> }>();
   #stopping = false;
 
   constructor(components: ExecutionsComponents) {
@@ -120,6 +123,26 @@ export class Executions implements AsyncDisposable {
     }
   }
 
+  /**
+   * Room for a machine of a program that no request waits for, when there is nothing else to do. It is taken back, by
+   * the turn's signal, as soon as its memory is wanted for a request, or the program is stopped.
+   * @throws VmletError `NODE_FULL` if there is never room; the signal's reason
+   */
+  async turn({ itemHash, memoryMiB }: Pick<Runnable, 'itemHash' | 'memoryMiB'>, signal: AbortSignal): Promise<Turn> {
+    await this.#boots.idle(signal);
+    const memory = await this.#memory.reserveIdle(memoryMiB, signal);
+    const turn = { itemHash, back: new AbortController(), over: Promise.withResolvers<void>() };
+    this.#turns.add(turn);
+    return {
+      signal: turn.back.signal,
+      [Symbol.dispose]: () => {
+        this.#turns.delete(turn);
+        memory[Symbol.dispose]();
+        turn.over.resolve();
+      },
+    };
+  }
+
   list(): ExecutionInfo[] {
     return [...this.#current].map(([itemHash, execution]) => ({
       itemHash,
@@ -135,7 +158,12 @@ export class Executions implements AsyncDisposable {
   /** Stops a program's machines, those that finish their last requests too. Returns when nothing of them is left. */
   async stop(itemHash: ItemHash, reason: string): Promise<void> {
     const those = [...this.#all].filter(([, program]) => program.itemHash === itemHash);
-    await Promise.all(those.map(([execution]) => execution.stop(reason)));
+    const turns = [...this.#turns].filter((turn) => turn.itemHash === itemHash);
+    for (const { back } of turns) back.abort(new Error(reason));
+    await Promise.all([
+      ...those.map(([execution]) => execution.stop(reason)),
+      ...turns.map(({ over }) => over.promise),
+    ]);
   }
 
   /** Takes no request any more and stops every machine. */
@@ -161,7 +189,7 @@ export class Executions implements AsyncDisposable {
 
   /** Begins an execution; who asks for it makes it the current one. */
   #begin(program: Runnable): Execution {
-    const { backend, logs, config, owners } = this.#components;
+    const { starts, logs, config, owners } = this.#components;
     const held = new DisposableStack();
     const log = logs.of(program.itemHash);
     const cpu = new CpuMeter((seconds) => owners.charge(program.owner, seconds), program.vcpus);
@@ -179,7 +207,7 @@ export class Executions implements AsyncDisposable {
         cpu.begin();
         // Awaited here: the place is given back on return.
         return await wake(() => program.prepare(signal), {
-          backend,
+          starts,
           bootDeadlineMs: config.bootDeadlineMs,
           loadDeadlineMs: config.loadDeadlineMs,
           onLog: (line) => log.output(line.stream, line.text, line.timeUs / 1000),
@@ -214,6 +242,8 @@ export class Executions implements AsyncDisposable {
 
   /** Stops the idle machine that was started first; false if all are busy and none is on its way out. */
   #evict(): boolean {
+    for (const { back } of this.#turns) back.abort(new Error('its memory is needed for a request'));
+    if (this.#turns.size > 0) return true;
     const holding = [...this.#holding];
     if (holding.some((execution) => execution.leaving || execution.state === 'ended')) return true;
     const idle = holding.find(isIdle);

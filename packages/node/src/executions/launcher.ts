@@ -2,22 +2,9 @@ import type { Duplex } from 'node:stream';
 import { Pool } from 'undici';
 import { failpoint } from '../failpoint.ts';
 import type { Machine } from '../machines/index.ts';
+import { GUEST_HTTP_PORT } from '../starts/index.ts';
 
-/** The port on which launchers serve inside every machine. */
-export const GUEST_HTTP_PORT = 8080;
-
-/** What a program finds beside its own variables; the `ALEPH_*` names are those of the reference system. */
-export const launcherEnvironment = {
-  VMLET: '1',
-  PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
-  HOME: '/root',
-  LANG: 'C.UTF-8',
-  PYTHONUNBUFFERED: '1',
-  PORT: String(GUEST_HTTP_PORT),
-  ALEPH_API_HOST: 'http://localhost',
-  ALEPH_API_UNIX_SOCKET: '/tmp/socat-socket',
-  ALEPH_INIT_VERSION: '2.0.0',
-};
+export { GUEST_HTTP_PORT, launcherEnvironment } from '../starts/index.ts';
 
 /** How long a connection to a program's own server is kept, in milliseconds: less than any server is known to. */
 const OWN_SERVER_KEPT_MS = 1000;

@@ -28,6 +28,17 @@ export class MemoryBudget {
     return { [Symbol.dispose]: () => this.#free(memoryMiB) };
   }
 
+  /**
+   * The same for a machine that nobody waits for: it makes none go.
+   * @throws VmletError `NODE_FULL` if it never fits; the signal's reason
+   */
+  async reserveIdle(memoryMiB: number, signal: AbortSignal): Promise<Disposable> {
+    while (this.#usedMiB + memoryMiB > this.#budgetMiB && memoryMiB <= this.#budgetMiB) {
+      await orAborted(this.#freed.promise, signal);
+    }
+    return await this.reserve(memoryMiB, { evict: () => false, signal });
+  }
+
   #free(memoryMiB: number): void {
     this.#usedMiB -= memoryMiB;
     this.#freed.resolve();

@@ -2,10 +2,13 @@ import { orAborted } from '../deadline.ts';
 
 /** Lets so many in at a time; the others wait in the order they came. */
 export class Semaphore {
+  readonly #places: number;
   #free: number;
   readonly #waiting: Array<() => void> = [];
+  #freed = Promise.withResolvers<void>();
 
   constructor(places: number) {
+    this.#places = places;
     this.#free = places;
   }
 
@@ -21,6 +24,12 @@ export class Semaphore {
         held = false;
       },
     };
+  }
+
+  /** Waits until nobody is in, and takes no place. Rejects with the signal's reason. */
+  async idle(signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted();
+    while (this.#free < this.#places) await orAborted(this.#freed.promise, signal);
   }
 
   async #wait(signal: AbortSignal): Promise<void> {
@@ -39,6 +48,10 @@ export class Semaphore {
   #release(): void {
     const next = this.#waiting.shift();
     if (next) next();
-    else this.#free++;
+    else {
+      this.#free++;
+      this.#freed.resolve();
+      this.#freed = Promise.withResolvers<void>();
+    }
   }
 }

@@ -9,6 +9,9 @@ const transitions: Record<ExecutionState, readonly ExecutionState[]> = {
   ended: [],
 };
 
+/** All there are. */
+export const EXECUTION_STATES: readonly string[] = Object.keys(transitions);
+
 /** The next state; throws where the table does not allow it, for that is a fault of this part. */
 export function transition(from: ExecutionState, to: ExecutionState, trigger: string): ExecutionState {
   if (!transitions[from].includes(to)) {

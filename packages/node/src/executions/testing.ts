@@ -5,10 +5,11 @@ import { type Duplex, PassThrough } from 'node:stream';
 import { Pool } from 'undici';
 import { VmletError } from '../errors.ts';
 import type { Machine } from '../machines/index.ts';
+import type { WakePhases } from '../timelines/index.ts';
 import type { OwnerMeter } from './cpu.ts';
 import { Execution, type ExecutionLimits } from './execution.ts';
 import { ProgramLog } from './logs.ts';
-import type { Awake, WakePhases } from './wake.ts';
+import type { Awake } from './wake.ts';
 
 /** Allows everything, to everybody. */
 export const noMeter: OwnerMeter = {
@@ -20,6 +21,7 @@ export const noMeter: OwnerMeter = {
 export const PHASES: WakePhases = {
   from: 'boot',
   steps: [
+    { name: 'queue', ms: 0 },
     { name: 'prepare', ms: 1 },
     { name: 'boot', ms: 2 },
     { name: 'load', ms: 3 },

@@ -6,10 +6,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { buffer, text } from 'node:stream/consumers';
-import type { ItemHash } from '@vmlet/messages';
+import type { FileHash, ItemHash } from '@vmlet/messages';
 import { describe, expect, test } from 'vitest';
 import { VmletError } from '../errors.ts';
 import { backend, isAlive, LOADED, READY, type Scenario, standInForQemu } from '../machines/testing.ts';
+import { Starts } from '../starts/index.ts';
+import { createLogger } from '../telemetry/index.ts';
 import type { OwnerMeter } from './cpu.ts';
 import { Executions, type ExecutionsConfig, type Runnable } from './executions.ts';
 import { installPackages } from './installer.ts';
@@ -18,6 +20,7 @@ import { noMeter } from './testing.ts';
 
 const never = new AbortController().signal;
 const [A, B] = ['a'.repeat(64), 'b'.repeat(64)] as [ItemHash, ItemHash];
+const [RUNTIME, CODE] = ['c'.repeat(64), 'd'.repeat(64)] as [FileHash, FileHash];
 /** Ends as a guest does when it is told to. */
 const HALTS = `${LOADED} await next('halt'); send({ type: 'halted' }); control.end(() => exit(0));`;
 
@@ -48,7 +51,7 @@ async function startExecutions(
   const logs = new ProgramLogs(dir.path);
   const executions = stack.use(
     new Executions({
-      backend,
+      starts: new Starts({ backend, log: createLogger('silent') }),
       logs,
       owners,
       config: {
@@ -78,6 +81,7 @@ async function startExecutions(
       variables: {},
       vcpus: 1,
       seconds: 1,
+      ...{ runtimeHash: RUNTIME, codeHash: CODE, codeForm: 'zip', snapshot: true },
     }),
   });
   const acquire = (itemHash: ItemHash, memoryMiB = 60) => executions.acquire(runnable(itemHash, memoryMiB), never);
@@ -93,7 +97,7 @@ describe('executions with machines', () => {
     const lease = await it.acquire(A);
     const answer = await lease.client.request({ origin: 'http://x', method: 'GET', path: '/' });
     expect(await answer.body.text()).toBe('hello');
-    expect(lease.phases?.steps.map(({ name }) => name)).toEqual(['prepare', 'boot', 'load']);
+    expect(lease.phases?.steps.map(({ name }) => name)).toEqual(['queue', 'prepare', 'boot', 'load']);
     lease[Symbol.dispose]();
     using hot = await it.acquire(A);
     expect(hot.phases).toBeUndefined();

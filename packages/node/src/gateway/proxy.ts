@@ -2,8 +2,9 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Dispatcher } from 'undici';
 import { timeLimit } from '../deadline.ts';
 import { VmletError } from '../errors.ts';
-import type { Lease, WakePhases } from '../executions/index.ts';
+import type { Lease } from '../executions/index.ts';
 import { failpoint } from '../failpoint.ts';
+import { type WakePhases, withQueue } from '../timelines/index.ts';
 import { Answer } from './answer.ts';
 import { bodyOf } from './body.ts';
 import { requestHeaders } from './headers.ts';
@@ -19,6 +20,10 @@ export interface Exchange {
   /** How long the program may take, in seconds. */
   seconds: number;
   trustForwarded: boolean;
+  /** From the request to its place at the machine, in milliseconds. */
+  waitedMs: number;
+  /** Told of the first byte of the answer, and how long the program took for it. */
+  onFirstByte: (appMs: number) => void;
   /** Aborted when the client is gone. */
   signal: AbortSignal;
 }
@@ -34,8 +39,10 @@ export async function proxy(exchange: Exchange, lease: Lease): Promise<void> {
   const started = performance.now();
   const answer = new Answer(response, {
     extra: () => {
+      const appMs = performance.now() - started;
+      exchange.onFirstByte(appMs);
       const { phases } = lease;
-      const timing = phases ? ['server-timing', serverTiming(phases, performance.now() - started)] : [];
+      const timing = phases ? ['server-timing', serverTiming(phases, exchange.waitedMs, { appMs })] : [];
       return ['x-request-id', requestId, ...timing];
     },
     onStarted: async () => {
@@ -61,8 +68,13 @@ export async function proxy(exchange: Exchange, lease: Lease): Promise<void> {
   }
 }
 
-/** The Server-Timing header of a cold start: each phase in milliseconds, `app` until the program's first byte. */
-function serverTiming(phases: WakePhases, appMs: number): string {
-  const rows = [...phases.steps, { name: 'app', ms: appMs }];
-  return rows.map(({ name, ms }) => `${name};dur=${ms.toFixed(1)}`).join(', ');
+/**
+ * The Server-Timing header of a request that waited for a machine: each step in milliseconds, `app` until the program's
+ * first byte, and `total`, which says what the machine was made from. A request that came while the machine was waking
+ * has waited less than the steps together.
+ */
+function serverTiming(phases: WakePhases, waitedMs: number, { appMs }: { appMs: number }): string {
+  const rows = [...withQueue(phases, waitedMs).steps, { name: 'app', ms: appMs }];
+  const steps = rows.map(({ name, ms }) => `${name};dur=${ms.toFixed(1)}`);
+  return [...steps, `total;desc="${phases.from}";dur=${(waitedMs + appMs).toFixed(1)}`].join(', ');
 }

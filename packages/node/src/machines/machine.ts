@@ -55,6 +55,10 @@ export class Machine {
   readonly #events: MachineEvents;
   readonly #startedAt = performance.now();
   readonly #reached = new Map<MachineState, PromiseWithResolvers<void>>();
+  /** States it is in or has been in, since it was told to go there: a clone that is saved in its turn is frozen twice. */
+  readonly #passed = new Set<MachineState>();
+  /** What it was used for, which others must not find in its memory. */
+  #used: string | undefined;
 
   constructor(id: string, process: QemuProcess, events: MachineEvents) {
     this.id = id;
@@ -91,7 +95,7 @@ export class Machine {
    */
   reached(state: 'booted' | 'ready' | 'loaded' | 'prepared' | 'frozen'): Promise<void> {
     if (this.#endReason) return Promise.reject(this.#endReason);
-    if (this.marks.some((mark) => mark.step === state)) return Promise.resolve();
+    if (this.#passed.has(state)) return Promise.resolve();
     const waiting = this.#reached.get(state) ?? Promise.withResolvers<void>();
     this.#reached.set(state, waiting);
     return waiting.promise;
@@ -112,13 +116,20 @@ export class Machine {
     this.#channel.send({ type: 'load', ...request });
   }
 
-  /** Tells the launcher that it is going to be frozen. Allowed when `ready` or `loaded`; `reached('prepared')` waits for it. */
+  /**
+   * Tells the launcher that it is going to be frozen. Allowed when `ready` or `loaded`, and if nobody has ever had a
+   * stream into the machine; `reached('prepared')` waits for it.
+   * @throws VmletError `SNAPSHOT_FAILED` for a machine that was used: what is in its memory is somebody's
+   */
   prepare(): void {
+    if (this.#used !== undefined) throw new VmletError('SNAPSHOT_FAILED', { operands: { found: this.#used } });
+    this.#passed.delete('prepared');
     this.#channel.send({ type: 'prepare' });
   }
 
   /** Stops launcher and program for good: what is saved now runs on in clones. Allowed when `prepared`. */
   freeze(): void {
+    this.#passed.delete('frozen');
     this.#channel.send({ type: 'freeze' });
   }
 
@@ -139,7 +150,17 @@ export class Machine {
    * @throws StreamBroken if nothing listens there; why the machine ended; the signal's reason
    */
   connect(port: number, signal?: AbortSignal): Promise<Duplex> {
+    this.#used ??= 'its program has been asked for something';
     return this.#wire.connect(port, signal);
+  }
+
+  /**
+   * Has the guest keep a connection to a port of its loopback, for the first stream to that port of each of its clones.
+   * Allowed when `prepared`; no stream can be opened after it.
+   * @throws StreamBroken if nothing listens there; why the machine ended; the signal's reason
+   */
+  park(port: number, signal?: AbortSignal): Promise<void> {
+    return this.#wire.park(port, signal);
   }
 
   /**
@@ -147,6 +168,7 @@ export class Machine {
    * @throws VmletError `SESSION_REFUSED`, or why the machine ended; the signal's reason
    */
   async openSession(request: StreamRequest, signal?: AbortSignal): Promise<Duplex> {
+    this.#used ??= 'its owner has had a session in it';
     try {
       return await this.#wire.open(request, signal);
     } catch (error) {
@@ -235,6 +257,7 @@ export class Machine {
 
   #move(to: MachineState, trigger: string): void {
     this.#state = transition(this.#state, to, trigger);
+    this.#passed.add(to);
     this.marks.push({ step: to, atMs: performance.now() - this.#startedAt });
     this.#reached.get(to)?.resolve();
     this.#reached.delete(to);

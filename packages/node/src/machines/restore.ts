@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { deadline, orAborted } from '../deadline.ts';
 import { VmletError } from '../errors.ts';
+import { failpoint } from '../failpoint.ts';
 import { type Backend, type MachineSpec, machineOf, newIdentity } from './boot.ts';
 import { migrated, migrationCapabilities } from './capture.ts';
 import { STATE_FD, startWaiting } from './late/waiting.ts';
@@ -56,11 +57,14 @@ export async function restoreMachine(backend: Backend, spec: MachineSpec, option
   });
   const machine = new Machine(id, process, options.events);
   try {
+    await failpoint('restore.spawned');
     await orAborted(restore(machine), limit.signal);
+    await failpoint('restore.memory');
     machine.restored(snapshot.serves);
     machine.thaw(newIdentity(spec.hostname, options.clockBehindMs), options.variables);
     await machine.qmp.execute('cont');
     await orAborted(machine.reached(snapshot.serves === null ? 'ready' : 'loaded'), limit.signal);
+    await failpoint('restore.resumed');
     return machine;
   } catch (error) {
     machine.kill();

@@ -14,6 +14,8 @@ import { VmletError } from '../errors.ts';
 import { ProgramLogs } from '../executions/index.ts';
 import type { ProgramRecord } from '../ledger/index.ts';
 import { openDatabase } from '../store/index.ts';
+import { createLogger, createNodeMetrics } from '../telemetry/index.ts';
+import { Timelines } from '../timelines/index.ts';
 import type { OwnerComponents } from './components.ts';
 import { serveOwner } from './server.ts';
 
@@ -52,6 +54,7 @@ async function serve({ acquire, machines = 0 }: Serving = {}) {
   // This process stands for a machine.
   const machine = { itemHash: ONE, state: 'running' as const, inFlight: 0, served: 1, startedMs: 1 };
   const running = [{ ...machine, pid: process.pid, touched: false }].slice(0, machines);
+  const metrics = createNodeMetrics();
   const given = async () => ({ phases: PHASES, [Symbol.dispose]: () => void asked.push('given back') });
   const server = await serveOwner(socketPath, {
     ledger: {
@@ -70,6 +73,9 @@ async function serve({ acquire, machines = 0 }: Serving = {}) {
     },
     names: new Names(database),
     stops,
+    timelines: new Timelines({ metrics, log: createLogger('silent') }),
+    startLimits: { accelerator: 'tcg', maxBoots: 2, memoryBudgetMiB: 1024 },
+    metrics,
     blocks: await BlockList.open({ path: join(dir.path, 'block-list') }),
     findProgram: (ref) => {
       stops.refuse(ref as ItemHash);

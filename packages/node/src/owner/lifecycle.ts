@@ -9,7 +9,7 @@ const startSchema = z.object({ wait: z.stringbool().default(true) });
 
 /** Routes that start, stop and restart a program. */
 export function registerLifecycle(app: FastifyInstance, components: OwnerComponents): void {
-  const { executions, stops } = components;
+  const { executions, timelines, stops } = components;
   const programOf = (params: unknown) => findRecord(paramsSchema.parse(params).hash, components);
 
   app.post('/programs/:hash/start', async (request, reply) => {
@@ -18,7 +18,9 @@ export function registerLifecycle(app: FastifyInstance, components: OwnerCompone
     const wasStopped = stops.delete(itemHash);
     const runnable = components.findProgram(itemHash);
     if (!wait) return { itemHash, wasStopped, phases: null };
-    using lease = await executions.acquire(runnable, goneSignal(reply));
+    const signal = goneSignal(reply);
+    const { got } = await timelines.watch(itemHash, () => executions.acquire(runnable, signal));
+    using lease = got;
     return { itemHash, wasStopped, phases: lease.phases ?? null };
   });
 
@@ -33,8 +35,12 @@ export function registerLifecycle(app: FastifyInstance, components: OwnerCompone
   app.post('/programs/:hash/restart', async (request, reply) => {
     const { itemHash } = programOf(request.params);
     const wasStopped = stops.delete(itemHash);
-    const phases = await executions.restart(components.findProgram(itemHash), goneSignal(reply));
-    return { itemHash, wasStopped, phases: phases ?? null };
+    const runnable = components.findProgram(itemHash);
+    const signal = goneSignal(reply);
+    const { got } = await timelines.watch(itemHash, async () => ({
+      phases: await executions.restart(runnable, signal),
+    }));
+    return { itemHash, wasStopped, phases: got.phases ?? null };
   });
 }
 

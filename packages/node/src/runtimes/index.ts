@@ -1,5 +1,10 @@
 /** From a program's refs to verified images on disk. */
 export { CodeImages } from './code-image/image.ts';
-export { UNPACK_LIMITS, type UnpackLimits } from './code-image/limits.ts';
-export { initOf, type Launch, launcherArgv } from './launcher.ts';
-export { manifestOf, type ResolveComponents, type RunnableProgram, resolveProgram } from './resolve.ts';
+export { initOf, type Launch, languageOf, launcherArgv } from './launcher.ts';
+export {
+  factsOf,
+  manifestOf,
+  type ProgramFacts,
+  type RunnableProgram,
+  resolveProgram,
+} from './resolve.ts';

@@ -20,28 +20,39 @@ const sha256 = z.string().regex(/^[0-9a-f]{64}$/);
 export const snapshotInputsSchema = z.strictObject({
   /** Of init0, launchers, kernel and modules. */
   kit: z.string(),
-  qemu: z.string(),
+  /** QEMU's program, as the hash of its bytes. */
+  qemu: sha256,
   accelerator: z.enum(['kvm', 'tcg']),
-  /** Model and flags of the host's processor, as a hash: what `-cpu max` or `host` gives depends on them. */
-  cpu: z.string(),
+  /** Model and flags of the host's processor and the release of its kernel, as a hash: what a guest sees depends on them. */
+  host: sha256,
   tscKhz: z.int().positive(),
-  runtime: sha256,
+  /** All that QEMU is told: devices in their order, processor, kernel command line, as a hash. */
+  shape: sha256,
   vcpus: z.int().positive(),
   memoryMiB: z.int().positive(),
-  /** The machine's devices in their order, as its command line names them without paths. */
-  devices: z.string(),
-  launcher: z.string(),
+  /** file_hash of the root filesystem. */
+  runtime: z.string(),
+  /** `kit` or `image`: where init0 and launchers come from. */
+  init: z.string(),
+  /** Arguments and environment of the launcher, as a hash. */
+  launcher: sha256,
   /** Null at the level of a runtime: no program is in that memory. */
   program: z
     .strictObject({
-      code: sha256,
-      entrypoint: z.string(),
-      interface: z.string().nullable(),
-      args: z.array(z.string()),
-      /** Hash of the variables: their values may be long, and are nobody's business here. */
-      variables: sha256,
+      /**
+       * Of its message, even though two programs of one code load the same: what either draws as it is loaded, such as
+       * a key to sign sessions with, is not the other's.
+       */
+      itemHash: z.string(),
+      /** file_hash of the code, and how it is made a drive of. */
+      code: z.string(),
+      form: z.string(),
+      /** What the launcher is told to load, variables included, as a hash: their values are nobody's business here. */
+      load: sha256,
     })
     .nullable(),
+  /** What is mounted beside code and runtime, in order. Nothing is, yet. */
+  volumes: z.tuple([]),
 });
 
 /** @see snapshotInputsSchema */

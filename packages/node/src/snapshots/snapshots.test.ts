@@ -18,7 +18,8 @@ import { type SnapshotInputs, snapshotKey } from './format.ts';
 import { Snapshots } from './snapshots.ts';
 
 const MIB = 1024 * 1024;
-const HASH = 'a'.repeat(64);
+const [HASH, OTHER] = ['a'.repeat(64), 'b'.repeat(64)];
+const PROGRAM = { itemHash: HASH, code: HASH, form: 'zip.v2', load: HASH };
 
 let dir: string;
 let damaged: { key: string; found: string }[];
@@ -31,9 +32,9 @@ afterEach(() => rm(dir, { recursive: true, force: true }));
 
 function inputs(changes: Partial<SnapshotInputs> = {}): SnapshotInputs {
   return {
-    ...{ kit: 'kit', qemu: '7.2.22', accelerator: 'tcg', cpu: 'cpu', tscKhz: 2_596_134, runtime: HASH },
-    ...{ vcpus: 1, memoryMiB: 4, devices: 'a b c', launcher: 'python' },
-    program: { code: HASH, entrypoint: 'main:app', interface: 'asgi', args: [], variables: HASH },
+    ...{ kit: 'kit', qemu: HASH, accelerator: 'tcg', host: HASH, tscKhz: 2_596_134, runtime: HASH },
+    ...{ vcpus: 1, memoryMiB: 4, shape: HASH, init: 'kit', launcher: HASH, volumes: [] },
+    program: PROGRAM,
     ...changes,
   };
 }
@@ -58,21 +59,18 @@ describe('snapshotKey()', () => {
 
   test.each([
     { kit: 'other' },
-    { qemu: '7.2.23' },
+    { qemu: OTHER },
     { accelerator: 'kvm' as const },
-    { cpu: 'other' },
+    { host: OTHER },
     { tscKhz: 1 },
-    { runtime: 'b'.repeat(64) },
+    { runtime: OTHER },
     { vcpus: 2 },
     { memoryMiB: 5 },
-    { devices: 'a c b' },
-    { launcher: 'node' },
+    { shape: OTHER },
+    { init: 'image' },
+    { launcher: OTHER },
     { program: null },
-    { program: { code: 'b'.repeat(64), entrypoint: 'main:app', interface: 'asgi', args: [], variables: HASH } },
-    { program: { code: HASH, entrypoint: 'main:other', interface: 'asgi', args: [], variables: HASH } },
-    { program: { code: HASH, entrypoint: 'main:app', interface: null, args: [], variables: HASH } },
-    { program: { code: HASH, entrypoint: 'main:app', interface: 'asgi', args: ['-v'], variables: HASH } },
-    { program: { code: HASH, entrypoint: 'main:app', interface: 'asgi', args: [], variables: 'b'.repeat(64) } },
+    ...Object.keys(PROGRAM).map((name) => ({ program: { ...PROGRAM, [name]: OTHER } })),
   ])('is another one with %o', (change) => {
     expect(snapshotKey(inputs(change))).not.toBe(snapshotKey(inputs()));
   });

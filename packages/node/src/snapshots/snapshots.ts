@@ -1,6 +1,7 @@
 import { chmod, open, readdir, readFile, rename, rm, stat, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import { makeWorkFolder, run, sweepAbandoned, syncDirectory } from '@vmlet/host';
+import { failpoint } from '../failpoint.ts';
 import { errnoOf, makePrivateDir, writeFileAtomic } from '../store/index.ts';
 import {
   MEMORY_FILE,
@@ -72,6 +73,11 @@ export class Snapshots {
     return new Snapshots(config);
   }
 
+  /** Where they are; on the disk that they fill. */
+  get dir(): string {
+    return this.#config.dir;
+  }
+
   /**
    * The snapshot with these inputs. It is hashed in full once in the life of this process; after that its files'
    * identities and times are compared, which takes two calls.
@@ -112,7 +118,9 @@ export class Snapshots {
           memory: await hashFile(memoryPath, signal),
           state: await hashFile(statePath, signal),
         };
+        await failpoint('snapshot.sealed');
         await this.#place(folder.path, record);
+        await failpoint('snapshot.placed');
         const snapshot = await this.find(inputs);
         if (snapshot === undefined)
           throw new Error(`Cannot save snapshot "${key}": it was gone at once, expected it to stay`);
@@ -144,10 +152,26 @@ export class Snapshots {
     }
   }
 
+  /**
+   * Removes all that nobody can want any more.
+   * @param wanted gives the keys of those that stay, and is asked after it is known which are there
+   * @returns the keys of those that went
+   */
+  async retain(wanted: () => ReadonlySet<string>): Promise<string[]> {
+    const there = await this.#keys();
+    const stay = wanted();
+    const stale = there.filter((key) => !stay.has(key));
+    for (const key of stale) await this.remove(key);
+    return stale;
+  }
+
   /** What is there, whole or not: each one's disk use in bytes, and when it was used. */
   async list(): Promise<{ key: string; diskBytes: number; usedMs: number }[]> {
-    const keys = (await readdir(this.#config.dir)).filter((name) => /^[0-9a-f]{64}$/.test(name));
-    return await Promise.all(keys.map((key) => this.#use(key)));
+    return await Promise.all((await this.#keys()).map((key) => this.#use(key)));
+  }
+
+  async #keys(): Promise<string[]> {
+    return (await readdir(this.#config.dir)).filter((name) => /^[0-9a-f]{64}$/.test(name));
   }
 
   async #use(key: string): Promise<{ key: string; diskBytes: number; usedMs: number }> {

@@ -25,6 +25,8 @@ export interface HomePaths {
   readonly content: string;
   /** Code images. */
   readonly code: string;
+  /** Memory and state of machines, by all that they depend on; they can be made again. */
+  readonly snapshots: string;
   /** Logs by item_hash. */
   readonly logs: string;
   /** The socket of the owner's commands, 0600. */
@@ -69,6 +71,7 @@ export function pathsOf(dir: string): HomePaths {
     database: join(dir, 'node.db'),
     content: join(dir, 'content'),
     code: join(dir, 'code'),
+    snapshots: join(dir, 'snapshots'),
     logs: join(dir, 'logs'),
     usage: join(dir, 'usage.json'),
     blockList: join(dir, 'block-list'),

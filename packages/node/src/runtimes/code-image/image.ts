@@ -33,6 +33,12 @@ export interface CodeSource {
   plain?: keyof typeof PLAIN_FILE;
 }
 
+/** What, beside the hash of its code, an image depends on. */
+export function formOf(encoding: CodeEncoding, plain: CodeSource['plain']): string {
+  if (encoding === 'squashfs') return encoding;
+  return `${plain === 'executable' ? `${encoding}-executable` : encoding}.v${IMAGE_VERSION}`;
+}
+
 /**
  * Read-only images of code, one for each file_hash and encoding, made once. Zip and plain code are read by memory-safe
  * code with limits and handed on as a tar; squashfs code is the image itself, and only a guest reads it.
@@ -54,8 +60,7 @@ export class CodeImages {
    */
   async ensure(source: CodeSource): Promise<string> {
     if (source.encoding === 'squashfs') return checkSquashfs(source.path);
-    const kind = source.plain === 'executable' ? `${source.encoding}-executable` : source.encoding;
-    const path = join(this.#folder, `${source.fileHash}.${kind}.v${IMAGE_VERSION}.squashfs`);
+    const path = join(this.#folder, `${source.fileHash}.${formOf(source.encoding, source.plain)}.squashfs`);
     const making = this.#making.get(path) ?? this.#make(source, path).finally(() => this.#making.delete(path));
     this.#making.set(path, making);
     return making;

@@ -1,0 +1,132 @@
+import type { ItemHash } from '@vmlet/messages';
+import type { Executions, ExecutionsConfig, ProgramLogs } from './executions/index.ts';
+import type { Ledger, LedgerEvent } from './ledger/index.ts';
+import type { Backend } from './machines/index.ts';
+import { WaitingMachines } from './machines/snapshot/index.ts';
+import { type NodeOptions, SNAPSHOT_BUDGET_MIB } from './node-options.ts';
+import type { createPrograms } from './programs.ts';
+import { Snapshots } from './snapshots/index.ts';
+import { hostFacts, keysOf, type Saved, SnapshotMaker, type Starts } from './starts/index.ts';
+import type { Logger } from './telemetry/index.ts';
+
+const MIB = 1024 * 1024;
+
+/** Where machines of a node are saved; undefined where they are not. */
+export async function openSnapshots(
+  { snapshotBudgetMiB = SNAPSHOT_BUDGET_MIB, signal = new AbortController().signal }: NodeOptions,
+  { backend, dir, log }: { backend: Backend; dir: string; log: Logger },
+): Promise<Saved | undefined> {
+  if (snapshotBudgetMiB === 0) return undefined;
+  const snapshots = await Snapshots.open({
+    dir,
+    budgetBytes: snapshotBudgetMiB * MIB,
+    onDamaged: (damage) => log.warn(damage, 'a snapshot is damaged, and is removed'),
+  });
+  return { snapshots, host: await hostFacts(backend, signal) };
+}
+
+/** Processes started ahead for the machines that are restored. */
+export function waitingFor(
+  { cage, kit, namePrefix }: Backend,
+  { perShape, log }: { perShape: number; log: Logger },
+): WaitingMachines {
+  const onError = (err: unknown) => log.warn({ err }, 'a process was not started ahead');
+  return new WaitingMachines({ cage, library: kit.lateFiles, namePrefix, perShape, onError });
+}
+
+interface Making {
+  backend: Backend;
+  saved: Saved;
+  starts: Starts;
+  executions: Pick<Executions, 'turn'>;
+  programs: Pick<ReturnType<typeof createPrograms>, 'find' | 'facts'>;
+  ledger: Pick<Ledger, 'subscribe'>;
+  logs: ProgramLogs;
+  config: Pick<ExecutionsConfig, 'bootDeadlineMs' | 'loadDeadlineMs'>;
+  log: Logger;
+}
+
+/**
+ * Makes the snapshot of each program that is published, and of each that had to be started without. Disposing of it
+ * ends what is being made.
+ */
+export function saveInBackground(making: Making): AsyncDisposable {
+  const { backend, saved, starts, executions, programs, ledger, logs, config, log } = making;
+  const { bootDeadlineMs, loadDeadlineMs } = config;
+  const maker = new SnapshotMaker({
+    ...{ backend, saved, bootDeadlineMs, loadDeadlineMs, log },
+    turn: (program, signal) => executions.turn(program, signal),
+    say: (itemHash, text) => logs.of(itemHash).platform(text),
+  });
+  const want = (itemHash: ItemHash) => {
+    const target = runnableOrUndefined(programs, itemHash);
+    if (target) maker.want(target);
+  };
+  const collecting = new Collecting(making);
+  const unsubscribe = ledger.subscribe((event) => {
+    if (event.type === 'processed' && event.message.type === 'PROGRAM') want(event.message.itemHash);
+    if (mayOutdate(event)) collecting.want();
+  });
+  // Those of another boot kit, QEMU or host, too.
+  collecting.want();
+  starts.onMissed = ({ itemHash }) => want(itemHash);
+  starts.onRefused = (key) => maker.refused(key);
+  return {
+    [Symbol.asyncDispose]: async () => {
+      unsubscribe();
+      await maker[Symbol.asyncDispose]();
+      await collecting.settled();
+    },
+  };
+}
+
+/** Whether a change may make a snapshot one that nobody can want: a program goes, or a file takes another's place. */
+function mayOutdate(event: LedgerEvent): boolean {
+  if (event.type === 'forgotten') return true;
+  return event.type === 'processed' && event.message.type === 'STORE' && event.message.content.ref !== undefined;
+}
+
+/** Removes snapshots that no program can be started from any more; when it is wanted while it runs, once more. */
+class Collecting {
+  readonly #making: Making;
+  #running: Promise<void> | undefined;
+  #again = false;
+
+  constructor(making: Making) {
+    this.#making = making;
+  }
+
+  want(): void {
+    this.#again = true;
+    this.#running ??= this.#run().finally(() => {
+      this.#running = undefined;
+    });
+  }
+
+  async settled(): Promise<void> {
+    await this.#running;
+  }
+
+  async #run(): Promise<void> {
+    const { backend, saved, programs, log } = this.#making;
+    while (this.#again) {
+      this.#again = false;
+      try {
+        const wanted = () => keysOf(programs.facts(), { backend, host: saved.host });
+        const removed = await saved.snapshots.retain(wanted);
+        if (removed.length > 0) log.info({ removed }, 'removed snapshots that no program is started from any more');
+      } catch (err) {
+        log.warn({ err }, 'snapshots that nobody wants were not removed');
+      }
+    }
+  }
+}
+
+/** Whoever asks for one that may not run is told why; here it is only not made. */
+function runnableOrUndefined(programs: Making['programs'], itemHash: ItemHash) {
+  try {
+    return programs.find(itemHash);
+  } catch {
+    return undefined;
+  }
+}
