@@ -52,6 +52,7 @@ export class Snapshot {
       reseed();
       setVariables(readVariables(frame.variables));
       releaseCompilers();
+      this.prime.hear(frame);
       if (serving !== undefined) await callHook('afterRestore', await serving.exports);
     });
   }
