@@ -16,7 +16,7 @@ export interface FirstAnswer {
  */
 export async function firstAnswer(url: string, path: string): Promise<FirstAnswer> {
   const { hostname, port } = new URL(url);
-  using socket = connect({ host: hostname, port: Number(port), noDelay: true });
+  const socket = connect({ host: hostname, port: Number(port), noDelay: true });
   await once(socket, 'connect');
   const chunks: Buffer[] = [];
   let firstMs = 0;

@@ -45,7 +45,10 @@ export interface BenchNodeOptions {
 }
 
 /** Starts `vmlet up` with a home of its own and publishes the official runtime there. */
-export async function startBenchNode({ repository = REPOSITORY, args = [] }: BenchNodeOptions = {}): Promise<BenchNode> {
+export async function startBenchNode({
+  repository = REPOSITORY,
+  args = [],
+}: BenchNodeOptions = {}): Promise<BenchNode> {
   await using stack = new AsyncDisposableStack();
   const folder = await mkdtemp(join(tmpdir(), 'vmlet-bench-'));
   stack.defer(() => rm(folder, { recursive: true, force: true }));

@@ -6,7 +6,9 @@ import type { Sampler } from './round-robin.ts';
 import { askAt, askNew, type BenchProgram, bringTo, deploySaved } from './temperatures.ts';
 
 /** Programs of each kind, on the official runtimes. */
-async function programsOf(node: BenchNode): Promise<Record<'python' | 'fastapi' | 'node' | 'executable', BenchProgram>> {
+async function programsOf(
+  node: BenchNode,
+): Promise<Record<'python' | 'fastapi' | 'node' | 'executable', BenchProgram>> {
   const { imagePath, manifest } = await officialRuntime('debian-11-node');
   const python = { runtime: node.runtime, entrypoint: 'main:app' };
   return {

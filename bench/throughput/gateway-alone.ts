@@ -6,7 +6,8 @@ import type { ItemHash } from '@vmlet/messages';
 import { Pool } from 'undici';
 import * as z from 'zod';
 import { Gateway } from '../../packages/node/src/gateway/index.ts';
-import { createLogger } from '../../packages/node/src/telemetry/index.ts';
+import { createLogger, createNodeMetrics } from '../../packages/node/src/telemetry/index.ts';
+import { Timelines } from '../../packages/node/src/timelines/index.ts';
 import type { ProxyServer } from './nginx.ts';
 
 const PROGRAM = 'd'.repeat(64) as ItemHash;
@@ -56,6 +57,8 @@ async function serve(upstreamPort: number): Promise<void> {
     headersTimeout: 0,
     bodyTimeout: 0,
   });
+  const log = createLogger('silent');
+  const metrics = createNodeMetrics();
   await using gateway = new Gateway(
     { programDomain: 'vm.localhost', apiHosts: [], trustForwarded: false, drainMs: 1000, limits: {} },
     {
@@ -80,7 +83,7 @@ async function serve(upstreamPort: number): Promise<void> {
       }),
       hasName: () => false,
       api: (_request, response) => response.end(),
-      log: createLogger('silent'),
+      ...{ log, metrics, timelines: new Timelines({ metrics, log }) },
     },
   );
   const { port } = await gateway.listen('127.0.0.1', 0);

@@ -39,9 +39,9 @@ export async function proxy(exchange: Exchange, lease: Lease): Promise<void> {
   const started = performance.now();
   const answer = new Answer(response, {
     extra: () => {
-      const { phases } = lease;
       const appMs = performance.now() - started;
       exchange.onFirstByte(appMs);
+      const { phases } = lease;
       const timing = phases ? ['server-timing', serverTiming(phases, exchange.waitedMs, { appMs })] : [];
       return ['x-request-id', requestId, ...timing];
     },
