@@ -62,7 +62,8 @@ await onEachNode('snapshot', (suite) => {
     expect(await launcher.resume()).toEqual(RESUMED);
     const { text, headers } = await launcher.get('/first');
     expect(text).toBe('["/first"]');
-    expect(headers).toHaveProperty('date');
+    // A clone's first answers would have the date of its freeze, if Node had kept that.
+    if (kind === 'listen') expect(headers).toHaveProperty('date');
     expect(launcher.stderr).toBe('');
     expect(await launcher.halt()).toEqual({ code: 0, signal: null });
   });
