@@ -16,7 +16,7 @@ export async function clonePss(): Promise<Samples> {
   const { signal } = new AbortController();
   await using lab = await openLab('debian-12-python', { signal });
   const snapshot = await lab.snapshot(
-    { files: { 'main.py': PYTHON_HELLO }, entrypoint: 'main:app' },
+    { files: { 'main.py': PYTHON_HELLO }, entrypoint: 'main:app', launcher: 'python' },
     { level: 'program' },
   );
   await using clones = new AsyncDisposableStack();
