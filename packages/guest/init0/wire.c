@@ -35,6 +35,7 @@ struct stream {
   bool host_ended, shut;               /* END has come; it was passed on */
   bool guest_ended, deaf;              /* END was sent; no bytes are taken any more: what comes is dropped */
   bool owes_opened, owes_end;
+  bool is_parked, owes_parked;
   int owes_refused, owes_reset; /* an errno */
   size_t attempt;               /* address that is being tried */
   uint16_t port;
@@ -42,6 +43,10 @@ struct stream {
   unsigned char *held;
   size_t start, end; /* what of `held` waits for the program */
 };
+static struct {
+  int fd;
+  uint16_t port;
+} parked = {.fd = -1}; /* a connection that waits for the first stream to its port */
 static struct stream streams[WIRE_STREAMS];
 static size_t high; /* streams in use are all below */
 static uint32_t last_id;
@@ -153,6 +158,30 @@ static bool try_next(struct stream *stream) {
   return false;
 }
 
+/* Keeps the connection of a stream, which is over, for another that comes in another life of this machine. */
+static void park(struct stream *stream) {
+  epoll_ctl(epoll_fd, EPOLL_CTL_DEL, stream->fd, NULL);
+  if (parked.fd >= 0) close(parked.fd);
+  parked.fd = stream->fd;
+  parked.port = stream->port;
+  stream->fd = -1;
+  stream->owes_parked = true;
+}
+
+/* Gives a stream the connection that was kept for it. False if there is none, or its program has closed it. */
+static bool unpark(struct stream *stream) {
+  char byte;
+  if (parked.fd < 0 || parked.port != stream->port) return false;
+  stream->fd = parked.fd;
+  parked.fd = -1;
+  if (recv(stream->fd, &byte, 1, MSG_PEEK) >= 0 || errno != EAGAIN || !watch_end(stream)) {
+    close_end(stream);
+    return false;
+  }
+  stream->writable = stream->owes_opened = true;
+  return true;
+}
+
 static void connected(struct stream *stream) {
   int error = 0;
   socklen_t size = sizeof error;
@@ -162,7 +191,8 @@ static void connected(struct stream *stream) {
     return;
   }
   stream->connecting = false;
-  stream->owes_opened = true;
+  if (stream->is_parked) park(stream);
+  else stream->owes_opened = true;
 }
 
 /* Starts a session on a stream. An errno, or 0. */
@@ -183,11 +213,13 @@ static void take_open(const struct wire_frame *frame) {
     stream->owes_refused = begin_session(stream, frame);
     return;
   }
-  if (frame->argument != WIRE_TCP || frame->length != 2) {
+  stream->is_parked = frame->argument == WIRE_PARK;
+  if ((frame->argument != WIRE_TCP && !stream->is_parked) || frame->length != 2) {
     stream->owes_refused = EPROTONOSUPPORT;
     return;
   }
   stream->port = (uint16_t)(frame->payload[0] << 8 | frame->payload[1]);
+  if (!stream->is_parked && unpark(stream)) return;
   if (!try_next(stream)) stream->owes_refused = errno;
 }
 
@@ -298,6 +330,11 @@ static bool advance(struct stream *stream) {
   if (stream->owes_refused || stream->owes_reset) {
     enum wire_type type = stream->owes_refused ? WIRE_REFUSED : WIRE_RESET;
     if (put(type, stream->owes_refused ? stream->owes_refused : stream->owes_reset, stream)) forget(stream);
+    return false;
+  }
+  if (stream->owes_parked && put(WIRE_RESET, 0, stream)) {
+    forget(stream);
+    last_id = 0; /* the host of a clone begins anew */
     return false;
   }
   if (stream->owes_opened && put(WIRE_OPENED, 0, stream)) stream->owes_opened = false;

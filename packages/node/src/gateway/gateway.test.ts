@@ -278,10 +278,13 @@ describe('answers', () => {
       },
     });
     expect(await exchange(cold.port, ...get())).toMatch(
-      /server-timing: prepare;dur=1\.0, boot;dur=2\.\d, load;dur=3\.0, app;dur=/,
+      /server-timing: queue;dur=\d+\.\d, prepare;dur=1\.0, boot;dur=2\.\d, load;dur=3\.0, app;dur=\d+\.\d, total;desc="boot";dur=\d+\.\d\r/,
     );
+    expect(cold.timelines.of(PROGRAM).starts).toMatchObject([{ from: 'boot', steps: { length: 5 } }]);
+    expect(cold.metrics.metrics.expose()).toContain('vmlet_requests_total{status="2xx"} 1\n');
     await using hot = await startGateway(ok);
     expect(await exchange(hot.port, ...get())).not.toContain('server-timing');
+    expect(hot.timelines.of(PROGRAM).starts).toEqual([]);
   });
 
   test('gateway: answers HEAD, 204 and 304 without a body, and the connection stays good', async () => {

@@ -4,8 +4,9 @@ import { pipeline } from 'node:stream/promises';
 import type { Dispatcher } from 'undici';
 import { deadline } from '../deadline.ts';
 import { VmletError } from '../errors.ts';
-import type { Lease, WakePhases } from '../executions/index.ts';
+import type { Lease } from '../executions/index.ts';
 import { failpoint } from '../failpoint.ts';
+import { type WakePhases, withQueue } from '../timelines/index.ts';
 import { bodyOf } from './body.ts';
 import { faultOfCoding, requestHeaders, responseHeaders, responseTrailers } from './headers.ts';
 
@@ -20,6 +21,10 @@ export interface Exchange {
   /** How long the program may take, in seconds. */
   seconds: number;
   trustForwarded: boolean;
+  /** From the request to its place at the machine, in milliseconds. */
+  waitedMs: number;
+  /** Told of the first byte of the answer, and how long the program took for it. */
+  onFirstByte: (appMs: number) => void;
   /** Aborted when the client is gone. */
   signal: AbortSignal;
 }
@@ -35,7 +40,9 @@ export async function proxy(exchange: Exchange, lease: Lease): Promise<void> {
   const started = performance.now();
   try {
     const [answer] = await Promise.all([send(exchange, lease.client, limit.signal), failpoint('request.sent')]);
-    const timing = lease.phases ? ['server-timing', serverTiming(lease.phases, performance.now() - started)] : [];
+    const appMs = performance.now() - started;
+    exchange.onFirstByte(appMs);
+    const timing = lease.phases ? ['server-timing', serverTiming(lease.phases, exchange.waitedMs, { appMs })] : [];
     const raw = rawHeaders(answer);
     refuseCoding(answer, faultOfCoding(raw));
     const headers = responseHeaders(raw, ['x-request-id', exchange.requestId, ...timing]);
@@ -91,8 +98,13 @@ function reasonOf({ statusText }: Dispatcher.ResponseData): string | undefined {
   return /^[\t\x20-\x7e\x80-\xff]+$/.test(statusText) ? statusText : undefined;
 }
 
-/** The Server-Timing header of a cold start: each phase in milliseconds, `app` until the program's first byte. */
-function serverTiming(phases: WakePhases, appMs: number): string {
-  const rows = [...phases.steps, { name: 'app', ms: appMs }];
-  return rows.map(({ name, ms }) => `${name};dur=${ms.toFixed(1)}`).join(', ');
+/**
+ * The Server-Timing header of a request that waited for a machine: each step in milliseconds, `app` until the program's
+ * first byte, and `total`, which says what the machine was made from. A request that came while the machine was waking
+ * has waited less than the steps together.
+ */
+function serverTiming(phases: WakePhases, waitedMs: number, { appMs }: { appMs: number }): string {
+  const rows = [...withQueue(phases, waitedMs).steps, { name: 'app', ms: appMs }];
+  const steps = rows.map(({ name, ms }) => `${name};dur=${ms.toFixed(1)}`);
+  return [...steps, `total;desc="${phases.from}";dur=${(waitedMs + appMs).toFixed(1)}`].join(', ');
 }
