@@ -23,7 +23,7 @@ export interface ProgramOptions {
   variables?: Record<string, string>;
   name?: string;
   persistent?: boolean;
-  /** false: no machine of it is ever saved. */
+  /** Whether its machine may be saved; where it is left out, its message says nothing. */
   snapshot?: boolean;
 }
 
@@ -68,10 +68,12 @@ export function zipOf(files: Record<string, string>): Blob {
 
 /** Publishes a PROGRAM message and gives its item_hash. */
 export async function publishProgram(to: Publisher, options: ProgramOptions): Promise<ItemHash> {
+  const { name, snapshot } = options;
+  const metadata = { ...(name ? { name } : {}), ...(snapshot === undefined ? {} : { snapshot }) };
   const content = {
     type: 'vm-function' as const,
     allow_amend: false,
-    ...metadataOf(options),
+    ...(Object.keys(metadata).length > 0 ? { metadata } : {}),
     on: { http: true, persistent: options.persistent ?? false },
     environment: { reproducible: false, internet: true, aleph_api: true, shared_cache: false },
     resources: { vcpus: 1, memory: options.memoryMiB ?? 256, seconds: options.seconds ?? 30 },
@@ -95,11 +97,6 @@ export async function publishProgram(to: Publisher, options: ProgramOptions): Pr
   });
   await publishMessage(to, message, 200);
   return message.item_hash;
-}
-
-function metadataOf({ name, snapshot }: ProgramOptions) {
-  const metadata = { ...(name ? { name } : {}), ...(snapshot === undefined ? {} : { snapshot }) };
-  return Object.keys(metadata).length > 0 ? { metadata } : {};
 }
 
 /** Signs and sends a FORGET. */
