@@ -22,6 +22,8 @@ export interface ProgramOptions {
   seconds?: number;
   variables?: Record<string, string>;
   name?: string;
+  /** Of the message, beside the name. */
+  metadata?: Record<string, unknown>;
   persistent?: boolean;
 }
 
@@ -69,7 +71,9 @@ export async function publishProgram(to: Publisher, options: ProgramOptions): Pr
   const content = {
     type: 'vm-function' as const,
     allow_amend: false,
-    ...(options.name ? { metadata: { name: options.name } } : {}),
+    ...(options.name || options.metadata
+      ? { metadata: { ...(options.name ? { name: options.name } : {}), ...options.metadata } }
+      : {}),
     on: { http: true, persistent: options.persistent ?? false },
     environment: { reproducible: false, internet: true, aleph_api: true, shared_cache: false },
     resources: { vcpus: 1, memory: options.memoryMiB ?? 256, seconds: options.seconds ?? 30 },
