@@ -49,6 +49,10 @@ const NODE_LEAVES = ['errors', 'deadline', 'failpoint', 'version', 'program-labe
  */
 const NODE_PARTS = [
   { part: 'telemetry', why: 'Everything reports to telemetry, so it can depend on nothing that reports' },
+  {
+    part: 'timelines',
+    why: 'How starts went is told by those that start and serve: it is remembered and judged by what it was told alone',
+  },
   { part: 'store', why: 'Folders, locks and SQLite know nothing of what is kept in them' },
   { part: 'keys', why: 'A key is a file and a signer: it decides nothing' },
   { part: 'admission', why: 'Who may do what is decided from an address alone, whoever asks' },

@@ -15,7 +15,8 @@ import { type Cage, openCage } from '../packages/node/src/machines/cage/index.ts
 import { probeAccelerator } from '../packages/node/src/machines/index.ts';
 import { CodeImages, launcherArgv } from '../packages/node/src/runtimes/index.ts';
 import { Starts } from '../packages/node/src/starts/index.ts';
-import { createLogger } from '../packages/node/src/telemetry/index.ts';
+import { createLogger, createNodeMetrics } from '../packages/node/src/telemetry/index.ts';
+import { Timelines } from '../packages/node/src/timelines/index.ts';
 import { officialRuntime } from '../tests/framework/runtime.ts';
 
 const PROGRAM = 'd'.repeat(64) as ItemHash;
@@ -67,6 +68,8 @@ async function serve(folder: string): Promise<void> {
   await using cage = await openCage({ name: `${NAME_PREFIX}${process.pid}`, homeId: '', cache, signal });
   await using executions = await startExecutions(folder, { cage, signal });
   const program = await programOf(folder);
+  const log = createLogger('silent');
+  const metrics = createNodeMetrics();
   await using gateway = new Gateway(
     { programDomain: 'vm.localhost', apiHosts: [], trustForwarded: false, drainMs: 1000, limits: {} },
     {
@@ -74,7 +77,7 @@ async function serve(folder: string): Promise<void> {
       findProgram: () => program,
       hasName: () => false,
       api: (_request, response) => response.end(),
-      log: createLogger('silent'),
+      ...{ log, metrics, timelines: new Timelines({ metrics, log }) },
     },
   );
   const { port } = await gateway.listen('127.0.0.1', 0);
@@ -95,12 +98,16 @@ async function startExecutions(folder: string, { cage, signal }: { cage: Cage; s
     config: {
       maxInFlight: 8,
       maxQueued: 1,
+      pauseAfterMs: 2 ** 31 - 1,
       idleMs: 3_600_000,
       graceMs: 1000,
       bootDeadlineMs: 60_000,
       loadDeadlineMs: 60_000,
       maxBoots: 1,
       memoryBudgetMiB: MEMORY_MIB,
+      spareBudgetMiB: 0,
+      maxWaiting: 0,
+      memoryWaitMs: 0,
     },
   });
 }

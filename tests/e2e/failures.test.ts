@@ -120,6 +120,15 @@ test('failures: what this version cannot run is refused in words', async () => {
   expect(problem.cause).toContain('persistent');
 });
 
+test('failures: too little memory for any machine is refused in words, and the least that is taken does', async () => {
+  const code = await publishFile(node, zipOf({ 'main.py': OK }));
+  const withMemory = (memoryMiB: number) => publishProgram(node, { runtime: node.runtime, code, memoryMiB });
+  const small = await failureOf(await withMemory(64));
+  expect(small).toMatchObject({ status: 501, code: 'PROGRAM_UNSUPPORTED' });
+  expect(small.cause).toContain('64 MiB of memory (Linux and a launcher take 112 at least)');
+  expect(await (await node.ask(await withMemory(112))).text()).toBe('ok');
+});
+
 test('failures: code that is no zip, a zip bomb and path traversal are refused before a machine starts', async () => {
   const bad = {
     'no zip': new Blob(['this is not a zip archive at all']),

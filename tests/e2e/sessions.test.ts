@@ -21,7 +21,7 @@ let it: TestNode;
 let program: ItemHash;
 beforeAll(async () => {
   it = await startTestNode();
-  program = await it.deploy({ 'main.py': PROGRAM }, { name: 'app' });
+  program = await it.deploy({ 'main.py': PROGRAM }, { name: 'app', variables: { WORD: 'hi', OTHER: 'program' } });
 });
 afterAll(async () => it[Symbol.asyncDispose]());
 
@@ -58,6 +58,11 @@ describe('vmlet exec', () => {
     const { programs } = await it.owner<{ programs: { itemHash: string; state: string }[] }>('/programs');
     expect(programs.find(({ itemHash }) => itemHash === program)?.state).toBe('running');
     expect(await it.logOf(program)).toContain('platform: Its owner has opened a session in the machine');
+  });
+
+  test('exec: finds the variables of the program, and those of the command line before them', async () => {
+    const done = await exec(['-e', 'OTHER=line', 'app', '--', 'sh', '-c', 'echo $WORD $OTHER $PORT']);
+    expect(done.stdout).toBe('hi line 8080\n');
   });
 
   test('exec: sends stdin when it is told to, and its end', async () => {

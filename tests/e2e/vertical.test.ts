@@ -84,7 +84,8 @@ test('vertical: the first request wakes a machine and tells its phases', async (
   expect(firstAnswer.status).toBe(200);
   expect(await firstAnswer.text()).toMatch(/^Hello from [a-z2-7]{52}$/);
   const timing = firstAnswer.headers.get('server-timing') ?? '';
-  expect(timing).toMatch(/^prepare;dur=[\d.]+, boot;dur=[\d.]+, load;dur=[\d.]+, app;dur=[\d.]+$/);
+  expect(timing).toMatch(/^queue;dur=[\d.]+, prepare;dur=[\d.]+, boot;dur=[\d.]+, load;dur=[\d.]+, app;dur=[\d.]+, /);
+  expect(timing).toMatch(/, total;desc="boot";dur=[\d.]+$/);
 });
 
 test('vertical: a hot request is answered by the same machine, without phases', async () => {
@@ -204,7 +205,9 @@ test('vertical: stdout and stderr of the program are in its log, with the start 
   const log = await node.logOf(program);
   expect(log).toContain('stdout: imported');
   expect(log).toContain('stderr: a warning');
-  expect(log).toMatch(/platform: Started: prepare \d+ ms, boot \d+ ms, load \d+ ms/);
+  expect(log).toMatch(
+    /platform: Started: queue \d+ ms, prepare \d+ ms, boot \d+ ms, load \d+ ms, total \d+ ms; from nothing/,
+  );
 });
 
 async function rawGet(port: number, path: string, headers: Record<string, string>) {

@@ -17,6 +17,7 @@ interface Manifest {
 
 const PARTS = [
   'telemetry',
+  'timelines',
   'store',
   'keys',
   'admission',
@@ -92,6 +93,7 @@ main-is-the-top: packages/node/src/owner/main-user.ts <- ../main.ts
 main-is-the-top: packages/node/src/programs.ts <- ./main.ts
 
 node-telemetry: packages/node/src/telemetry/up.ts <- ../store/index.ts
+node-timelines: packages/node/src/timelines/up.ts <- ../store/index.ts
 node-store: packages/node/src/store/up-part.ts <- ../content/index.ts
 node-keys: packages/node/src/keys/up.ts <- ../content/index.ts
 node-admission: packages/node/src/admission/up.ts <- ../ledger/index.ts

@@ -11,10 +11,12 @@ import { registerDemo } from './commands/demo.ts';
 import { registerDeploy } from './commands/deploy.ts';
 import { registerDoctor } from './commands/doctor.ts';
 import { registerExec } from './commands/exec.ts';
+import { registerExplain } from './commands/explain.ts';
 import { registerInstallService } from './commands/install-service.ts';
 import { registerInvoke } from './commands/invoke.ts';
 import { registerLogs } from './commands/logs.ts';
 import { registerLs } from './commands/ls.ts';
+import { registerMetrics } from './commands/metrics.ts';
 import { registerName } from './commands/name.ts';
 import { registerRestart } from './commands/restart.ts';
 import { registerRm } from './commands/rm.ts';
@@ -104,6 +106,8 @@ const COMMANDS = [
   registerLs,
   registerLogs,
   registerTop,
+  registerExplain,
+  registerMetrics,
   registerExec,
   registerCp,
   registerStop,

@@ -72,7 +72,7 @@ describe('vmlet config', () => {
     const bad = await deploy({ VMLET_MEMORY: 'much' });
     expect(bad).toMatchObject({ exitCode: 2, stderr: expect.stringContaining('the setting "memory" of VMLET_MEMORY') });
     // An option that is given is not asked for anywhere else.
-    expect((await deploy({ VMLET_MEMORY: 'much' }, '--memory', '64')).stderr).not.toContain('VMLET_MEMORY');
+    expect((await deploy({ VMLET_MEMORY: 'much' }, '--memory', '112')).stderr).not.toContain('VMLET_MEMORY');
     await it.vmlet(['config', 'set', 'seconds', '9']);
     await writeFile(it.file, '{"format":1,"settings":{"seconds":"never"}}');
     expect((await deploy({})).stderr).toContain(`the setting "seconds" of ${it.file}`);

@@ -1,6 +1,9 @@
 import { WIRE_LIMITS } from './limits.ts';
 import { SessionError } from './session.ts';
 
+/** Of an EXEC: flags, a byte that is 0, rows, columns, how many arguments. */
+const EXEC_HEAD = 8;
+
 /** A command that is to be run in a machine. */
 export interface ExecRequest {
   /** Empty for a shell. */
@@ -20,12 +23,35 @@ export interface TerminalSize {
 
 /** The payload of an OPEN of kind EXEC. @throws SessionError if it is too long, or a text holds a NUL */
 export function encodeExecRequest({ argv, folder = '', env, terminal }: ExecRequest): Buffer {
-  const head = Buffer.alloc(8);
+  const head = Buffer.alloc(EXEC_HEAD);
   head[0] = terminal ? 1 : 0;
   if (terminal) encodeSize(terminal).copy(head, 2);
   head.writeUInt16BE(Math.min(argv.length, 0xffff), 6);
   const entries = Object.entries(env).map(([name, value]) => `${name}=${value}`);
   return checked(Buffer.concat([head, ...[...argv, folder, ...entries].map(cString)]));
+}
+
+/**
+ * The payload of an OPEN of kind EXEC with more environment, over which what it has goes. Of variables that do not all fit
+ * in a frame some are left out, each as a whole. What is no such payload stays as it is: the guest refuses it.
+ */
+export function withEnvironment(payload: Buffer, env: Readonly<Record<string, string>>): Buffer {
+  const texts = payload.length < EXEC_HEAD ? 0 : payload.readUInt16BE(6) + 1;
+  let at = EXEC_HEAD;
+  for (let seen = 0; seen < texts; seen++) {
+    const end = payload.indexOf(0, at);
+    if (end < 0) return payload;
+    at = end + 1;
+  }
+  if (texts === 0) return payload;
+  let room = WIRE_LIMITS.payloadBytes - payload.length;
+  const entries = Object.entries(env).flatMap(([name, value]) => {
+    const entry = Buffer.from(`${name}=${value}\0`);
+    if (`${name}${value}`.includes('\0') || entry.length > room) return [];
+    room -= entry.length;
+    return [entry];
+  });
+  return Buffer.concat([payload.subarray(0, at), ...entries, payload.subarray(at)]);
 }
 
 /** The payload of a RESIZE record. */

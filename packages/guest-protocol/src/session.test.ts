@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { encodeRecord, RecordDecoder, SESSION_LIMITS, SessionError } from './session.ts';
-import { encodeCopyRequest, encodeExecRequest } from './session-requests.ts';
+import { encodeCopyRequest, encodeExecRequest, withEnvironment } from './session-requests.ts';
 
 test('records: are read as they were written, however they are cut', () => {
   const payloads = ['', 'a', 'x'.repeat(SESSION_LIMITS.recordBytes)].map((text) => Buffer.from(text));
@@ -30,6 +30,22 @@ test('encodeExecRequest: puts size, arguments, folder and environment in their p
   expect(plain.toString('latin1')).toBe('\0\0\0\0\0\0\0\x02ls\0-l\0/x\0A=1\0');
   const shell = encodeExecRequest({ argv: [], env: {}, terminal: { rows: 24, columns: 258 } });
   expect(shell.toString('hex')).toBe('010000180102000000');
+});
+
+test('withEnvironment: puts variables before those of the request, as far as they fit in a frame', () => {
+  const request = encodeExecRequest({ argv: ['ls', '-l'], env: { A: '1' }, folder: '/x' });
+  const full = withEnvironment(request, { B: '2', LONG: 'x'.repeat(40_000), NUL: 'a\0b', C: '' });
+  expect(full.toString('latin1')).toBe('\0\0\0\0\0\0\0\x02ls\0-l\0/x\0B=2\0C=\0A=1\0');
+  const shell = encodeExecRequest({ argv: [], env: {} });
+  expect(withEnvironment(shell, { B: '2' }).toString('latin1').slice(8)).toBe('\0B=2\0');
+  expect(withEnvironment(request, {}).equals(request)).toBe(true);
+});
+
+test('withEnvironment: leaves alone what is no request', () => {
+  for (const odd of ['', '\0\0\0', '\0\0\0\0\0\0\xff\xffls\0', '\0\0\0\0\0\0\0\x01ls\0/x']) {
+    const payload = Buffer.from(odd, 'latin1');
+    expect(withEnvironment(payload, { A: '1' }).equals(payload)).toBe(true);
+  }
 });
 
 test('encodeCopyRequest: names a path, and for a copy to a machine the name that it gets', () => {

@@ -6,7 +6,7 @@ import { openFileStore } from './content/index.ts';
 import { Names, Stops } from './deployments/index.ts';
 import { diagnose } from './diagnose.ts';
 import { VmletError } from './errors.ts';
-import { Executions, ProgramLogs } from './executions/index.ts';
+import { EXECUTION_STATES, Executions, ProgramLogs } from './executions/index.ts';
 import { armedFailpoints } from './failpoint.ts';
 import { Gateway } from './gateway/index.ts';
 import { installFor } from './install-for.ts';
@@ -22,7 +22,8 @@ import { CodeImages } from './runtimes/index.ts';
 import { openSnapshots, saveInBackground, waitingFor } from './snapshot-making.ts';
 import { Starts } from './starts/index.ts';
 import { openCache, openDatabase, openHome, writeFileAtomic } from './store/index.ts';
-import { createLogger, type Logger } from './telemetry/index.ts';
+import { createLogger, createNodeMetrics, type Logger, type NodeMetrics } from './telemetry/index.ts';
+import { Timelines } from './timelines/index.ts';
 import { VERSION } from './version.ts';
 
 export { diagnoseHost } from './diagnose.ts';
@@ -135,19 +136,23 @@ async function openCompute(options: NodeOptions, { stack, log, network }: Making
   const owners = stack.use(await OwnerUsage.open({ path: home.paths.usage, capsOf, onError }));
   const starts = new Starts({ backend, saved, log });
   const executions = stack.use(new Executions({ starts, logs, config, owners }));
+  const metrics = createNodeMetrics();
+  const timelines = new Timelines({ metrics, log });
+  addGauges(metrics, { executions, accelerator });
   const programs = createPrograms({ ledger, content, codeImages, admission, blocks, names, stops, operator });
   if (saved) stack.use(saveInBackground({ backend, saved, starts, executions, programs, ledger, logs, config, log }));
   stack.defer(blocks.subscribe(() => stopRefused({ executions, programs, log })));
   const unsubscribe = ledger.subscribe((event) => {
     if (event.type !== 'forgotten' || event.message.type !== 'PROGRAM') return;
     const { itemHash } = event.message;
+    timelines.forget(itemHash);
     executions
       .stop(itemHash, 'its owner has removed it')
       .then(() => logs.remove(itemHash))
       .catch((err: unknown) => log.error({ err, itemHash }, 'a forgotten program was not cleaned up'));
   });
   stack.defer(unsubscribe);
-  return { backend, probe, config, logs, executions, programs };
+  return { backend, probe, config, logs, executions, programs, metrics, timelines };
 }
 
 /** What confines machines, which is all that this host has for it; or an error, if that is too little. */
@@ -168,6 +173,26 @@ async function openNodeCage(
   return cage;
 }
 
+/** Figures that are looked up when somebody asks. */
+function addGauges(
+  { metrics }: NodeMetrics,
+  { executions, accelerator }: { executions: Executions; accelerator: Backend['accelerator'] },
+): void {
+  metrics.info('vmlet_node', { help: 'What this node is.', labels: { version: VERSION, accelerator } });
+  metrics.gauge('vmlet_machines', {
+    help: 'Programs with a machine, by what that is doing.',
+    read: () => {
+      const list = executions.list();
+      const count = (state: string) => list.filter((one) => one.state === state).length;
+      return EXECUTION_STATES.map((state) => ({ labels: { state }, value: count(state) }));
+    },
+  });
+  metrics.gauge('vmlet_requests_in_flight', {
+    help: 'Requests that machines are working on.',
+    read: () => [{ value: executions.list().reduce((sum, { inFlight }) => sum + inFlight, 0) }],
+  });
+}
+
 /** Stops what runs and may no longer. */
 function stopRefused({ executions, programs, log }: Pick<Compute, 'executions' | 'programs'> & { log: Logger }): void {
   for (const { itemHash } of executions.list()) {
@@ -185,14 +210,17 @@ function stopRefused({ executions, programs, log }: Pick<Compute, 'executions' |
 async function openEdges(options: NodeOptions, made: Making & { network: Network; compute: Compute }) {
   const { stack, log, network, compute } = made;
   const { home, ledger, content, operator, blocks, names, stops } = network;
-  const { executions, logs, programs, backend, probe, config } = compute;
+  const { executions, logs, programs, backend, probe, config, metrics, timelines } = compute;
   const api = stack.use(await openApi(options, made));
   const programDomain = options.programDomain ?? PROGRAM_DOMAIN;
   const { apiHosts = [], trustForwarded = false } = options;
   const gateway = stack.use(
     new Gateway(
       { programDomain, apiHosts, trustForwarded, drainMs: DRAIN_MS, limits: options.gatewayLimits ?? {} },
-      { executions, findProgram: programs.find, hasName: (label) => names.has(label), api: api.handler, log },
+      {
+        ...{ executions, timelines, metrics, log },
+        ...{ findProgram: programs.find, hasName: (label) => names.has(label), api: api.handler },
+      },
     ),
   );
   const { port } = await gateway.listen(options.listen.host, options.listen.port);
@@ -205,7 +233,10 @@ async function openEdges(options: NodeOptions, made: Making & { network: Network
   const nameUrlsOf = programs.nameUrlsOf({ url, programDomain, port });
   const { runtimes, find: findProgram } = programs;
   const deployments = { names, stops, findProgram, urlsOf, nameUrlsOf };
-  const owner = { ledger, executions, logs, status, runtimes, doctor, install, blocks, ...deployments };
+  const { maxBoots, memoryBudgetMiB } = config;
+  const startLimits = { accelerator: backend.accelerator, maxBoots, memoryBudgetMiB };
+  const telling = { logs, status, runtimes, doctor, timelines, startLimits, metrics };
+  const owner = { ledger, executions, install, blocks, ...telling, ...deployments };
   stack.use(await serveOwner(ownerSocket, owner));
   const record = { format: 1, pid: process.pid, url, programDomain, ownerSocket };
   await writeFileAtomic(nodeFile, { bytes: Buffer.from(`${JSON.stringify(record)}\n`), mode: 0o600 });

@@ -116,6 +116,10 @@ test('prepare: refuses in words what this version cannot run', async () => {
   const { content } = program;
   const cases = {
     '17 vCPUs': { ...content, resources: { ...content.resources, vcpus: 17 } },
+    '111 MiB of memory (Linux and a launcher take 112 at least)': {
+      ...content,
+      resources: { ...content.resources, memory: 111 },
+    },
     'persistent execution': { ...content, on: { http: true, persistent: true } },
     '1 volumes': { ...content, volumes: [{ ephemeral: true as const, size_mib: 1 }] },
   };

@@ -7,7 +7,7 @@ import type { ProgramTarget } from './gateway/index.ts';
 import type { Ledger, ProgramRecord } from './ledger/index.ts';
 import type { PublishedRuntime } from './owner/index.ts';
 import { programLabel } from './program-label.ts';
-import { type CodeImages, manifestOf, resolveProgram } from './runtimes/index.ts';
+import { type CodeImages, factsOf, manifestOf, type ProgramFacts, resolveProgram } from './runtimes/index.ts';
 
 export interface ProgramsComponents {
   ledger: Pick<Ledger, 'program' | 'programs' | 'store' | 'storesOf' | 'subscribe'>;
@@ -38,6 +38,8 @@ export function createPrograms(components: ProgramsComponents) {
       components.stops.refuse(known.itemHash);
       return known;
     },
+    /** What each program in force is made of; one of which a part is missing has none. */
+    facts: () => ledger.programs().flatMap((program) => factsOrNone(program, ledger)),
     runtimes: () => publishedRuntimes(ledger, components.operator),
     urlsOf: (at: PublicAddress) => (itemHash: ItemHash) => urls(at, { ref: itemHash, label: programLabel(itemHash) }),
     nameUrlsOf: (at: PublicAddress) => (name: string) => urls(at, { ref: name, label: name }),
@@ -66,6 +68,15 @@ function findRunnable(ref: string, { ledger, admission, blocks, stops }: Program
   return program;
 }
 
+function factsOrNone(program: ProgramRecord, ledger: ProgramsComponents['ledger']): ProgramFacts[] {
+  try {
+    return [factsOf(program, { ledger })];
+  } catch {
+    // Whoever asks for it is told why.
+    return [];
+  }
+}
+
 /** All that a block list may name of a program: its owner, itself, and the messages and files it is made of. */
 function partsOf({ itemHash, content }: ProgramRecord, ledger: ProgramsComponents['ledger']): (string | undefined)[] {
   const stores = [content.code, content.runtime].flatMap(({ ref, use_latest: latest }) => {
@@ -79,12 +90,16 @@ function partsOf({ itemHash, content }: ProgramRecord, ledger: ProgramsComponent
 function target(ref: string, components: ProgramsComponents): ProgramTarget {
   const program = findRunnable(ref, components);
   const { memory, seconds, vcpus } = program.content.resources;
+  const { on, metadata, variables } = program.content;
+  const primePath = variables?.VMLET_PRIME_PATH;
   return {
     itemHash: program.itemHash,
     owner: ownerKey(program.content.address),
     vcpus,
     memoryMiB: memory,
     seconds,
+    neverPaused: on.persistent === true || metadata?.pause === false,
+    ...(primePath?.startsWith('/') ? { primePath } : {}),
     // Looked up anew: it may have been forgotten or stopped, or may no longer run here, while its request was in line.
     prepare: async (signal) => resolveProgram(findRunnable(ref, components), components, { signal }),
   };

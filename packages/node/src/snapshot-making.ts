@@ -1,12 +1,12 @@
 import type { ItemHash } from '@vmlet/messages';
 import type { Executions, ExecutionsConfig, ProgramLogs } from './executions/index.ts';
-import type { Ledger } from './ledger/index.ts';
+import type { Ledger, LedgerEvent } from './ledger/index.ts';
 import type { Backend } from './machines/index.ts';
 import { WaitingMachines } from './machines/snapshot/index.ts';
 import { type NodeOptions, SNAPSHOT_BUDGET_MIB } from './node-options.ts';
 import type { createPrograms } from './programs.ts';
 import { Snapshots } from './snapshots/index.ts';
-import { hostFacts, type Saved, SnapshotMaker, type Starts } from './starts/index.ts';
+import { hostFacts, keysOf, type Saved, SnapshotMaker, type Starts } from './starts/index.ts';
 import type { Logger } from './telemetry/index.ts';
 
 const MIB = 1024 * 1024;
@@ -39,7 +39,7 @@ interface Making {
   saved: Saved;
   starts: Starts;
   executions: Pick<Executions, 'turn'>;
-  programs: Pick<ReturnType<typeof createPrograms>, 'find'>;
+  programs: Pick<ReturnType<typeof createPrograms>, 'find' | 'facts'>;
   ledger: Pick<Ledger, 'subscribe'>;
   logs: ProgramLogs;
   config: Pick<ExecutionsConfig, 'bootDeadlineMs' | 'loadDeadlineMs'>;
@@ -62,17 +62,64 @@ export function saveInBackground(making: Making): AsyncDisposable {
     const target = runnableOrUndefined(programs, itemHash);
     if (target) maker.want(target);
   };
+  const collecting = new Collecting(making);
   const unsubscribe = ledger.subscribe((event) => {
     if (event.type === 'processed' && event.message.type === 'PROGRAM') want(event.message.itemHash);
+    if (mayOutdate(event)) collecting.want();
   });
+  // Those of another boot kit, QEMU or host, too.
+  collecting.want();
   starts.onMissed = ({ itemHash }) => want(itemHash);
   starts.onRefused = (key) => maker.refused(key);
   return {
     [Symbol.asyncDispose]: async () => {
       unsubscribe();
       await maker[Symbol.asyncDispose]();
+      await collecting.settled();
     },
   };
+}
+
+/** Whether a change may make a snapshot one that nobody can want: a program goes, or a file takes another's place. */
+function mayOutdate(event: LedgerEvent): boolean {
+  if (event.type === 'forgotten') return true;
+  return event.type === 'processed' && event.message.type === 'STORE' && event.message.content.ref !== undefined;
+}
+
+/** Removes snapshots that no program can be started from any more; when it is wanted while it runs, once more. */
+class Collecting {
+  readonly #making: Making;
+  #running: Promise<void> | undefined;
+  #again = false;
+
+  constructor(making: Making) {
+    this.#making = making;
+  }
+
+  want(): void {
+    this.#again = true;
+    this.#running ??= this.#run().finally(() => {
+      this.#running = undefined;
+    });
+  }
+
+  async settled(): Promise<void> {
+    await this.#running;
+  }
+
+  async #run(): Promise<void> {
+    const { backend, saved, programs, log } = this.#making;
+    while (this.#again) {
+      this.#again = false;
+      try {
+        const wanted = () => keysOf(programs.facts(), { backend, host: saved.host });
+        const removed = await saved.snapshots.retain(wanted);
+        if (removed.length > 0) log.info({ removed }, 'removed snapshots that no program is started from any more');
+      } catch (err) {
+        log.warn({ err }, 'snapshots that nobody wants were not removed');
+      }
+    }
+  }
 }
 
 /** Whoever asks for one that may not run is told why; here it is only not made. */

@@ -1,7 +1,8 @@
 import * as z from 'zod';
 import type { OwnerClient } from './owner.ts';
+import { phaseSchema } from './owner-starts.ts';
 
-const phasesSchema = z.object({ prepareMs: z.number(), bootMs: z.number(), loadMs: z.number() });
+const phasesSchema = z.object({ from: z.string(), steps: z.array(phaseSchema) });
 
 const startedSchema = z.object({
   itemHash: z.string(),

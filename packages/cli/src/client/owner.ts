@@ -50,6 +50,11 @@ export class OwnerClient {
     return (await this.#json('/doctor', checksSchema, signal)).checks;
   }
 
+  /** The node's figures, in the OpenMetrics text format. */
+  async metrics(signal: AbortSignal): Promise<string> {
+    return await readText(await this.#ask({ path: '/metrics', signal }), { origin: this.#origin, signal });
+  }
+
   /** The last lines of a log, and with `follow` those to come, until the signal aborts or the node stops. */
   async *logs(
     itemHash: string,

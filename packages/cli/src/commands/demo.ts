@@ -170,11 +170,9 @@ function showOne({ cold: { body, phases, ms }, hotMs, url }: Shown, output: Outp
   output.line(`GET ${url}`);
   for (const line of clean(body).trimEnd().split('\n')) output.line(`  ${line}`);
   output.line('');
-  const rows = Object.entries(phases).map(([name, each]) => [
-    name,
-    formatMs(each),
-    name === 'app' ? formatMs(hotMs) : '-',
-  ]);
+  // The total is told as the client sees it.
+  const steps = Object.entries(phases).filter(([name]) => name !== 'total');
+  const rows = steps.map(([name, each]) => [name, formatMs(each), name === 'app' ? formatMs(hotMs) : '-']);
   const lines = formatTable([['', 'cold', 'hot'], ...rows, ['total', formatMs(ms), formatMs(hotMs)]]);
   for (const line of lines) output.line(line);
   output.line('');

@@ -12,6 +12,9 @@ import { checkReachable } from './check-reachable.ts';
 import { listPrepared } from './deploy-list.ts';
 import { watchAndDeploy } from './deploy-watch.ts';
 
+/** No machine starts with less, in MiB: the kernel, init0 and a launcher take that. */
+const MIN_MEMORY_MIB = 112;
+
 /** The values of options that nobody gave; the demo deploys with them too. */
 export const DEPLOY_DEFAULTS = { memory: 256, vcpus: 1, seconds: 30 };
 
@@ -64,7 +67,12 @@ export function registerDeploy({ program, run }: Cli): void {
     )
     .option('--wait', 'move the name when the program has started (default: where another version serves)')
     .option('--no-wait', 'move the name at once')
-    .option('--memory <MiB>', 'memory of its machine', wholeNumber('--memory', { min: 64, max: 1_048_576 }), memory)
+    .option(
+      '--memory <MiB>',
+      'memory of its machine',
+      wholeNumber('--memory', { min: MIN_MEMORY_MIB, max: 1_048_576 }),
+      memory,
+    )
     .option('--vcpus <n>', 'processors of its machine', wholeNumber('--vcpus', { min: 1, max: 256 }), vcpus)
     .option(
       '--seconds <s>',

@@ -24,7 +24,7 @@ export function registerExec({ program, run }: Cli): void {
     .summary('run a command inside the machine of a program')
     .description(
       'Starts the machine if none runs, and runs the command in it as root, beside the program: what it changes is ' +
-        'gone with the machine. Without a command it runs a shell. The exit status is that of the command, 128 and the ' +
+        'gone with the machine. It has the variables of the program. Without a command it runs a shell. The exit status is that of the command, 128 and the ' +
         'number of the signal that ended it, 127 if it is not there, 126 if it cannot be run.',
     )
     .argument('<program>', 'name, item_hash, or its first 6 characters or more')

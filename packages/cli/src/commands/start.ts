@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { addExamples, type Cli } from '../cli.ts';
 import { type Started, startProgram } from '../client/owner-lifecycle.ts';
+import { sumMs } from '../client/owner-starts.ts';
 import { pickProgram } from '../client/pick-program.ts';
 import type { Context } from '../context.ts';
 import type { Output } from '../output.ts';
@@ -45,6 +46,6 @@ export function tellStarted(
     return;
   }
   const { phases } = started;
-  const took = phases && ` (started in ${formatMs(phases.prepareMs + phases.bootMs + phases.loadMs)})`;
+  const took = phases && ` (started in ${formatMs(sumMs(phases.steps))})`;
   output.note(`${cleanLine(shown)} ${done}${took ?? ''}`);
 }

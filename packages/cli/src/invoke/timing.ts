@@ -21,7 +21,9 @@ export function parseServerTiming(value: string | readonly string[] | undefined)
 
 /** Prints the times on stderr. */
 export function showTiming({ headMs, totalMs, phases }: Timing, output: Output): void {
-  const rows = Object.entries(phases).map(([name, ms]) => [`  ${name}`, formatMs(ms)]);
+  // The total is told as this side sees it.
+  const steps = Object.entries(phases).filter(([name]) => name !== 'total');
+  const rows = steps.map(([name, ms]) => [`  ${name}`, formatMs(ms)]);
   const lines = formatTable([['first byte', formatMs(headMs)], ...rows, ['total', formatMs(totalMs)]]);
   for (const line of lines) output.note(line);
 }

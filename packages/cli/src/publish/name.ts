@@ -2,6 +2,7 @@ import { basename } from 'node:path';
 import type { OwnerClient } from '../client/owner.ts';
 import { startProgram } from '../client/owner-lifecycle.ts';
 import { type ListedName, OwnerNames } from '../client/owner-names.ts';
+import { sumMs } from '../client/owner-starts.ts';
 import { ProblemError } from '../client/problem.ts';
 import { CliError } from '../errors.ts';
 import type { Output } from '../output.ts';
@@ -105,7 +106,7 @@ async function startFirst(
   output.step('Starting the new version');
   try {
     const { phases } = await startProgram(owner, itemHash, { wait: true, signal });
-    if (phases) output.step('Starting the new version', formatMs(phases.prepareMs + phases.bootMs + phases.loadMs));
+    if (phases) output.step('Starting the new version', formatMs(sumMs(phases.steps)));
   } catch (error) {
     if (!(error instanceof ProblemError)) throw error;
     const { cause, detail, phase } = error.problem;

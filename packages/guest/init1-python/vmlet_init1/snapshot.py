@@ -23,15 +23,18 @@ _CHUNK_BYTES = 4096
 
 
 class Snapshot:
-    """One program's hooks, and the requests that warm its server up. `token` is None unless it is being primed."""
+    """One program's hooks, and the requests that warm its server up.
 
-    def __init__(self, module_name, control):
+    Who knows `token` is the launcher or the host; while it is None nobody is.
+    """
+
+    def __init__(self, module_name, control, token=None):
         self._module = sys.modules.get(module_name)
         self._control = control
-        self.token = None
+        self.token = token
 
     def wants(self, path, headers):
-        """Whether a request is the launcher's own. `headers` is a function that gets one header's value, or None."""
+        """Whether a request is the launcher's or the host's own. `headers` is a function that gets one header's value, or None."""
         return self.token is not None and path == PRIME_PATH and headers(_TOKEN_HEADER) == self.token
 
     def prime(self, port):
@@ -74,6 +77,7 @@ class Snapshot:
         """Makes this clone one of its own, before the program's `after_restore`."""
         randomness.reseed()
         environment.apply_variables(frame.get("variables") or {})
+        self.token = frame.get("prime")
 
     def resumed(self):
         self._control.send({"type": "resumed"})

@@ -5,10 +5,11 @@ import { type Duplex, PassThrough } from 'node:stream';
 import { Pool } from 'undici';
 import { VmletError } from '../errors.ts';
 import type { Machine } from '../machines/index.ts';
+import type { WakePhases } from '../timelines/index.ts';
 import type { OwnerMeter } from './cpu.ts';
 import { Execution, type ExecutionLimits } from './execution.ts';
 import { ProgramLog } from './logs.ts';
-import type { Awake, WakePhases } from './wake.ts';
+import type { Awake } from './wake.ts';
 
 /** Allows everything, to everybody. */
 export const noMeter: OwnerMeter = {
@@ -20,6 +21,7 @@ export const noMeter: OwnerMeter = {
 export const PHASES: WakePhases = {
   from: 'boot',
   steps: [
+    { name: 'queue', ms: 0 },
     { name: 'prepare', ms: 1 },
     { name: 'boot', ms: 2 },
     { name: 'load', ms: 3 },
@@ -40,6 +42,18 @@ export class StubMachine {
 
   connect(): Promise<never> {
     return Promise.reject(new TypeError('Cannot connect: this machine is a stub'));
+  }
+
+  pauses = 0;
+  /** Settles what a resumption waits for. */
+  onResume: () => Promise<void> = async () => {};
+
+  async pause(): Promise<void> {
+    this.pauses++;
+  }
+
+  resume(): Promise<void> {
+    return this.onResume();
   }
 
   async openSession(): Promise<Duplex> {
@@ -79,7 +93,7 @@ export interface TestExecution extends AsyncDisposable {
   readonly poolDestroyed: boolean;
 }
 
-const LIMITS: ExecutionLimits = { maxInFlight: 2, maxQueued: 3, idleMs: 60_000, graceMs: 1000 };
+const LIMITS: ExecutionLimits = { maxInFlight: 2, maxQueued: 3, pauseAfterMs: 60_000, idleMs: 60_000, graceMs: 1000 };
 
 export async function startExecution(limits: Partial<ExecutionLimits> = {}): Promise<TestExecution> {
   const dir = await mkdtempDisposable(join(tmpdir(), 'vmlet-test-'));
@@ -91,8 +105,18 @@ export async function startExecution(limits: Partial<ExecutionLimits> = {}): Pro
   const execution = new Execution({
     limits: { ...LIMITS, ...limits },
     log,
-    cpu: { start: () => {}, sample: () => {}, finish: () => {}, lost: () => {} },
+    cpu: {
+      start: () => {},
+      adopt: () => {},
+      sample: () => {},
+      pause: () => {},
+      resume: () => {},
+      finish: () => {},
+      lost: () => {},
+    },
     mayGoOn: () => {},
+    mayPause: true,
+    onIdle: () => {},
     wake: (signal) => {
       started.wakes++;
       started.signal = signal;

@@ -1,11 +1,10 @@
 import type { Pool } from 'undici';
 import type { LogLine, Machine } from '../machines/index.ts';
 import type { RunnableProgram } from '../runtimes/index.ts';
-import type { Starts } from '../starts/index.ts';
-import { connectTo } from './launcher.ts';
 
-/** Interfaces of programs that bring their own HTTP server, with habits of its own. */
-const OWN_SERVERS = new Set(['listen', 'executable']);
+import { keepsConnections, type Starts } from '../starts/index.ts';
+import type { WakePhases } from '../timelines/index.ts';
+import { connectTo } from './launcher.ts';
 
 /** A program's machine that answers, and the way to it. */
 export interface Awake {
@@ -13,21 +12,6 @@ export interface Awake {
   /** Connections to the launcher; owned by the execution. */
   pool: Pool;
   phases: WakePhases;
-}
-
-/** What a machine that answers was made from, the quickest first. */
-export type StartedFrom = 'paused' | 'spare' | 'program' | 'runtime' | 'boot';
-
-/** One step of a start, in milliseconds. Its name is a word of lower-case letters. */
-export interface Phase {
-  name: string;
-  ms: number;
-}
-
-/** How a machine came to answer: from what, and by which steps, in their order. */
-export interface WakePhases {
-  from: StartedFrom;
-  steps: readonly Phase[];
 }
 
 export interface WakeOptions {
@@ -50,7 +34,7 @@ export async function wake(prepare: () => Promise<RunnableProgram>, options: Wak
   const { machine, from, steps } = await starts.start(program, start);
   return {
     machine,
-    pool: connectTo(machine, { ownServer: OWN_SERVERS.has(machine.serves ?? '') }),
+    pool: connectTo(machine, { ownServer: !keepsConnections(machine.serves) }),
     phases: { from, steps: [{ name: 'prepare', ms: preparedMs }, ...steps] },
   };
 }

@@ -4,9 +4,10 @@ import { type AddressInfo, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { deadline, orAborted, watchIdle } from '../deadline.ts';
 import { asVmletError, VmletError } from '../errors.ts';
-import type { Executions, Runnable } from '../executions/index.ts';
+import type { Executions, Lease, Runnable } from '../executions/index.ts';
 import { programLabel } from '../program-label.ts';
-import type { Logger } from '../telemetry/index.ts';
+import type { Logger, NodeMetrics } from '../telemetry/index.ts';
+import type { Timelines } from '../timelines/index.ts';
 import { drain } from './body.ts';
 import { Connections } from './connections.ts';
 import { defaultGatewayLimits, type GatewayLimits } from './limits.ts';
@@ -36,6 +37,9 @@ export interface ProgramTarget extends Runnable {
 
 export interface GatewayComponents {
   executions: Pick<Executions, 'acquire'>;
+  /** Told how programs started, and how long they took to answer. */
+  timelines: Pick<Timelines, 'watch' | 'answered'>;
+  metrics: Pick<NodeMetrics, 'requests' | 'failures'>;
   /** Whether a label is the name of a program. */
   hasName: RouteConfig['hasName'];
   /** Finds a program by its item_hash or its name. @throws VmletError `PROGRAM_NOT_FOUND`, or why it may not run */
@@ -160,13 +164,16 @@ export class Gateway implements AsyncDisposable {
       // The API has no WebSocket yet, and a page is never one.
       if (to.kind !== 'program') throw this.#unknownHost(request.headers.host ?? '');
       const program = this.#components.findProgram(to.ref);
-      using lease = await this.#components.executions.acquire(program, gone.signal);
+      using place = await this.#place(program, gone.signal);
       const { trustForwarded } = this.#config;
       const { host, path } = to;
       const { seconds } = program;
-      await joinWebSocket({ request, socket, head, host, path, requestId, seconds, trustForwarded }, lease);
+      await joinWebSocket({ request, socket, head, host, path, requestId, seconds, trustForwarded }, place.lease);
     } catch (error) {
-      if (!(error instanceof ClientGone)) endWithProblem(socket, asVmletError(error), requestId);
+      if (error instanceof ClientGone) return;
+      const known = asVmletError(error);
+      this.#components.metrics.failures.add({ code: known.code });
+      endWithProblem(socket, known, requestId);
     }
   }
 
@@ -181,7 +188,7 @@ export class Gateway implements AsyncDisposable {
     const started = performance.now();
     const gone = new AbortController();
     // Its reason is never shown: there is nobody to show it to.
-    response.once('close', () => gone.abort(new ClientGone()));
+    response.on('close', () => void (response.writableFinished || gone.abort(new ClientGone())));
     try {
       if (to.kind === 'redirect') this.#redirect(to, request, response);
       else if (to.kind === 'unknown') throw this.#unknownHost(to.host);
@@ -198,10 +205,23 @@ export class Gateway implements AsyncDisposable {
 
   async #toProgram(to: Extract<Route, { kind: 'program' }>, exchange: IncomingExchange): Promise<void> {
     const program = this.#components.findProgram(to.ref);
-    using lease = await this.#components.executions.acquire(program, exchange.signal);
+    using place = await this.#place(program, exchange.signal);
+    const { lease, waitedMs } = place;
     const { trustForwarded } = this.#config;
     const { host, path } = to;
-    await proxy({ ...exchange, host, path, seconds: program.seconds, trustForwarded }, lease);
+    const { timelines, metrics } = this.#components;
+    const onFirstByte = (appMs: number) => {
+      if (lease.phases) timelines.answered(program.itemHash, lease.phases, { appMs });
+    };
+    const asked = { ...exchange, host, path, seconds: program.seconds, trustForwarded, waitedMs, onFirstByte };
+    await proxy(asked, lease);
+    metrics.requests.add({ status: `${Math.floor(exchange.response.statusCode / 100)}xx` });
+  }
+
+  async #place(program: ProgramTarget, signal: AbortSignal): Promise<Place> {
+    const { executions, timelines } = this.#components;
+    const { got: lease, waitedMs } = await timelines.watch(program.itemHash, () => executions.acquire(program, signal));
+    return { lease, waitedMs, [Symbol.dispose]: () => lease[Symbol.dispose]() };
   }
 
   /** 307 keeps the method: a form posted to the API's origin still reaches its program. */
@@ -225,6 +245,7 @@ export class Gateway implements AsyncDisposable {
 
   #fail(error: unknown, response: ServerResponse, requestId: string): void {
     const known = asVmletError(error);
+    this.#components.metrics.failures.add({ code: known.code });
     if (known.entry.fault === 'platform') this.#components.log.warn({ err: known, requestId }, 'request failed');
     sendProblem(response, known, { requestId });
   }
@@ -235,6 +256,12 @@ interface IncomingExchange {
   response: ServerResponse;
   requestId: string;
   signal: AbortSignal;
+}
+
+/** A place at a machine, and how long it was waited for. */
+interface Place extends Disposable {
+  lease: Lease;
+  waitedMs: number;
 }
 
 class ClientGone extends Error {

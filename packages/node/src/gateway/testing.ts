@@ -6,16 +6,21 @@ import { Pool } from 'undici';
 import { VmletError } from '../errors.ts';
 import type { Lease } from '../executions/index.ts';
 import { programLabel } from '../program-label.ts';
-import { createLogger } from '../telemetry/index.ts';
+import { createLogger, createNodeMetrics, type NodeMetrics } from '../telemetry/index.ts';
+import { Timelines } from '../timelines/index.ts';
 import { Gateway, type GatewayComponents, type GatewayConfig } from './server.ts';
 
 export const PROGRAM = 'ab'.repeat(32) as ItemHash;
+/** How many requests reach the program at once. */
+export const TEST_CONNECTIONS = 8;
 export const PROGRAM_HOST = `${programLabel(PROGRAM)}.vm.localhost`;
 
 /** A gateway in front of one program, which is an HTTP server of the test. */
 export interface TestGateway extends AsyncDisposable {
   readonly gateway: Gateway;
   readonly port: number;
+  readonly timelines: Timelines;
+  readonly metrics: NodeMetrics;
   /** How many places at the machine were given and given back. */
   readonly leases: { taken: number; given: number; retired: number; explained: unknown[] };
   /** Settles when the last given place is given back. */
@@ -35,9 +40,16 @@ export interface TestGatewayOptions {
 export async function startGateway(program: RequestListener, options: TestGatewayOptions = {}): Promise<TestGateway> {
   const upstream: Server | TcpServer = options.tcp ?? createServer(program);
   const upstreamPort = await listen(upstream);
-  const pool = new Pool(`http://127.0.0.1:${upstreamPort}`, { connections: 8, headersTimeout: 0, bodyTimeout: 0 });
+  const pool = new Pool(`http://127.0.0.1:${upstreamPort}`, {
+    connections: TEST_CONNECTIONS,
+    headersTimeout: 0,
+    bodyTimeout: 0,
+  });
   const leases = { taken: 0, given: 0, retired: 0, explained: [] as unknown[] };
   const waiting: (() => void)[] = [];
+  const log = createLogger('silent');
+  const metrics = createNodeMetrics();
+  const timelines = new Timelines({ metrics, log });
   const lease = (): Lease => {
     leases.taken++;
     return {
@@ -75,15 +87,14 @@ export async function startGateway(program: RequestListener, options: TestGatewa
       },
       hasName: () => false,
       api: (_request: IncomingMessage, response: ServerResponse) => response.end('api'),
-      log: createLogger('silent'),
+      ...{ log, timelines, metrics },
       ...options.components,
     },
   );
   const { port } = await gateway.listen('127.0.0.1', 0);
   return {
     gateway,
-    port,
-    leases,
+    ...{ port, leases, timelines, metrics },
     idle: () =>
       leases.given === leases.taken ? Promise.resolve() : new Promise((resolve) => void waiting.push(resolve)),
     async [Symbol.asyncDispose]() {

@@ -5,7 +5,8 @@ import type { BlockList } from '../admission/index.ts';
 import type { Names, Stops } from '../deployments/index.ts';
 import type { Executions, Installed, ProgramLogs, Runnable } from '../executions/index.ts';
 import type { Ledger } from '../ledger/index.ts';
-import type { Check } from '../telemetry/index.ts';
+import type { Check, NodeMetrics } from '../telemetry/index.ts';
+import type { SnapshotState, StartFacts, Timelines } from '../timelines/index.ts';
 
 /** What a node says of itself. */
 export interface NodeStatus {
@@ -45,7 +46,7 @@ export interface Urls {
 /** What the owner's routes use. */
 export interface OwnerComponents {
   ledger: Pick<Ledger, 'programs' | 'program' | 'store'>;
-  executions: Pick<Executions, 'list' | 'acquire' | 'restart' | 'stop'>;
+  executions: Pick<Executions, 'list' | 'acquire' | 'restart' | 'stop' | 'cool'>;
   names: Names;
   stops: Stops;
   /** A program that may run. @throws VmletError why it may not */
@@ -57,5 +58,11 @@ export interface OwnerComponents {
   nameUrlsOf: (name: string) => Urls;
   blocks: Pick<BlockList, 'entries' | 'add' | 'remove' | 'reload'>;
   doctor: () => Promise<Check[]>;
+  timelines: Timelines;
+  /** What starts are bounded by here. */
+  startLimits: Pick<StartFacts, 'accelerator' | 'maxBoots' | 'memoryBudgetMiB'>;
+  /** What is known of a program's own snapshot. */
+  snapshotOf?: (itemHash: ItemHash) => SnapshotState | undefined;
+  metrics: Pick<NodeMetrics, 'metrics'>;
   install: (request: InstallCall) => Promise<Installed>;
 }

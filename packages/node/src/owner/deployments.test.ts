@@ -14,6 +14,8 @@ import { VmletError } from '../errors.ts';
 import { ProgramLogs } from '../executions/index.ts';
 import type { ProgramRecord } from '../ledger/index.ts';
 import { openDatabase } from '../store/index.ts';
+import { createLogger, createNodeMetrics } from '../telemetry/index.ts';
+import { Timelines } from '../timelines/index.ts';
 import type { OwnerComponents } from './components.ts';
 import { serveOwner } from './server.ts';
 
@@ -51,7 +53,8 @@ async function serve({ acquire, machines = 0 }: Serving = {}) {
   const asked: string[] = [];
   // This process stands for a machine.
   const machine = { itemHash: ONE, state: 'running' as const, inFlight: 0, served: 1, startedMs: 1 };
-  const running = [{ ...machine, pid: process.pid, touched: false }].slice(0, machines);
+  const running = [{ ...machine, pid: process.pid, touched: false, spares: 0 }].slice(0, machines);
+  const metrics = createNodeMetrics();
   const given = async () => ({ phases: PHASES, [Symbol.dispose]: () => void asked.push('given back') });
   const server = await serveOwner(socketPath, {
     ledger: {
@@ -67,9 +70,13 @@ async function serve({ acquire, machines = 0 }: Serving = {}) {
         return undefined;
       },
       stop: async (itemHash) => void asked.push(`stop ${Number(itemHash)}, ${stops.has(itemHash)}`),
+      cool: async ({ itemHash }, { to }) => void asked.push(`cool ${Number(itemHash)} to ${to}`),
     },
     names: new Names(database),
     stops,
+    timelines: new Timelines({ metrics, log: createLogger('silent') }),
+    startLimits: { accelerator: 'tcg', maxBoots: 2, memoryBudgetMiB: 1024 },
+    metrics,
     blocks: await BlockList.open({ path: join(dir.path, 'block-list') }),
     findProgram: (ref) => {
       stops.refuse(ref as ItemHash);

@@ -5,11 +5,12 @@ import type { ProgramRecord } from '../ledger/index.ts';
 import type { OwnerComponents } from './components.ts';
 
 const paramsSchema = z.object({ hash: z.string() });
+const coolSchema = z.object({ to: z.enum(['paused', 'spare', 'snapshot']) });
 const startSchema = z.object({ wait: z.stringbool().default(true) });
 
-/** Routes that start, stop and restart a program. */
+/** Routes that start, stop and restart a program, and bring it to a temperature. */
 export function registerLifecycle(app: FastifyInstance, components: OwnerComponents): void {
-  const { executions, stops } = components;
+  const { executions, timelines, stops } = components;
   const programOf = (params: unknown) => findRecord(paramsSchema.parse(params).hash, components);
 
   app.post('/programs/:hash/start', async (request, reply) => {
@@ -18,7 +19,9 @@ export function registerLifecycle(app: FastifyInstance, components: OwnerCompone
     const wasStopped = stops.delete(itemHash);
     const runnable = components.findProgram(itemHash);
     if (!wait) return { itemHash, wasStopped, phases: null };
-    using lease = await executions.acquire(runnable, goneSignal(reply));
+    const signal = goneSignal(reply);
+    const { got } = await timelines.watch(itemHash, () => executions.acquire(runnable, signal));
+    using lease = got;
     return { itemHash, wasStopped, phases: lease.phases ?? null };
   });
 
@@ -33,8 +36,19 @@ export function registerLifecycle(app: FastifyInstance, components: OwnerCompone
   app.post('/programs/:hash/restart', async (request, reply) => {
     const { itemHash } = programOf(request.params);
     const wasStopped = stops.delete(itemHash);
-    const phases = await executions.restart(components.findProgram(itemHash), goneSignal(reply));
-    return { itemHash, wasStopped, phases: phases ?? null };
+    const runnable = components.findProgram(itemHash);
+    const signal = goneSignal(reply);
+    const { got } = await timelines.watch(itemHash, async () => ({
+      phases: await executions.restart(runnable, signal),
+    }));
+    return { itemHash, wasStopped, phases: got.phases ?? null };
+  });
+
+  app.post('/programs/:hash/cool', async (request, reply) => {
+    const { itemHash } = programOf(request.params);
+    const { to } = coolSchema.parse(request.query);
+    await executions.cool(components.findProgram(itemHash), { to, signal: goneSignal(reply) });
+    return { itemHash, state: to };
   });
 }
 

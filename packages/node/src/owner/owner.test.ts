@@ -12,6 +12,8 @@ import { VmletError } from '../errors.ts';
 import { ProgramLogs } from '../executions/index.ts';
 import type { ProgramRecord } from '../ledger/index.ts';
 import { openDatabase } from '../store/index.ts';
+import { createLogger, createNodeMetrics } from '../telemetry/index.ts';
+import { Timelines } from '../timelines/index.ts';
 import type { OwnerComponents } from './components.ts';
 import { serveOwner } from './server.ts';
 
@@ -61,7 +63,7 @@ const unexpected = () => {
   throw new TypeError('Cannot run a program: this test asks for none');
 };
 /** What deployments.test.ts looks at. */
-const unasked = { acquire: unexpected, restart: unexpected, stop: unexpected };
+const unasked = { acquire: unexpected, restart: unexpected, stop: unexpected, cool: unexpected };
 
 /** Names and stops of nothing. */
 function names() {
@@ -73,6 +75,8 @@ async function serve(components: Partial<OwnerComponents> = {}) {
   const dir = await mkdtempDisposable(join(tmpdir(), 'vmlet-test-'));
   const path = join(dir.path, 'owner.sock');
   const logs = new ProgramLogs(join(dir.path, 'logs'));
+  const metrics = createNodeMetrics();
+  const timelines = new Timelines({ metrics, log: createLogger('silent') });
   const server = await serveOwner(path, {
     ledger: {
       programs: () => [record],
@@ -82,7 +86,8 @@ async function serve(components: Partial<OwnerComponents> = {}) {
     executions: { list: () => [], ...unasked },
     ...names(),
     findProgram: unasked.acquire,
-    logs,
+    ...{ logs, timelines, metrics },
+    startLimits: { accelerator: 'tcg', maxBoots: 2, memoryBudgetMiB: 1024 },
     status: () => status,
     runtimes: () => [],
     urlsOf: () => ({ url: 'url', hostUrl: 'hostUrl' }),
@@ -93,7 +98,7 @@ async function serve(components: Partial<OwnerComponents> = {}) {
     ...components,
   });
   return {
-    path,
+    ...{ path, timelines, metrics },
     log: logs.of(PROGRAM),
     ask: (method: string, target: string, body?: string | AsyncIterable<string>) => ask(path, { method, target, body }),
     async [Symbol.asyncDispose]() {

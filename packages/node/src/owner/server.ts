@@ -9,6 +9,7 @@ import { goneSignal, registerLifecycle } from './lifecycle.ts';
 import { registerNames } from './names.ts';
 import { registerPrograms } from './programs.ts';
 import { registerSessions } from './sessions.ts';
+import { registerTimelines } from './timelines.ts';
 import { registerUsage } from './usage.ts';
 
 /** What names the packages of one program, and archives of packages that come with it. */
@@ -45,9 +46,12 @@ export async function serveOwner(path: string, components: OwnerComponents): Pro
   registerLifecycle(app, components);
   registerNames(app, components);
   registerUsage(app, components);
+  registerTimelines(app, components);
   registerInstall(app, components);
-  const { ledger, findProgram, executions } = components;
-  registerSessions(app, { ledger, findProgram, acquire: (...asked) => executions.acquire(...asked) });
+  const { ledger, findProgram, executions, timelines } = components;
+  const acquire: typeof executions.acquire = async (program, signal) =>
+    (await timelines.watch(program.itemHash, () => executions.acquire(program, signal))).got;
+  registerSessions(app, { ledger, findProgram, acquire });
   registerBlocks(app, components);
   // The home is locked by this process: a socket found here belongs to a node that was killed.
   await rm(path, { force: true });

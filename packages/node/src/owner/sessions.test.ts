@@ -3,12 +3,12 @@ import { request as httpRequest, type IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { type Duplex, duplexPair } from 'node:stream';
 import { text } from 'node:stream/consumers';
+import { encodeExecRequest } from '@vmlet/guest-protocol/session-requests';
 import type { ItemHash } from '@vmlet/messages';
 import fastify from 'fastify';
 import { describe, expect, test } from 'vitest';
 import { VmletError } from '../errors.ts';
 import type { Lease, Runnable } from '../executions/index.ts';
-import type { ProgramRecord } from '../ledger/index.ts';
 import type { StreamRequest } from '../machines/index.ts';
 import { registerSessions, type SessionComponents } from './sessions.ts';
 
@@ -29,7 +29,10 @@ async function start(openSession?: () => Promise<Duplex>) {
   };
   const components: SessionComponents = {
     ledger: {
-      program: (hash) => (hash === PROGRAM ? ({ itemHash: PROGRAM } as Pick<ProgramRecord, 'itemHash'>) : undefined),
+      program: (hash) =>
+        hash === PROGRAM
+          ? { itemHash: PROGRAM, content: { variables: { WORD: 'hi', LONG: 'x'.repeat(40_000) } } }
+          : undefined,
     },
     findProgram: (): Runnable => ({ itemHash: PROGRAM, memoryMiB: 1 }) as Runnable,
     acquire: async () => lease,
@@ -63,6 +66,19 @@ describe('sessions', () => {
     socket.destroy();
     await it.given;
     expect(it.asked).toEqual([{ kind: 2, payload: Buffer.from([1, 2, 255]) }]);
+  });
+
+  test('sessions: give a command the variables of the program, and a copy none', async () => {
+    await using it = await start();
+    const request = encodeExecRequest({ argv: ['env'], env: { A: '1' }, folder: '/' }).toString('base64url');
+    const socket = (await ask(it.port, `/programs/${PROGRAM}/sessions?kind=exec&request=${request}`)) as Duplex;
+    socket.destroy();
+    await it.given;
+    expect(it.asked[0]?.payload.subarray(8).toString()).toBe('env\0/\0WORD=hi\0A=1\0');
+    await using other = await start();
+    ((await ask(other.port, `/programs/${PROGRAM}/sessions?kind=copy&request=${request}`)) as Duplex).destroy();
+    await other.given;
+    expect(other.asked[0]?.payload.toString('base64url')).toBe(request);
   });
 
   test('sessions: break off when the client closes its side, or the node stops', async () => {

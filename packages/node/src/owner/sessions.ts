@@ -1,6 +1,7 @@
 import { type IncomingMessage, STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
+import { withEnvironment } from '@vmlet/guest-protocol/session-requests';
 import { WIRE_KINDS, WIRE_LIMITS } from '@vmlet/guest-protocol/wire';
 import type { FastifyInstance } from 'fastify';
 import * as z from 'zod';
@@ -14,9 +15,15 @@ const PROTOCOL = 'vmlet-session';
 const PATH = /^\/programs\/([\w-]{1,128})\/sessions$/;
 const KINDS = { exec: WIRE_KINDS.EXEC, copy: WIRE_KINDS.COPY } as const;
 
+/** What of a program's message sessions look at. */
+export interface SessionProgram {
+  itemHash: ProgramRecord['itemHash'];
+  content: Pick<ProgramRecord['content'], 'variables'>;
+}
+
 /** What sessions need of the node. */
 export interface SessionComponents {
-  ledger: { program: (hash: string) => Pick<ProgramRecord, 'itemHash'> | undefined };
+  ledger: { program: (hash: string) => SessionProgram | undefined };
   /** @throws VmletError why the program may not run */
   findProgram: (ref: string) => Runnable;
   /** Waits for a place at its machine. @throws VmletError why there is none */
@@ -60,7 +67,7 @@ async function serve(
     const record = components.ledger.program(hash);
     if (!record) throw new VmletError('PROGRAM_NOT_FOUND', { operands: { ref: hash } });
     using lease = await components.acquire(components.findProgram(record.itemHash), gone.signal);
-    const stream = await lease.openSession(wanted, gone.signal);
+    const stream = await lease.openSession(forProgram(wanted, record), gone.signal);
     socket.off('data', listen).pause();
     gone.signal.addEventListener('abort', () => stream.destroy(), { once: true });
     if (gone.signal.aborted) stream.destroy();
@@ -71,6 +78,12 @@ async function serve(
     if (!gone.signal.aborted) refuse(socket, error);
   }
   socket.destroy();
+}
+
+/** A command finds the variables that the program has; those of its request come after them. */
+function forProgram({ kind, payload }: StreamRequest, { content }: SessionProgram): StreamRequest {
+  if (kind !== KINDS.exec) return { kind, payload };
+  return { kind, payload: withEnvironment(Buffer.from(payload), content.variables ?? {}) };
 }
 
 function read(request: IncomingMessage): { hash: string; wanted: StreamRequest } {

@@ -1,6 +1,6 @@
 /** From a program's refs to verified images on disk. */
 export { CodeImages } from './code-image/image.ts';
-export { initOf, type Launch, launcherArgv } from './launcher.ts';
+export { initOf, type Launch, languageOf, launcherArgv } from './launcher.ts';
 export {
   factsOf,
   manifestOf,

@@ -38,7 +38,7 @@ const NODE_FILE = /\.([cm]?[jt]s)$/;
  * name in a Python module, unless it is an executable.
  */
 export function launchOf(code: Code, manifest: Manifest | undefined): Launch {
-  const kind = kindOf(code);
+  const kind = languageOf(code);
   return {
     kind,
     init: initOf(manifest),
@@ -68,7 +68,8 @@ export function launcherArgv(kind: LauncherKind, manifest: Manifest | undefined)
   }
 }
 
-function kindOf({ interface: declared, encoding, entrypoint }: Code): LauncherKind {
+/** Which launcher a program's code is for. */
+export function languageOf({ interface: declared, encoding, entrypoint }: Code): LauncherKind {
   if (declared === 'binary') return 'exec';
   if (declared === 'asgi' || encoding === 'plain') return 'python';
   const colon = entrypoint.lastIndexOf(':');

@@ -39,6 +39,8 @@ export interface ResolveComponents {
 
 /** More would be taken from the other machines, and each one costs a machine memory before it does anything. */
 const MAX_VCPUS = 16;
+/** With 64 MiB the kernel ends in a panic, with 96 a launcher reads its own files again and again. In MiB. */
+const MIN_MEMORY_MIB = 112;
 
 /**
  * What a PROGRAM message comes to at this moment, by messages alone.
@@ -116,6 +118,8 @@ function refuseUnsupported({ content }: ProgramRecord): void {
   const faults = [
     content.on.persistent && 'persistent execution',
     content.resources.vcpus > MAX_VCPUS && `${content.resources.vcpus} vCPUs (at most ${MAX_VCPUS} here)`,
+    content.resources.memory < MIN_MEMORY_MIB &&
+      `${content.resources.memory} MiB of memory (Linux and a launcher take ${MIN_MEMORY_MIB} at least)`,
     content.volumes.length > 0 && `${content.volumes.length} volumes`,
   ].filter((fault) => fault !== false && fault !== undefined);
   if (faults.length > 0) throw unsupported(faults.join(', '));

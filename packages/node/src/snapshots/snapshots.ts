@@ -152,10 +152,26 @@ export class Snapshots {
     }
   }
 
+  /**
+   * Removes all that nobody can want any more.
+   * @param wanted gives the keys of those that stay, and is asked after it is known which are there
+   * @returns the keys of those that went
+   */
+  async retain(wanted: () => ReadonlySet<string>): Promise<string[]> {
+    const there = await this.#keys();
+    const stay = wanted();
+    const stale = there.filter((key) => !stay.has(key));
+    for (const key of stale) await this.remove(key);
+    return stale;
+  }
+
   /** What is there, whole or not: each one's disk use in bytes, and when it was used. */
   async list(): Promise<{ key: string; diskBytes: number; usedMs: number }[]> {
-    const keys = (await readdir(this.#config.dir)).filter((name) => /^[0-9a-f]{64}$/.test(name));
-    return await Promise.all(keys.map((key) => this.#use(key)));
+    return await Promise.all((await this.#keys()).map((key) => this.#use(key)));
+  }
+
+  async #keys(): Promise<string[]> {
+    return (await readdir(this.#config.dir)).filter((name) => /^[0-9a-f]{64}$/.test(name));
   }
 
   async #use(key: string): Promise<{ key: string; diskBytes: number; usedMs: number }> {

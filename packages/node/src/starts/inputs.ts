@@ -4,7 +4,7 @@ import { release } from 'node:os';
 import type { Backend } from '../machines/index.ts';
 import { shapeOf } from '../machines/snapshot/index.ts';
 import type { ProgramFacts } from '../runtimes/index.ts';
-import { hashFile, type SnapshotInputs } from '../snapshots/index.ts';
+import { hashFile, type SnapshotInputs, snapshotKey } from '../snapshots/index.ts';
 import { launcherEnvironment, loadOf, machineOf } from './program-machine.ts';
 
 /** What of this host a snapshot depends on. */
@@ -26,6 +26,15 @@ export async function hostFacts(backend: Backend, signal: AbortSignal): Promise<
 export function processorOf(cpuinfo: string): string[] {
   const [first = ''] = cpuinfo.split('\n\n');
   return first.split('\n').filter((line) => /^(vendor_id|cpu family|model|model name|stepping|flags)\s*:/.test(line));
+}
+
+/** The keys of all snapshots from which programs may be started, of their own and of their runtimes. */
+export function keysOf(programs: readonly ProgramFacts[], made: { backend: Backend; host: HostFacts }): Set<string> {
+  const inputs = programs.flatMap((program) => [
+    runtimeInputs(program, made),
+    ...(program.snapshot ? [programInputs(program, made)] : []),
+  ]);
+  return new Set(inputs.map(snapshotKey));
 }
 
 /** What the snapshot of a program depends on. */

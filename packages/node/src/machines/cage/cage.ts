@@ -29,6 +29,8 @@ export interface CageRequest {
   /** Memory that it may have, in MiB: for QEMU, the guest's and its own. */
   memoryMiB: number;
   cpus: number;
+  /** Whether all others go before it where processors are short. */
+  background?: boolean | undefined;
   /** How many sockets it inherits, from descriptor 3 on. */
   sockets: number;
   /** Files that it reads by a path. */
@@ -234,8 +236,8 @@ async function ended(
   return { ...exit, outOfMemory };
 }
 
-function limitsOf({ memoryMiB, cpus }: CageRequest) {
-  return { memoryBytes: memoryMiB * MIB, cpus: cpus + MAIN_LOOP_CPUS, pids: MAX_PROCESSES };
+function limitsOf({ memoryMiB, cpus, background = false }: CageRequest) {
+  return { memoryBytes: memoryMiB * MIB, cpus: cpus + MAIN_LOOP_CPUS, pids: MAX_PROCESSES, background };
 }
 
 /** Where there are no cgroups this is what bounds memory; the stacks and arenas that are only reserved count, too. */

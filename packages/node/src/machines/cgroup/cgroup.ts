@@ -3,6 +3,8 @@ export interface CgroupLimits {
   memoryBytes: number;
   /** Processors, as a number of them. */
   cpus: number;
+  /** All others of the node go before it where processors are short. */
+  background?: boolean | undefined;
   pids: number;
 }
 

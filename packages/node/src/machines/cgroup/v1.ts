@@ -8,6 +8,8 @@ import { Removals } from './removals.ts';
 const CONTROLLERS = ['memory', 'cpu', 'pids'] as const;
 /** The period over which processor time is counted, in microseconds. The kernel's own default. */
 const CPU_PERIOD_US = 100_000;
+/** Of 1024 that all others have. */
+const LEAST_SHARES = '2';
 
 /**
  * Machines' cgroups in hierarchies of their own for each controller. Memory is what has to be there.
@@ -59,11 +61,12 @@ async function createIn(
   };
 }
 
-function settings(controller: string, { memoryBytes, cpus, pids }: CgroupLimits): [string, string][] {
+function settings(controller: string, { memoryBytes, cpus, pids, background }: CgroupLimits): [string, string][] {
   if (controller === 'memory') return [['memory.limit_in_bytes', String(memoryBytes)]];
   if (controller === 'pids') return [['pids.max', String(pids)]];
   return [
     ['cpu.cfs_period_us', String(CPU_PERIOD_US)],
     ['cpu.cfs_quota_us', String(Math.round(cpus * CPU_PERIOD_US))],
+    ...(background ? [['cpu.shares', LEAST_SHARES] satisfies [string, string]] : []),
   ];
 }

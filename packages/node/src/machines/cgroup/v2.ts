@@ -6,6 +6,8 @@ import { Removals } from './removals.ts';
 
 const CONTROLLERS = ['memory', 'cpu', 'pids'];
 const CPU_PERIOD_US = 100_000;
+/** Of 100 that all others have. */
+const LEAST_WEIGHT = '1';
 
 /**
  * Machines' cgroups in the unified hierarchy. A cgroup that hands controllers down holds no process of its own, so the
@@ -52,6 +54,7 @@ async function createIn(
     await writeFile(join(folder, 'memory.max'), String(limits.memoryBytes));
     await writeFile(join(folder, 'cpu.max'), `${Math.round(limits.cpus * CPU_PERIOD_US)} ${CPU_PERIOD_US}`);
     await writeFile(join(folder, 'pids.max'), String(limits.pids));
+    if (limits.background) await writeFile(join(folder, 'cpu.weight'), LEAST_WEIGHT);
     // Swap has a limit of its own where there is swap at all.
     await writeFile(join(folder, 'memory.swap.max'), '0').catch(ignoreAbsent);
   } catch (error) {

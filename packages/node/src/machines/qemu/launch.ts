@@ -115,7 +115,7 @@ interface Launch extends Pick<CageRequest, 'files' | 'writable' | 'images' | 'in
 
 async function start(
   machine: QemuMachine,
-  { cage, egress = {} }: LaunchOptions,
+  { cage, egress = {}, receiver }: LaunchOptions,
   { commandLine, statePath, ...files }: Launch,
 ): Promise<QemuProcess> {
   const kvm = machine.accelerator === 'kvm';
@@ -126,6 +126,8 @@ async function start(
       memoryMiB: machine.memoryMiB + (kvm ? KVM_OVERHEAD_MIB : TCG_OVERHEAD_MIB),
       cpus: machine.vcpus,
       sockets: SOCKETS,
+      // Nobody waits for a machine that is made to be saved.
+      background: receiver !== undefined,
       ...files,
       ...{ kvm, internet: machine.internet ? egress : undefined },
       command: (places) => {
