@@ -27,6 +27,7 @@ export interface ProgramOptions {
   persistent?: boolean;
   /** Whether its machine may be saved; where it is left out, its message says nothing. */
   snapshot?: boolean;
+  internet?: boolean;
 }
 
 /** Uploads bytes with the signed STORE that names them, as the official clients do. Gives its item_hash. */
@@ -77,7 +78,7 @@ export async function publishProgram(to: Publisher, options: ProgramOptions): Pr
     allow_amend: false,
     ...(Object.keys(metadata).length > 0 ? { metadata } : {}),
     on: { http: true, persistent: options.persistent ?? false },
-    environment: { reproducible: false, internet: true, aleph_api: true, shared_cache: false },
+    environment: { reproducible: false, internet: options.internet ?? false, aleph_api: true, shared_cache: false },
     resources: { vcpus: 1, memory: options.memoryMiB ?? 256, seconds: options.seconds ?? 30 },
     runtime: { ref: options.runtime, use_latest: true, comment: '' },
     code: {

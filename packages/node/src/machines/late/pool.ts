@@ -91,8 +91,8 @@ export class WaitingMachines implements AsyncDisposable {
   }
 
   async #start(shape: WaitingShape): Promise<WaitingQemu> {
-    const { cage, library, namePrefix } = this.#config;
-    return await startWaiting(shape, { cage, library, name: `${namePrefix}${randomBytes(6).toString('hex')}` });
+    const { cage, library, namePrefix, egress } = this.#config;
+    return await startWaiting(shape, { cage, library, egress, name: `${namePrefix}${randomBytes(6).toString('hex')}` });
   }
 }
 
