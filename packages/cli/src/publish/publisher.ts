@@ -62,6 +62,8 @@ export interface ProgramSpec {
   /** How long one request may take. */
   seconds: number;
   variables: Readonly<Record<string, string>>;
+  /** Whether its machine may be saved once it is loaded, which is so unless told. */
+  snapshot?: boolean | undefined;
 }
 
 /** Publishes a PROGRAM that runs on HTTP requests. Which interface its entrypoint speaks is found out where it runs. */
@@ -73,7 +75,7 @@ export async function publishProgram(publisher: Publisher, spec: ProgramSpec): P
     content: {
       type: 'vm-function',
       allow_amend: false,
-      metadata: { name: spec.name },
+      metadata: { name: spec.name, ...(spec.snapshot === false ? { snapshot: false } : {}) },
       ...(Object.keys(spec.variables).length === 0 ? {} : { variables: { ...spec.variables } }),
       environment: { reproducible: false, internet: false, aleph_api: false, shared_cache: false },
       resources: { vcpus, memory, seconds },
