@@ -18,6 +18,7 @@ const PROGRAM: ProgramFacts = {
   memoryMiB: 256,
   seconds: 30,
   snapshot: true,
+  internet: false,
 };
 const HOST: HostFacts = { qemu: A, host: A };
 const { launch } = PROGRAM;

@@ -52,6 +52,7 @@ function runnable(itemHash: ItemHash, snapshot = true): RunnableProgram {
       memoryMiB: 1,
       seconds: 1,
       snapshot,
+      internet: false,
       runtimeImage: '/r',
       codeImage: import.meta.filename,
     },
