@@ -146,7 +146,8 @@ async function openCompute(options: NodeOptions, { stack, log, network }: Making
     mayUseInternet: internetFor(options, { operator, isConfined: cage.findings.egress.stands }),
     onNoInternet: (itemHash) => logs.of(itemHash).platform(NO_INTERNET),
   });
-  if (saved) stack.use(saveInBackground({ backend, saved, starts, executions, programs, ledger, logs, config, log }));
+  const saving = saved && { backend, saved, starts, executions, programs, ledger, logs, config, log };
+  const snapshots = saving && stack.use(saveInBackground(saving));
   stack.defer(blocks.subscribe(() => stopRefused({ executions, programs, log })));
   const unsubscribe = ledger.subscribe((event) => {
     if (event.type !== 'forgotten' || event.message.type !== 'PROGRAM') return;
@@ -158,7 +159,7 @@ async function openCompute(options: NodeOptions, { stack, log, network }: Making
       .catch((err: unknown) => log.error({ err, itemHash }, 'a forgotten program was not cleaned up'));
   });
   stack.defer(unsubscribe);
-  return { backend, probe, config, logs, executions, programs, metrics, timelines };
+  return { backend, probe, config, logs, executions, programs, metrics, timelines, snapshots };
 }
 
 /** What confines machines, which is all that this host has for it; or an error, if that is too little. */
@@ -216,7 +217,7 @@ function stopRefused({ executions, programs, log }: Pick<Compute, 'executions' |
 async function openEdges(options: NodeOptions, made: Making & { network: Network; compute: Compute }) {
   const { stack, log, network, compute } = made;
   const { home, ledger, content, operator, blocks, names, stops } = network;
-  const { executions, logs, programs, backend, probe, config, metrics, timelines } = compute;
+  const { executions, logs, programs, backend, probe, config, metrics, timelines, snapshots } = compute;
   const api = stack.use(await openApi(options, made));
   const programDomain = options.programDomain ?? PROGRAM_DOMAIN;
   const { apiHosts = [], trustForwarded = false } = options;
@@ -233,7 +234,8 @@ async function openEdges(options: NodeOptions, made: Making & { network: Network
   const url = `http://${urlHost(options.listen.host)}:${port}`;
   const status = statusOf({ url, programDomain, operator, backend: backend.accelerator });
   const { ownerSocket, nodeFile } = home.paths;
-  const doctor = () => diagnose({ home: home.dir, probe, confinement: async () => backend.cage.findings });
+  const confinement = async () => backend.cage.findings;
+  const doctor = () => diagnose({ home: home.dir, probe, confinement, snapshots: async () => snapshots?.facts() });
   const install = installFor({ ledger, content, backend, bootDeadlineMs: config.bootDeadlineMs });
   const urlsOf = programs.urlsOf({ url, programDomain, port });
   const nameUrlsOf = programs.nameUrlsOf({ url, programDomain, port });
