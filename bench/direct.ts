@@ -121,7 +121,7 @@ async function programOf(folder: string) {
   const { imagePath } = await officialRuntime();
   const argv = launcherArgv('python', undefined);
   // Nothing is saved here.
-  const hashes = { runtimeHash: fileHash, codeHash: fileHash, codeForm: 'zip', snapshot: false };
+  const hashes = { runtimeHash: fileHash, codeHash: fileHash, codeForm: 'zip', snapshot: false, internet: false };
   const facts = { itemHash: PROGRAM, memoryMiB: MEMORY_MIB, vcpus: 1, seconds: 60, ...hashes };
   const prepare = async () => ({
     ...facts,

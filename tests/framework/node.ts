@@ -24,6 +24,8 @@ export interface TestNode extends AsyncDisposable, Publisher {
   ask(program: ItemHash, path?: string, init?: RequestInit): Promise<Response>;
   /** What the owner's socket answers, as JSON. */
   owner<T>(path: string, method?: 'GET' | 'POST'): Promise<T>;
+  /** Stops the program's machine, and lets the next request start another. */
+  endMachine(program: ItemHash): Promise<void>;
   /** The log of a program, as lines of text. */
   logOf(program: ItemHash): Promise<string>;
   /** Follows a program's log until a line holds the words. */
@@ -69,6 +71,10 @@ export async function startTestNode(options: Partial<NodeOptions> = {}): Promise
     },
     ask: (program, path = '/', init = {}) => fetch(`${node.url}/vm/${program}${path}`, { redirect: 'manual', ...init }),
     owner: async (path, method) => JSON.parse(await ownerText(node.ownerSocket, path, method)),
+    endMachine: async (program) => {
+      for (const path of ['stop', 'start?wait=false'])
+        await ownerText(node.ownerSocket, `/programs/${program}/${path}`, 'POST');
+    },
     logOf: async (program) => {
       const lines = (await ownerText(node.ownerSocket, `/programs/${program}/logs?lines=1000`)).split('\n');
       return lines

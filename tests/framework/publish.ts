@@ -25,6 +25,9 @@ export interface ProgramOptions {
   /** Of the message, beside the name. */
   metadata?: Record<string, unknown>;
   persistent?: boolean;
+  /** Whether its machine may be saved; where it is left out, its message says nothing. */
+  snapshot?: boolean;
+  internet?: boolean;
 }
 
 /** Uploads bytes with the signed STORE that names them, as the official clients do. Gives its item_hash. */
@@ -68,14 +71,14 @@ export function zipOf(files: Record<string, string>): Blob {
 
 /** Publishes a PROGRAM message and gives its item_hash. */
 export async function publishProgram(to: Publisher, options: ProgramOptions): Promise<ItemHash> {
+  const { name, snapshot } = options;
+  const metadata = { ...(name ? { name } : {}), ...(snapshot === undefined ? {} : { snapshot }), ...options.metadata };
   const content = {
     type: 'vm-function' as const,
     allow_amend: false,
-    ...(options.name || options.metadata
-      ? { metadata: { ...(options.name ? { name: options.name } : {}), ...options.metadata } }
-      : {}),
+    ...(Object.keys(metadata).length > 0 ? { metadata } : {}),
     on: { http: true, persistent: options.persistent ?? false },
-    environment: { reproducible: false, internet: true, aleph_api: true, shared_cache: false },
+    environment: { reproducible: false, internet: options.internet ?? false, aleph_api: true, shared_cache: false },
     resources: { vcpus: 1, memory: options.memoryMiB ?? 256, seconds: options.seconds ?? 30 },
     runtime: { ref: options.runtime, use_latest: true, comment: '' },
     code: {

@@ -142,7 +142,7 @@ const CONFINEMENT: Record<keyof CageFindings, { code: string; title: string; fix
   egress: {
     code: 'EGRESS',
     title: 'Networks of machines',
-    fix: 'Run the node as root, with pasta and ip (apt-get install passt iproute2); until then, what is installed for programs can reach the host and its networks',
+    fix: 'Run the node as root, with pasta and ip (apt-get install passt iproute2); until then, what is installed can reach the host and its networks, as can programs of the operator that use the internet',
   },
   cgroups: {
     code: 'CGROUPS',

@@ -14,7 +14,7 @@ import { loadOrCreateKey } from './keys/index.ts';
 import { openLedger } from './ledger/index.ts';
 import { missing, openCage } from './machines/cage/index.ts';
 import { type Backend, probeAccelerator, sweepMachines } from './machines/index.ts';
-import { executionsConfig, type NodeOptions } from './node-options.ts';
+import { executionsConfig, internetFor, type NodeOptions } from './node-options.ts';
 import { type NodeStatus, serveOwner } from './owner/index.ts';
 import { createPrograms } from './programs.ts';
 import { createPublishPolicy } from './publish-policy.ts';
@@ -36,6 +36,8 @@ export { VERSION } from './version.ts';
 
 /** What requests under way get when the node is told to stop, in milliseconds: less than service managers wait. */
 const DRAIN_MS = 30_000;
+const NO_INTERNET =
+  'It asks for the internet and has none here: this node gives it to nobody, to its operator only, or cannot confine it';
 const PROGRAM_DOMAIN = 'vm.localhost';
 
 /** A node that takes requests. Disposing of it answers those under way, stops all machines and frees its home. */
@@ -139,7 +141,11 @@ async function openCompute(options: NodeOptions, { stack, log, network }: Making
   const metrics = createNodeMetrics();
   const timelines = new Timelines({ metrics, log });
   addGauges(metrics, { executions, accelerator });
-  const programs = createPrograms({ ledger, content, codeImages, admission, blocks, names, stops, operator });
+  const programs = createPrograms({
+    ...{ ledger, content, codeImages, admission, blocks, names, stops, operator },
+    mayUseInternet: internetFor(options, { operator, isConfined: cage.findings.egress.stands }),
+    onNoInternet: (itemHash) => logs.of(itemHash).platform(NO_INTERNET),
+  });
   if (saved) stack.use(saveInBackground({ backend, saved, starts, executions, programs, ledger, logs, config, log }));
   stack.defer(blocks.subscribe(() => stopRefused({ executions, programs, log })));
   const unsubscribe = ledger.subscribe((event) => {

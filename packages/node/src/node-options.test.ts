@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { executionsConfig, type NodeOptions } from './node-options.ts';
+import { executionsConfig, internetFor, type NodeOptions } from './node-options.ts';
 
 const OPTIONS: NodeOptions = {
   home: '/h',
@@ -21,4 +21,16 @@ test('executionsConfig: gives starts more time under emulation, and memory that 
 test('executionsConfig: takes what the options say, nothing too', () => {
   const given = { maxInFlight: 1, maxQueued: 0, idleMs: 5, memoryBudgetMiB: 7, bootDeadlineMs: 8, loadDeadlineMs: 9 };
   expect(executionsConfig({ ...OPTIONS, ...given }, 'tcg')).toMatchObject(given);
+});
+
+test('internetFor: gives a way out to those that ask, by the operator’s word and by what confines it', () => {
+  const of = (internet: NodeOptions['internet'], isConfined: boolean) => {
+    const may = internetFor(internet ? { internet } : {}, { operator: `0x${'aB'.repeat(20)}`, isConfined });
+    return [may(`0x${'Ab'.repeat(20)}`), may(`0x${'cd'.repeat(20)}`)];
+  };
+  expect(of(undefined, true)).toEqual([true, true]);
+  expect(of('own', true)).toEqual([true, false]);
+  expect(of('none', true)).toEqual([false, false]);
+  expect(of(undefined, false)).toEqual([true, false]);
+  expect(of('any', false)).toEqual([true, false]);
 });

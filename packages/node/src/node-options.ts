@@ -1,4 +1,5 @@
 import { availableParallelism, totalmem } from 'node:os';
+import { sameAddress } from '@vmlet/messages/schema';
 import type { Allowed, OwnerCaps } from './admission/index.ts';
 import type { ExecutionsConfig } from './executions/index.ts';
 import type { GatewayLimits } from './gateway/index.ts';
@@ -51,6 +52,11 @@ export interface NodeOptions {
   requireConfinement?: boolean;
   /** Machines that use the internet may also reach private networks; the host itself they never reach. */
   allowPrivateNetwork?: boolean;
+  /**
+   * Whose programs get a way out to the internet, if their messages ask for it; by default those of all who may run
+   * programs here, where machines with one are confined, and the operator's elsewhere.
+   */
+  internet?: 'any' | 'own' | 'none';
   /** User ids that machines get, where the node is root. */
   machineUids?: UidRange;
   /** What each owner but the operator may take; what is left out has its default. */
@@ -65,6 +71,16 @@ export interface NodeOptions {
 
 /** About a hundred programs; those that were started longest ago go for others. In MiB. */
 export const SNAPSHOT_BUDGET_MIB = 8192;
+
+/** Whose programs get the internet, if they ask. Where it is not confined, a way out leads to the host too. */
+export function internetFor(
+  { internet = 'any' }: Pick<NodeOptions, 'internet'>,
+  { operator, isConfined }: { operator: string; isConfined: boolean },
+): (address: string) => boolean {
+  const isOwn = (address: string) => sameAddress(address, operator);
+  if (internet === 'none') return () => false;
+  return internet === 'own' || !isConfined ? isOwn : () => true;
+}
 
 /** Starts are some twenty times slower under emulation, and share the host with each other. */
 const BOOT_DEADLINE_MS: Record<Backend['accelerator'], number> = { kvm: 20_000, tcg: 90_000 };

@@ -18,6 +18,10 @@ export interface ProgramsComponents {
   names: Pick<Names, 'find'>;
   stops: Pick<Stops, 'refuse'>;
   operator: string;
+  /** Whether programs of an address that ask for the internet get it here. */
+  mayUseInternet?: ((address: string) => boolean) | undefined;
+  /** Told of a program that asks for the internet and does not get it, as it is about to start. */
+  onNoInternet?: (itemHash: ItemHash) => void;
 }
 
 /** What the edges ask about programs and runtimes; here the network side meets the compute side. */
@@ -39,7 +43,7 @@ export function createPrograms(components: ProgramsComponents) {
       return known;
     },
     /** What each program in force is made of; one of which a part is missing has none. */
-    facts: () => ledger.programs().flatMap((program) => factsOrNone(program, ledger)),
+    facts: () => ledger.programs().flatMap((program) => factsOrNone(program, components)),
     runtimes: () => publishedRuntimes(ledger, components.operator),
     urlsOf: (at: PublicAddress) => (itemHash: ItemHash) => urls(at, { ref: itemHash, label: programLabel(itemHash) }),
     nameUrlsOf: (at: PublicAddress) => (name: string) => urls(at, { ref: name, label: name }),
@@ -68,9 +72,9 @@ function findRunnable(ref: string, { ledger, admission, blocks, stops }: Program
   return program;
 }
 
-function factsOrNone(program: ProgramRecord, ledger: ProgramsComponents['ledger']): ProgramFacts[] {
+function factsOrNone(program: ProgramRecord, components: ProgramsComponents): ProgramFacts[] {
   try {
-    return [factsOf(program, { ledger })];
+    return [factsOf(program, components)];
   } catch {
     // Whoever asks for it is told why.
     return [];
@@ -101,7 +105,12 @@ function target(ref: string, components: ProgramsComponents): ProgramTarget {
     neverPaused: on.persistent === true || metadata?.pause === false,
     ...(primePath?.startsWith('/') ? { primePath } : {}),
     // Looked up anew: it may have been forgotten or stopped, or may no longer run here, while its request was in line.
-    prepare: async (signal) => resolveProgram(findRunnable(ref, components), components, { signal }),
+    prepare: async (signal) => {
+      const record = findRunnable(ref, components);
+      const resolved = await resolveProgram(record, components, { signal });
+      if (record.content.environment.internet && !resolved.internet) components.onNoInternet?.(record.itemHash);
+      return resolved;
+    },
   };
 }
 

@@ -19,6 +19,7 @@ interface UpOptions {
   logLevel: string;
   requireConfinement?: true;
   allowPrivateNetwork?: true;
+  internet?: 'any' | 'own' | 'none';
   machineUids?: { first: number; count: number };
   blockList?: string;
   maxMachinesPerOwner?: number;
@@ -115,6 +116,13 @@ export function addUpOptions(command: Command): void {
       wholeNumber('--snapshot-budget', { min: 0, max: 1e9 }),
     )
     .option('--require-confinement', 'do not start where something that confines machines is missing')
+    .addOption(
+      new Option('--internet <any|own|none>', 'whose programs reach the internet, if they ask (default: any)').choices([
+        'any',
+        'own',
+        'none',
+      ]),
+    )
     .option('--allow-private-network', 'let machines that use the internet reach private networks, too')
     .option('--machine-uids <first-last>', 'user ids for machines, where the node is root', uidRange)
     .option('--trust-forwarded', 'believe the forwarding headers of a proxy; only where nobody gets around it')
@@ -151,11 +159,12 @@ function boundsOf(options: UpOptions, { cwd }: Context) {
   };
 }
 
-function confinementOf({ requireConfinement, allowPrivateNetwork, machineUids }: UpOptions) {
+function confinementOf({ requireConfinement, allowPrivateNetwork, machineUids, internet }: UpOptions) {
   return {
     requireConfinement: requireConfinement === true,
     allowPrivateNetwork: allowPrivateNetwork === true,
     ...(machineUids ? { machineUids } : {}),
+    ...(internet === undefined ? {} : { internet }),
   };
 }
 

@@ -62,6 +62,10 @@ export interface ProgramSpec {
   /** How long one request may take. */
   seconds: number;
   variables: Readonly<Record<string, string>>;
+  /** Whether the node may save its machine once it is loaded, and start it from that; so unless told. */
+  snapshot?: boolean | undefined;
+  /** Whether it asks for a way out to the internet. */
+  internet?: boolean | undefined;
 }
 
 /** Publishes a PROGRAM that runs on HTTP requests. Which interface its entrypoint speaks is found out where it runs. */
@@ -73,9 +77,9 @@ export async function publishProgram(publisher: Publisher, spec: ProgramSpec): P
     content: {
       type: 'vm-function',
       allow_amend: false,
-      metadata: { name: spec.name },
+      metadata: { name: spec.name, ...(spec.snapshot === false ? { snapshot: false } : {}) },
       ...(Object.keys(spec.variables).length === 0 ? {} : { variables: { ...spec.variables } }),
-      environment: { reproducible: false, internet: false, aleph_api: false, shared_cache: false },
+      environment: { reproducible: false, internet: spec.internet === true, aleph_api: false, shared_cache: false },
       resources: { vcpus, memory, seconds },
       volumes: [],
       // Fixed: a deployment stays what it is, whatever is published later.

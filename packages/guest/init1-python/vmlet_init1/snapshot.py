@@ -16,6 +16,9 @@ _REQUESTS = (
     "POST %s HTTP/1.1\r\nhost: prime\r\ncontent-type: text/plain\r\n%s: %s\r\ncontent-length: 2\r\n\r\nok",
 )
 ANSWER = b"primed"
+# Names a path of the program's own, which is only then called before the freeze.
+_PATH_VARIABLE = "VMLET_PRIME_PATH"
+_ROUNDS = 8
 _CHUNK_BYTES = 4096
 
 
@@ -35,7 +38,10 @@ class Snapshot:
         return self.token is not None and path == PRIME_PATH and headers(_TOKEN_HEADER) == self.token
 
     def prime(self, port):
-        """Sends the server requests that it answers itself, so that its code is warm. Blocks: call it in a thread."""
+        """Sends the server requests that it answers itself, so that its code is warm. Blocks: call it in a thread.
+
+        Then some for the path that the program names, if it does. Raises OSError if one of all these is not answered.
+        """
         self.token = os.urandom(16).hex()
         try:
             with socket.create_connection(("127.0.0.1", port)) as sock:
@@ -44,6 +50,9 @@ class Snapshot:
                     _read_answer(sock)
         finally:
             self.token = None
+        path = os.environ.get(_PATH_VARIABLE)
+        if path:
+            _request_often(path, port)
 
     def hook(self, name):
         """Calls the program's hook, if it has one. Returns what it returned: an awaitable, if it is a coroutine."""
@@ -96,6 +105,23 @@ def in_thread(work, done):
             done(None)
 
     threading.Thread(target=run, name="vmlet-prime", daemon=True).start()
+
+
+def _request_often(path, port):
+    import http.client  # loads a lot that no other program's launcher needs
+
+    connection = http.client.HTTPConnection("127.0.0.1", port)
+    try:
+        for _ in range(_ROUNDS):
+            connection.request("GET", path)
+            answer = connection.getresponse()
+            answer.read()
+            if answer.status >= 400:
+                raise OSError('Cannot prime "%s": status %d, expected 200 to 399' % (path, answer.status))
+    except (http.client.HTTPException, ValueError) as error:
+        raise OSError('Cannot prime "%s": %s' % (path, error)) from error
+    finally:
+        connection.close()
 
 
 def _read_answer(sock):

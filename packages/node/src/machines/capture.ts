@@ -33,6 +33,7 @@ export async function captureMachine(
     machine.freeze();
     await orAborted(machine.reached('frozen'), limit.signal);
     await failpoint('snapshot.frozen');
+    await refuseConnected(machine);
     return await save(machine, receiver, limit);
   } catch (error) {
     const late = limit.expired ? tooLate(machine, limit.ms) : undefined;
@@ -58,6 +59,20 @@ async function park(machine: Machine, port: number, limit: Deadline): Promise<vo
 /** A launcher that knows nothing of snapshots never says that it is prepared. */
 function tooLate({ state }: Machine, ms: number): VmletError {
   return new VmletError('SNAPSHOT_FAILED', { operands: { found: `it was "${state}" after ${ms} ms` } });
+}
+
+/** Connections through its network card would be a clone's too, with nobody at their other end. */
+async function refuseConnected(machine: Machine): Promise<void> {
+  const answer = await machine.qmp.execute('human-monitor-command', { 'command-line': 'info usernet' });
+  const open = typeof answer === 'string' ? connectionsIn(answer) : 0;
+  if (open === 0) return;
+  const found = `the program holds ${open} connections to elsewhere open, expected it to open them when it is asked`;
+  throw new VmletError('SNAPSHOT_FAILED', { operands: { found } });
+}
+
+/** How many TCP connections QEMU's user-mode network has that neither side has closed. */
+export function connectionsIn(infoUsernet: string): number {
+  return infoUsernet.match(/^\s*TCP\[(?:ESTABLISHED|SYN_SENT|SYN_RCVD|CLOSE_WAIT)\]/gm)?.length ?? 0;
 }
 
 async function save(machine: Machine, receiver: StateReceiver, limit: Deadline): Promise<Buffer> {

@@ -49,6 +49,7 @@ export async function restoreMachine(backend: Backend, spec: MachineSpec, option
     (save ? undefined : backend.waiting?.take(shape)) ??
     (await startWaiting(shape, {
       ...{ cage: backend.cage, library: backend.kit.lateFiles, name, receiver: save?.receiver },
+      egress: { ...backend.egress, ...spec.egress },
     }));
   const process = await waiting.give({
     memoryPath: save?.memoryPath ?? snapshot.memoryPath,

@@ -36,7 +36,6 @@ function factsOf(
     language: languageOf(content.code),
     entrypoint: content.code.entrypoint,
     mayHaveSnapshot: content.metadata?.snapshot !== false,
-    internet: content.environment.internet,
     snapshot: snapshotOf?.(itemHash),
     isFirst,
   };

@@ -21,6 +21,8 @@ export interface ProgramFacts {
   memoryMiB: number;
   /** How long one request may take, in seconds. */
   seconds: number;
+  /** Whether its machine has a way out to the internet: its message asks for one, and the node has one for it. */
+  internet: boolean;
   /** Whether its machine may be saved once it is loaded: `metadata.snapshot: false` says no. */
   snapshot: boolean;
 }
@@ -35,6 +37,8 @@ export interface ResolveComponents {
   ledger: Pick<Ledger, 'store'>;
   content: Pick<ContentStore, 'verifiedPath'>;
   codeImages: CodeImages;
+  /** Whether programs of an address that ask for the internet get it here. Where this is left out, none does. */
+  mayUseInternet?: ((address: string) => boolean) | undefined;
 }
 
 /** More would be taken from the other machines, and each one costs a machine memory before it does anything. */
@@ -46,8 +50,11 @@ const MIN_MEMORY_MIB = 112;
  * What a PROGRAM message comes to at this moment, by messages alone.
  * @throws VmletError `PROGRAM_UNSUPPORTED`, `RUNTIME_NOT_FOUND`, `CODE_NOT_FOUND`
  */
-export function factsOf(program: ProgramRecord, components: Pick<ResolveComponents, 'ledger'>): ProgramFacts {
-  const { code, runtime, resources, variables, metadata } = program.content;
+export function factsOf(
+  program: ProgramRecord,
+  components: Pick<ResolveComponents, 'ledger' | 'mayUseInternet'>,
+): ProgramFacts {
+  const { address, code, environment, runtime, resources, variables, metadata } = program.content;
   refuseUnsupported(program);
   const runtimeStore = findStore(components, runtime, 'RUNTIME_NOT_FOUND');
   const manifest = manifestOf(runtimeStore);
@@ -65,6 +72,7 @@ export function factsOf(program: ProgramRecord, components: Pick<ResolveComponen
     vcpus: resources.vcpus,
     memoryMiB: resources.memory,
     seconds: resources.seconds,
+    internet: environment.internet && components.mayUseInternet?.(address) === true,
     snapshot: metadata?.snapshot !== false,
   };
 }

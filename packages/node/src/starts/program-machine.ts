@@ -34,7 +34,7 @@ export async function fitsPlaceholder(codeImage: string): Promise<boolean> {
 }
 
 /** What of a program makes its machine, files aside. */
-type Shaped = Pick<ProgramFacts, 'itemHash' | 'launch' | 'vcpus' | 'memoryMiB'>;
+type Shaped = Pick<ProgramFacts, 'itemHash' | 'launch' | 'vcpus' | 'memoryMiB' | 'internet'>;
 
 /** The machine of a program. Programs of one runtime and size differ in its name and drives alone. */
 export function machineOf(program: Shaped, images: Pick<RunnableProgram, 'runtimeImage' | 'codeImage'>): MachineSpec {
@@ -44,7 +44,7 @@ export function machineOf(program: Shaped, images: Pick<RunnableProgram, 'runtim
     init: program.launch.init,
     vcpus: program.vcpus,
     memoryMiB: program.memoryMiB,
-    internet: false,
+    internet: program.internet,
     hostname: programLabel(program.itemHash),
     launcher: { argv: program.launch.argv, env: launcherEnvironment },
   };

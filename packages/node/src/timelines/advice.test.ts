@@ -11,7 +11,6 @@ const FACTS: StartFacts = {
   language: 'python',
   entrypoint: 'shop.main:app',
   mayHaveSnapshot: true,
-  internet: false,
   snapshot: { state: 'ready' },
   isFirst: false,
 };
@@ -35,7 +34,6 @@ test.each([
   [{ snapshot: { state: 'none' } }, 'SNAPSHOT_MISSING'],
   [{ snapshot: { state: 'failed', cause: 'the disk is full' } }, 'SNAPSHOT_FAILED'],
   [{ mayHaveSnapshot: false }, 'SNAPSHOT_OPTED_OUT'],
-  [{ internet: true }, 'SNAPSHOT_INTERNET'],
 ] as const)('advice: says of %j why the start was from no snapshot of its own: %s', (facts, code) => {
   expect(codes(startOf('runtime', { prepare: 1, restore: 1 }), facts)).toEqual([code]);
   expect(codes(startOf('boot', { prepare: 1, boot: 1 }), facts)).toEqual([code]);

@@ -24,7 +24,6 @@ export interface StartFacts {
   entrypoint: string;
   /** Whether its owner lets it have a snapshot. */
   mayHaveSnapshot: boolean;
-  internet: boolean;
   /** Of the program's snapshot, now; undefined where nothing is known of it. */
   snapshot: SnapshotState | undefined;
   /** Whether no earlier start of it is known. */
@@ -72,17 +71,12 @@ function queueAdvice({ maxBoots, memoryBudgetMiB }: StartFacts): Advice {
 /** Why it was not started from its own snapshot, if it was not. */
 function onSnapshot({ from }: Timeline, facts: StartFacts): Advice | undefined {
   if (from !== 'boot' && from !== 'runtime') return undefined;
-  const { mayHaveSnapshot, internet, snapshot, ref } = facts;
+  const { mayHaveSnapshot, snapshot, ref } = facts;
   const from_ = from === 'boot' ? 'from nothing' : "from its runtime's snapshot";
   if (!mayHaveSnapshot) {
     const text = `It started ${from_}: its message has opted out of snapshots (metadata.snapshot is false). Deploy it without that`;
     return { code: 'SNAPSHOT_OPTED_OUT', text };
   }
-  if (internet)
-    return {
-      code: 'SNAPSHOT_INTERNET',
-      text: `It started ${from_}: programs that use the internet have no snapshot yet`,
-    };
   switch (snapshot?.state) {
     case 'ready':
       return { code: 'SNAPSHOT_READY', text: `It started ${from_}; its own snapshot is there now, for the next start` };

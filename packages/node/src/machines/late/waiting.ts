@@ -2,6 +2,7 @@ import { closeSync } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { VmletError } from '../../errors.ts';
 import type { Cage } from '../cage/index.ts';
+import type { EgressOptions } from '../network/egress.ts';
 import type { QemuMachine } from '../qemu/command-line.ts';
 import { launchWaiting, type QemuProcess } from '../qemu/launch.ts';
 
@@ -41,6 +42,8 @@ export interface WaitingRequest {
   /** The boot kit's library by which it waits. */
   library: string;
   name: string;
+  /** What a machine with a network card reaches beyond the internet. */
+  egress?: EgressOptions | undefined;
   receiver?: string | undefined;
 }
 
@@ -49,7 +52,7 @@ export interface WaitingRequest {
  * @throws VmletError `QEMU_NOT_STARTED`; `SNAPSHOT_FAILED` where no descriptor can be handed on
  */
 export async function startWaiting(shape: WaitingShape, request: WaitingRequest): Promise<WaitingQemu> {
-  const { cage, library, receiver } = request;
+  const { cage, library, receiver, egress } = request;
   const { passing } = cage;
   if (!passing) throw new VmletError('SNAPSHOT_FAILED', { operands: { found: 'no cage to restore in' } });
   const { driveCount, share, ...machine } = shape;
@@ -62,7 +65,7 @@ export async function startWaiting(shape: WaitingShape, request: WaitingRequest)
         ...{ ...machine, name: request.name, kernel: null, initramfs: null, drives: [] },
         memory: { path: MEMORY_PATH, share },
       },
-      { cage, library, socket: far, receiver, numbers: { memoryPath: MEMORY_PATH, drives } },
+      { cage, library, socket: far, receiver, egress, numbers: { memoryPath: MEMORY_PATH, drives } },
     );
   } catch (error) {
     closeSync(near);
