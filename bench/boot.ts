@@ -1,36 +1,13 @@
-import { mkdtempDisposable, readFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { run } from '@vmlet/host';
 import type { ItemHash } from '@vmlet/messages';
-import { zipSync } from 'fflate';
-import { Client } from 'undici';
 import * as z from 'zod';
 import { forget, publishFile, publishPath, publishProgram, zipOf } from '../tests/framework/publish.ts';
 import { officialRuntime } from '../tests/framework/runtime.ts';
 import { deployNodeApp } from './deploy.ts';
-import { startDirect } from './direct.ts';
+import { hotRequests } from './hot.ts';
 import { type BenchNode, startBenchNode } from './node.ts';
+import { executableHello, FASTAPI_HELLO, NODE_HELLO, PYTHON_HELLO } from './programs.ts';
 import { compare, type Row, rowOf } from './stats.ts';
 
-const HELLO = `
-async def app(scope, receive, send):
-    if scope["type"] == "http":
-        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"5")]})
-        await send({"type": "http.response.body", "body": b"hello"})
-`;
-const NODE = "module.exports = (request, response) => response.end('hello');";
-const FASTAPI = `
-from fastapi import FastAPI
-app = FastAPI()
-
-@app.get("/")
-async def index():
-    return {"hello": "world"}
-`;
-
-/** Requests before the hot ones count: the emulator translates the program's code as it is first run. */
-const WARM_UP = 200;
 const HOT_PER_BOOT = 50;
 
 const statusSchema = z.object({ rssMiB: z.number() });
@@ -53,7 +30,7 @@ export async function benchBoot(options: { runs: number; tell: (text: string) =>
     options.tell(`boot ${run + 1} of ${options.runs}`);
   }
   const { deploy, firstAnswer } = await deployNodeApp(node, options);
-  const { direct, gateway } = await hot(options.runs * HOT_PER_BOOT);
+  const { direct, gateway } = await hotRequests(options.runs * HOT_PER_BOOT);
   const rows = [
     ...Object.entries(boots).map(([name, samples]) => rowOf(name, 'ms', samples)),
     rowOf('deploy-node-20mb', 'ms', deploy),
@@ -79,19 +56,11 @@ async function bootPrograms(node: BenchNode): Promise<BootProgram[]> {
   const { imagePath, manifest } = await officialRuntime('debian-11-node');
   const nodeRuntime = await publishPath(node, imagePath, manifest);
   return [
-    { ...python, row: 'full-boot-python', code: zipOf({ 'main.py': HELLO }) },
-    { ...python, row: 'full-boot-fastapi', code: zipOf({ 'main.py': FASTAPI }) },
-    { row: 'full-boot-node', runtime: nodeRuntime, code: zipOf({ 'server.js': NODE }), entrypoint: 'server.js' },
-    { row: 'full-boot-executable', runtime: node.runtime, code: await staticProgram(), entrypoint: 'hello' },
+    { ...python, row: 'full-boot-python', code: zipOf({ 'main.py': PYTHON_HELLO }) },
+    { ...python, row: 'full-boot-fastapi', code: zipOf({ 'main.py': FASTAPI_HELLO }) },
+    { row: 'full-boot-node', runtime: nodeRuntime, code: zipOf({ 'server.js': NODE_HELLO }), entrypoint: 'server.js' },
+    { row: 'full-boot-executable', runtime: node.runtime, code: await executableHello(), entrypoint: 'hello' },
   ];
-}
-
-/** A static executable, compiled here. */
-async function staticProgram(): Promise<Blob> {
-  await using folder = await mkdtempDisposable(join(tmpdir(), 'vmlet-bench-'));
-  const binary = join(folder.path, 'hello');
-  await run('gcc', ['-O2', '-static', '-s', '-o', binary, join(import.meta.dirname, 'hello.c')]);
-  return new Blob([zipSync({ hello: await readFile(binary) })]);
 }
 
 /** Deploys a program that has never run, asks it once, and takes it away again. In milliseconds to the first byte. */
@@ -105,27 +74,4 @@ async function fullBoot(node: BenchNode, { runtime, code: zip, entrypoint }: Boo
   await answer.arrayBuffer();
   await forget(node, [program]);
   return firstByteMs;
-}
-
-/** Requests in turn to one machine: over a kept stream of its wire, and over a kept connection to a gateway before it. */
-async function hot(count: number): Promise<{ direct: number[]; gateway: number[] }> {
-  await using program = await startDirect(zipOf({ 'main.py': HELLO }));
-  await using stack = new AsyncDisposableStack();
-  const gateway = stack.adopt(new Client(program.gatewayUrl), (client) => client.destroy());
-  const samples: { direct: number[]; gateway: number[] } = { direct: [], gateway: [] };
-  for (let index = -WARM_UP; index < count; index++) {
-    const directMs = await program.ask();
-    const gatewayMs = await timed(gateway, program.path);
-    if (index < 0) continue;
-    samples.direct.push(directMs);
-    samples.gateway.push(gatewayMs);
-  }
-  return samples;
-}
-
-async function timed(client: Client, path: string): Promise<number> {
-  const started = performance.now();
-  const answer = await client.request({ method: 'GET', path });
-  await answer.body.dump();
-  return performance.now() - started;
 }

@@ -98,12 +98,16 @@ async function startExecutions(folder: string, { cage, signal }: { cage: Cage; s
     config: {
       maxInFlight: 8,
       maxQueued: 1,
+      pauseAfterMs: 2 ** 31 - 1,
       idleMs: 3_600_000,
       graceMs: 1000,
       bootDeadlineMs: 60_000,
       loadDeadlineMs: 60_000,
       maxBoots: 1,
       memoryBudgetMiB: MEMORY_MIB,
+      spareBudgetMiB: 0,
+      maxWaiting: 0,
+      memoryWaitMs: 0,
     },
   });
 }

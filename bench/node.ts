@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { request } from 'node:http';
+import { type IncomingMessage, request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -20,20 +20,42 @@ export interface BenchNode extends AsyncDisposable, Publisher {
   runtime: ItemHash;
   /** For commands of its owner. */
   env: NodeJS.ProcessEnv;
-  owner<S extends z.ZodType>(path: string, schema: S): Promise<z.output<S>>;
+  /** Its folder. */
+  home: string;
+  ownerSocket: string;
+  /** Asks its owner socket; GET unless told. @throws OwnerRefused */
+  owner<S extends z.ZodType>(path: string, schema: S, method?: 'GET' | 'POST'): Promise<z.output<S>>;
+}
+
+/** What the owner's socket answered with a status other than 200. */
+export class OwnerRefused extends Error {
+  override readonly name = 'OwnerRefused';
+  readonly status: number;
+  constructor(path: string, status: number, body: string) {
+    super(`Cannot ask the node for ${path}: ${status} ${body}`);
+    this.status = status;
+  }
+}
+
+export interface BenchNodeOptions {
+  /** The repository whose node it is; this one by default. */
+  repository?: string;
+  /** Further arguments of `vmlet up`. */
+  args?: readonly string[];
 }
 
 /** Starts `vmlet up` with a home of its own and publishes the official runtime there. */
-export async function startBenchNode(): Promise<BenchNode> {
+export async function startBenchNode({
+  repository = REPOSITORY,
+  args = [],
+}: BenchNodeOptions = {}): Promise<BenchNode> {
   await using stack = new AsyncDisposableStack();
   const folder = await mkdtemp(join(tmpdir(), 'vmlet-bench-'));
   stack.defer(() => rm(folder, { recursive: true, force: true }));
   const config = join(folder, 'config');
   const env = { ...process.env, VMLET_HOME: join(folder, 'home'), VMLET_CONFIG: config };
-  const child = spawn(join(REPOSITORY, 'packages/cli/bin/vmlet'), ['up', '--json', '--listen', '127.0.0.1:0'], {
-    env,
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
+  const up = ['up', '--json', '--listen', '127.0.0.1:0', ...args];
+  const child = spawn(join(repository, 'packages/cli/bin/vmlet'), up, { env, stdio: ['ignore', 'pipe', 'inherit'] });
   stack.defer(() => end(child));
   const { url, ownerSocket, backend } = startedSchema.parse(JSON.parse(await firstLine(child)));
   const { signer } = await loadOrCreateKey(config);
@@ -46,7 +68,9 @@ export async function startBenchNode(): Promise<BenchNode> {
     backend,
     runtime,
     env,
-    owner: async (path, schema) => schema.parse(JSON.parse(await ownerText(ownerSocket, path))),
+    home: env.VMLET_HOME,
+    ownerSocket,
+    owner: async (path, schema, method) => schema.parse(JSON.parse(await ownerText(ownerSocket, path, { method }))),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
 }
@@ -63,10 +87,11 @@ async function firstLine(child: ChildProcess): Promise<string> {
   throw new Error('Cannot start the node: it ended without a word on stdout');
 }
 
-function ownerText(socketPath: string, path: string): Promise<string> {
-  const { promise, resolve, reject } = Promise.withResolvers<string>();
-  request({ socketPath, path, agent: false }, (answer) => text(answer).then(resolve, reject))
-    .on('error', reject)
-    .end();
-  return promise;
+async function ownerText(socketPath: string, path: string, { method = 'GET' }: { method?: string | undefined }) {
+  const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
+  request({ socketPath, path, method, agent: false }, resolve).on('error', reject).end();
+  const answer = await promise;
+  const body = await text(answer);
+  if (answer.statusCode !== 200) throw new OwnerRefused(path, answer.statusCode ?? 0, body);
+  return body;
 }

@@ -9,6 +9,7 @@ import { machinesOf, openFilesOf, processesNaming, tracesOf, unfinishedIn } from
 import { makeTestHome, type NodeProcess, type TestHome } from '../framework/node-process.ts';
 import { messageOfFile, publishPath, uploadFile } from '../framework/publish.ts';
 import { officialRuntime } from '../framework/runtime.ts';
+import { RESTORING, SAVING } from './snapshot-steps.ts';
 import {
   ask,
   buildVictim,
@@ -156,7 +157,8 @@ async function expectServed(program: ItemHash, { path = '/first' }: { path?: str
 
 describe('steps', () => {
   test('steps: are all killed at', () => {
-    const killedAt = [...PUBLISHING, ...STEPS, { step: 'machine.halting' }].map(({ step }) => step);
+    const steps = [...PUBLISHING, ...STEPS, { step: 'machine.halting' }, ...SAVING, ...RESTORING];
+    const killedAt = steps.map(({ step }) => step);
     expect(killedAt).toEqual(FAILPOINTS.map(({ name }) => name));
   });
 

@@ -1,18 +1,28 @@
 /** Snapshots by hand: a machine that is booted, saved, and restored as often as a test wants. */
 import { chmod, copyFile, mkdir, mkdtempDisposable, open, writeFile } from 'node:fs/promises';
+import type { Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import type { Duplex } from 'node:stream';
 import { ensureBootKit } from '@vmlet/guest';
 import { resolvePaths, run } from '@vmlet/host';
-import type { Pool } from 'undici';
-import { connectTo, GUEST_HTTP_PORT, launcherEnvironment } from '../../packages/node/src/executions/launcher.ts';
-import type { Backend, MachineSpec } from '../../packages/node/src/machines/boot.ts';
+import { Client } from 'undici';
 import { openCage } from '../../packages/node/src/machines/cage/index.ts';
-import { captureMachine } from '../../packages/node/src/machines/capture.ts';
-import { bootMachine, loadProgram, type Machine, probeAccelerator } from '../../packages/node/src/machines/index.ts';
-import { restoreMachine } from '../../packages/node/src/machines/restore.ts';
-import { openStateReceiver } from '../../packages/node/src/machines/state-receiver.ts';
-import { launchOf } from '../../packages/node/src/runtimes/launcher.ts';
+import {
+  type Backend,
+  bootMachine,
+  loadProgram,
+  type Machine,
+  probeAccelerator,
+} from '../../packages/node/src/machines/index.ts';
+import {
+  captureMachine,
+  type MachineSpec,
+  openStateReceiver,
+  restoreMachine,
+} from '../../packages/node/src/machines/snapshot/index.ts';
+import { type Launch, launcherArgv } from '../../packages/node/src/runtimes/index.ts';
+import { GUEST_HTTP_PORT, launcherEnvironment } from '../../packages/node/src/starts/index.ts';
 import { officialRuntime } from './runtime.ts';
 
 const MEMORY_MIB = 256;
@@ -26,6 +36,7 @@ export interface ProgramFiles {
   /** Programs of this host that go into `nodes/` of it, by path: versions of Node.js, as nvm keeps them. */
   nodes?: Readonly<Record<string, string>>;
   entrypoint: string;
+  launcher: Launch['kind'];
   /** Variables of the message. */
   variables?: Record<string, string>;
 }
@@ -77,24 +88,15 @@ export async function openLab(runtimeName: string, { signal }: { signal: AbortSi
       count += 1;
       const place = join(folder.path, String(count));
       await mkdir(place, { mode: 0o711 });
-      const code = { encoding: 'zip', entrypoint: program.entrypoint, ref: 'a', use_latest: false } as const;
-      const launch = launchOf(code as Parameters<typeof launchOf>[0], runtime.manifest);
       const spec: MachineSpec = {
         ...{ runtimeImage: runtime.imagePath, codeImage: await makeCode(program, place) },
         ...{ vcpus: 1, memoryMiB: MEMORY_MIB, internet: false, hostname: 'original' },
         launcher: {
-          argv: launch.argv,
+          argv: launcherArgv(program.launcher, runtime.manifest),
           env: program.nodes === undefined ? launcherEnvironment : { ...launcherEnvironment, NVM_DIR },
         },
       };
-      return await save({
-        backend,
-        spec,
-        place,
-        program: { ...program, entrypoint: launch.entrypoint },
-        options,
-        signal,
-      });
+      return await save({ backend, spec, place, program, options, signal });
     },
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
@@ -167,16 +169,24 @@ function loadOf({ entrypoint, variables = {} }: ProgramFiles) {
 }
 
 function cloneOf(machine: Machine, load: () => Promise<void>): Clone {
-  const pool: Pool = connectTo(machine);
+  const client = new Client(`http://127.0.0.1:${GUEST_HTTP_PORT}`, {
+    connect: (_origin, done) => {
+      machine.connect(GUEST_HTTP_PORT).then(
+        // undici takes any duplex stream; its types know sockets only.
+        (stream) => done(null, stream as Duplex as Socket),
+        (error: Error) => done(error, null),
+      );
+    },
+  });
   return {
     machine,
     load,
     async get(path) {
-      const { body } = await pool.request({ path, method: 'GET' });
+      const { body } = await client.request({ path, method: 'GET' });
       return await body.text();
     },
     async [Symbol.asyncDispose]() {
-      await pool.destroy();
+      await client.destroy();
       machine.kill();
       await machine.ended;
     },

@@ -23,7 +23,9 @@ export interface TestNode extends AsyncDisposable, Publisher {
   /** Asks a program, by path. */
   ask(program: ItemHash, path?: string, init?: RequestInit): Promise<Response>;
   /** What the owner's socket answers, as JSON. */
-  owner<T>(path: string): Promise<T>;
+  owner<T>(path: string, method?: 'GET' | 'POST'): Promise<T>;
+  /** Stops the program's machine, and lets the next request start another. */
+  endMachine(program: ItemHash): Promise<void>;
   /** The log of a program, as lines of text. */
   logOf(program: ItemHash): Promise<string>;
   /** Follows a program's log until a line holds the words. */
@@ -67,7 +69,11 @@ export async function startTestNode(options: Partial<NodeOptions> = {}): Promise
       return publishProgram(publisher, { runtime, code, ...program });
     },
     ask: (program, path = '/', init = {}) => fetch(`${node.url}/vm/${program}${path}`, { redirect: 'manual', ...init }),
-    owner: async (path) => JSON.parse(await ownerText(node.ownerSocket, path)),
+    owner: async (path, method) => JSON.parse(await ownerText(node.ownerSocket, path, method)),
+    endMachine: async (program) => {
+      for (const path of ['stop', 'start?wait=false'])
+        await ownerText(node.ownerSocket, `/programs/${program}/${path}`, 'POST');
+    },
     logOf: async (program) => {
       const lines = (await ownerText(node.ownerSocket, `/programs/${program}/logs?lines=1000`)).split('\n');
       return lines
@@ -81,9 +87,9 @@ export async function startTestNode(options: Partial<NodeOptions> = {}): Promise
   };
 }
 
-async function ownerText(socketPath: string, path: string): Promise<string> {
+async function ownerText(socketPath: string, path: string, method = 'GET'): Promise<string> {
   const { promise, resolve, reject } = Promise.withResolvers<string>();
-  request({ socketPath, path, agent: false }, (answer) => text(answer).then(resolve, reject))
+  request({ socketPath, path, method, agent: false }, (answer) => text(answer).then(resolve, reject))
     .on('error', reject)
     .end();
   return promise;

@@ -24,6 +24,8 @@ export interface ProgramOptions {
   name?: string;
   persistent?: boolean;
   internet?: boolean;
+  /** Whether its machine may be saved; where it is left out, its message says nothing. */
+  snapshot?: boolean;
 }
 
 /** Uploads bytes with the signed STORE that names them, as the official clients do. Gives its item_hash. */
@@ -67,10 +69,12 @@ export function zipOf(files: Record<string, string>): Blob {
 
 /** Publishes a PROGRAM message and gives its item_hash. */
 export async function publishProgram(to: Publisher, options: ProgramOptions): Promise<ItemHash> {
+  const { name, snapshot } = options;
+  const metadata = { ...(name ? { name } : {}), ...(snapshot === undefined ? {} : { snapshot }) };
   const content = {
     type: 'vm-function' as const,
     allow_amend: false,
-    ...(options.name ? { metadata: { name: options.name } } : {}),
+    ...(Object.keys(metadata).length > 0 ? { metadata } : {}),
     on: { http: true, persistent: options.persistent ?? false },
     environment: { reproducible: false, internet: options.internet ?? false, aleph_api: true, shared_cache: false },
     resources: { vcpus: 1, memory: options.memoryMiB ?? 256, seconds: options.seconds ?? 30 },

@@ -40,6 +40,8 @@ export default async (request, response) => {
 };
 `;
 
+const APP = { entrypoint: 'app.mjs', launcher: 'node' } as const;
+
 /** The versions of the runtime, and the oldest that the launcher is for, which the program brings along. */
 const versions = [
   ...['24', '22'].map((version) => ({ version, path: undefined })),
@@ -53,8 +55,8 @@ const versions = [
 
 function programOf({ version, path }: (typeof versions)[number]): ProgramFiles {
   const files = { 'app.mjs': DRAWS, '.nvmrc': version };
-  if (path === undefined) return { files, entrypoint: 'app.mjs' };
-  return { files, entrypoint: 'app.mjs', nodes: { [`v${version}/bin/node`]: path } };
+  if (path === undefined) return { files, ...APP };
+  return { files, ...APP, nodes: { [`v${version}/bin/node`]: path } };
 }
 
 function repeated(values: readonly unknown[]): unknown[] {
@@ -88,7 +90,7 @@ describe('clones of a Node.js program', () => {
   });
 
   test('hooks: are called in the machine, with variables that came after the snapshot', async () => {
-    const program = { files: { 'app.mjs': DRAWS }, entrypoint: 'app.mjs', variables: { SECRET: 'none' } };
+    const program = { files: { 'app.mjs': DRAWS }, ...APP, variables: { SECRET: 'none' } };
     const snapshot = await lab.snapshot(program, { level: 'program', clockBehindMs: 7_200_000 });
     const wakes: unknown[] = [];
     for (const SECRET of ['one', 'two']) {
@@ -102,7 +104,7 @@ describe('clones of a Node.js program', () => {
   });
 
   test('the runtime’s snapshot: serves programs that came after it, each of a clone of its own', async () => {
-    const program = { files: { 'app.mjs': DRAWS }, entrypoint: 'app.mjs', variables: { SECRET: 'x' } };
+    const program = { files: { 'app.mjs': DRAWS }, ...APP, variables: { SECRET: 'x' } };
     const snapshot = await lab.snapshot(program, { level: 'runtime' });
     const values: unknown[] = [];
     for (let count = 0; count < 2; count += 1) {

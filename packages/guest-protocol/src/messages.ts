@@ -21,6 +21,8 @@ const variables = z
 /** What a program is to its launcher: Python's two, Node.js's three, and a server of its own in any language. */
 const programInterface = z.enum(['asgi', 'wsgi', 'fetch', 'handler', 'listen', 'executable']);
 
+const clock = z.object({ sec: z.int().nonnegative(), nsec: z.int().min(0).max(999_999_999) });
+
 /** What makes one machine another than its siblings. */
 const identity = {
   hostname: z
@@ -29,7 +31,7 @@ const identity = {
     .regex(/^[a-z0-9]([a-z0-9-]*[a-z0-9])?$/i),
   /** 32 hexadecimal digits, as /etc/machine-id holds them. */
   machineId: z.string().regex(/^[0-9a-f]{32}$/),
-  clock: z.object({ sec: z.int().nonnegative(), nsec: z.int().min(0).max(999_999_999) }),
+  clock,
   /** Hexadecimal, two digits a byte. */
   entropy: z
     .string()
@@ -55,6 +57,9 @@ const configure = z.object({
   }),
 });
 
+/** For the launcher's own endpoint: who sends it is the host. */
+const prime = z.string().regex(/^[0-9a-f]{32}$/);
+
 const load = z.object({
   type: z.literal('load'),
   code: z.object({ device: z.string().regex(/^\/dev\/[a-z0-9]{1,32}$/) }).nullable(),
@@ -64,6 +69,7 @@ const load = z.object({
   args: z.array(cString(L.pathChars)).max(L.argvItems).optional(),
   variables,
   port,
+  prime: prime.optional(),
 });
 
 /** To the launcher: prime what will serve, and call the program's `before_snapshot`. */
@@ -76,7 +82,10 @@ const freeze = z.object({ type: z.literal('freeze') });
 const thaw = z.object({ type: z.literal('thaw'), ...identity });
 
 /** To the launcher of a clone: reseed what stands in the process, and call the program's `after_restore`. */
-const resume = z.object({ type: z.literal('resume'), variables });
+const resume = z.object({ type: z.literal('resume'), variables, prime: prime.optional() });
+
+/** To init0 of a machine whose processors stood still: the time, before anything else. */
+const clockMessage = z.object({ type: z.literal('clock'), clock });
 
 const halt = z.object({ type: z.literal('halt'), graceMs: z.int().min(0).max(L.graceMsMost) });
 
@@ -141,10 +150,22 @@ const frozen = z.object({ type: z.literal('frozen') });
 
 const resumed = z.object({ type: z.literal('resumed') });
 
+/** init0 has set the clock. */
+const clocked = z.object({ type: z.literal('clocked') });
+
 const halted = z.object({ type: z.literal('halted') });
 
 /** What the host sends. Members that are not named here are dropped. */
-export const hostMessage = z.discriminatedUnion('type', [configure, load, prepare, freeze, thaw, resume, halt]);
+export const hostMessage = z.discriminatedUnion('type', [
+  configure,
+  load,
+  prepare,
+  freeze,
+  thaw,
+  resume,
+  clockMessage,
+  halt,
+]);
 
 /** What a guest sends, init0 or init1. All of it is hostile input: every string and number is bounded. */
 export const guestMessage = z.discriminatedUnion('type', [
@@ -158,6 +179,7 @@ export const guestMessage = z.discriminatedUnion('type', [
   prepared,
   frozen,
   resumed,
+  clocked,
   halted,
 ]);
 

@@ -112,6 +112,8 @@ static const struct field fields[] = {
     {"thaw", "entropy", TEXT, &order.entropy, 2 * ENTROPY_BYTES, NULL, "32 to 512 bytes in hexadecimal"},
     {"thaw", "clock.sec", INTEGER, &order.sec, INT64_C(1) << 40, NULL, "seconds since 1970"},
     {"thaw", "clock.nsec", INTEGER, &order.nsec, 999999999, NULL, "0 to 999999999"},
+    {"clock", "clock.sec", INTEGER, &order.sec, INT64_C(1) << 40, NULL, "seconds since 1970"},
+    {"clock", "clock.nsec", INTEGER, &order.nsec, 999999999, NULL, "0 to 999999999"},
     {"halt", "graceMs", INTEGER, &order.grace_ms, 600000, NULL, "0 to 600000"},
 };
 static struct frame_reader reader;
@@ -423,6 +425,14 @@ static bool take_resume(char *frame, size_t length) {
   return true;
 }
 
+/* The clock stood still with the machine; its other clocks did so too, and go on from there. */
+static bool take_clock(char *frame, size_t length) {
+  (void)frame, (void)length;
+  if (!host_test && !apply_clock()) return false;
+  put_frame(&to_host, "{'type':'clocked'}");
+  return true;
+}
+
 static bool take_halt(char *frame, size_t length) {
   if (launcher_speaks && control.fd >= 0) queue_put(&to_launcher, frame, length);
   else if (launcher > 0 && order.grace_ms > 0) kill(-launcher, SIGTERM);
@@ -442,6 +452,7 @@ static const struct {
     {"freeze", IN(READY) | IN(SERVING), take_freeze},
     {"thaw", IN(FROZEN), take_thaw},
     {"resume", IN(READY) | IN(SERVING), take_resume},
+    {"clock", IN(SERVING), take_clock},
     {"halt", IN(WAITING) | IN(STARTING) | IN(READY) | IN(LOADING) | IN(SERVING), take_halt},
 };
 

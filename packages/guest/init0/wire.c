@@ -22,30 +22,13 @@
 #include <unistd.h>
 
 #include "session.h"
+#include "stream.h"
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 enum { EX_PROTOCOL = 76, OUT_BYTES = 2 * WIRE_FRAME_BYTES, LEAST_READ_BYTES = 4096 };
 enum { PAGE_BYTES = 4096, READS = 8 }; /* what Linux gives of a port at once; how often it is asked in one round */
 
-/* What the host has opened. Frames that are owed are sent as soon as there is room: one at a time of each kind. */
-struct stream {
-  uint32_t id; /* 0: free */
-  int fd;
-  bool connecting, readable, writable, hung; /* the latter three: edges; hung: its end is to be read */
-  bool host_ended, shut;               /* END has come; it was passed on */
-  bool guest_ended, deaf;              /* END was sent; no bytes are taken any more: what comes is dropped */
-  bool owes_opened, owes_end;
-  int owes_refused, owes_reset; /* an errno */
-  size_t attempt;               /* address that is being tried */
-  uint16_t port;
-  uint32_t credit, owed; /* bytes that may be sent to the host; that were taken and it was not told of */
-  unsigned char *held;
-  size_t start, end; /* what of `held` waits for the program */
-};
-static struct stream streams[WIRE_STREAMS];
-static size_t high; /* streams in use are all below */
-static uint32_t last_id;
-static int port_fd, epoll_fd;
+static int port_fd;
 static bool port_readable, port_writable = true, has_host = true;
 static unsigned char in[2 * WIRE_FRAME_BYTES], out[OUT_BYTES];
 static size_t in_have, out_start, out_end;
@@ -96,37 +79,11 @@ static void flush(void) {
 
 /* ---- streams ---- */
 
-static struct stream *find(uint32_t id) {
-  for (struct stream *stream = streams; stream < streams + high; stream++)
-    if (stream->id == id) return stream;
-  return NULL;
-}
-
-/* Out of the epoll set by name: a session that was just forked may still hold it. */
-static void close_end(struct stream *stream) {
-  if (stream->fd < 0) return;
-  epoll_ctl(epoll_fd, EPOLL_CTL_DEL, stream->fd, NULL);
-  close(stream->fd);
-  stream->fd = -1;
-}
-
-static void forget(struct stream *stream) {
-  close_end(stream);
-  free(stream->held);
-  *stream = (struct stream){.fd = -1};
-  while (high > 0 && streams[high - 1].id == 0) high--;
-}
-
 /* Breaks a stream off, and owes the host word of it. */
 static void break_off(struct stream *stream, int error) {
   close_end(stream);
   stream->readable = stream->connecting = false;
   stream->owes_reset = error;
-}
-
-static bool watch_end(struct stream *stream) {
-  struct epoll_event event = {.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, .data.ptr = stream};
-  return epoll_ctl(epoll_fd, EPOLL_CTL_ADD, stream->fd, &event) == 0;
 }
 
 /* Begins to connect to the next address that a program may listen on. False if none is left, with errno. */
@@ -153,6 +110,30 @@ static bool try_next(struct stream *stream) {
   return false;
 }
 
+/* Keeps the connection of a stream, which is over, for another that comes in another life of this machine. */
+static void park(struct stream *stream) {
+  epoll_ctl(epoll_fd, EPOLL_CTL_DEL, stream->fd, NULL);
+  if (parked.fd >= 0) close(parked.fd);
+  parked.fd = stream->fd;
+  parked.port = stream->port;
+  stream->fd = -1;
+  stream->owes_parked = true;
+}
+
+/* Gives a stream the connection that was kept for it. False if there is none, or its program has closed it. */
+static bool unpark(struct stream *stream) {
+  char byte;
+  if (parked.fd < 0 || parked.port != stream->port) return false;
+  stream->fd = parked.fd;
+  parked.fd = -1;
+  if (recv(stream->fd, &byte, 1, MSG_PEEK) >= 0 || errno != EAGAIN || !watch_end(stream)) {
+    close_end(stream);
+    return false;
+  }
+  stream->writable = stream->owes_opened = true;
+  return true;
+}
+
 static void connected(struct stream *stream) {
   int error = 0;
   socklen_t size = sizeof error;
@@ -162,7 +143,8 @@ static void connected(struct stream *stream) {
     return;
   }
   stream->connecting = false;
-  stream->owes_opened = true;
+  if (stream->is_parked) park(stream);
+  else stream->owes_opened = true;
 }
 
 /* Starts a session on a stream. An errno, or 0. */
@@ -183,11 +165,13 @@ static void take_open(const struct wire_frame *frame) {
     stream->owes_refused = begin_session(stream, frame);
     return;
   }
-  if (frame->argument != WIRE_TCP || frame->length != 2) {
+  stream->is_parked = frame->argument == WIRE_PARK;
+  if ((frame->argument != WIRE_TCP && !stream->is_parked) || frame->length != 2) {
     stream->owes_refused = EPROTONOSUPPORT;
     return;
   }
   stream->port = (uint16_t)(frame->payload[0] << 8 | frame->payload[1]);
+  if (!stream->is_parked && unpark(stream)) return;
   if (!try_next(stream)) stream->owes_refused = errno;
 }
 
@@ -298,6 +282,11 @@ static bool advance(struct stream *stream) {
   if (stream->owes_refused || stream->owes_reset) {
     enum wire_type type = stream->owes_refused ? WIRE_REFUSED : WIRE_RESET;
     if (put(type, stream->owes_refused ? stream->owes_refused : stream->owes_reset, stream)) forget(stream);
+    return false;
+  }
+  if (stream->owes_parked && put(WIRE_RESET, 0, stream)) {
+    forget(stream);
+    last_id = 0; /* the host of a clone begins anew */
     return false;
   }
   if (stream->owes_opened && put(WIRE_OPENED, 0, stream)) stream->owes_opened = false;

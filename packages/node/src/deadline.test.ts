@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { DeadlinePassed, deadline, idleTimer, orAborted } from './deadline.ts';
+import { DeadlinePassed, deadline, idleTimer, orAborted, timeLimit } from './deadline.ts';
 
 const aborted = (signal: AbortSignal) =>
   signal.aborted
@@ -39,6 +39,24 @@ describe('deadline', () => {
     using short = deadline(5);
     await aborted(short.signal);
     expect(limit.signal.aborted).toBe(false);
+  });
+
+  test('time limit: calls back once when it has passed, and never when it is disposed of', async () => {
+    const passed: DeadlinePassed[] = [];
+    using limit = timeLimit(1, (reason) => passed.push(reason));
+    const never = timeLimit(1, (reason) => passed.push(reason));
+    never[Symbol.dispose]();
+    using longer = deadline(20);
+    await aborted(longer.signal);
+    expect(passed).toEqual([new DeadlinePassed(1)]);
+    expect([limit.expired, never.expired]).toEqual([true, false]);
+  });
+
+  test('time limit: waits, when it is longer than a timer can be', async () => {
+    using limit = timeLimit(315_360_000_000, () => {});
+    using short = deadline(5);
+    await aborted(short.signal);
+    expect(limit.expired).toBe(false);
   });
 
   test('deadline: leaves its parent alone, when it is disposed of', () => {

@@ -31,8 +31,13 @@ export class DeadlinePassed extends Error {
  */
 export function deadline(ms: number, parent?: AbortSignal): Deadline {
   const controller = new AbortController();
-  const passed = new DeadlinePassed(ms);
-  const timer = setTimeout(() => controller.abort(passed), Math.min(ms, MAX_TIMER_MS));
+  // Made when it is needed: an error costs more than all the rest.
+  let passed: DeadlinePassed | undefined;
+  const pass = () => {
+    passed = new DeadlinePassed(ms);
+    controller.abort(passed);
+  };
+  const timer = setTimeout(pass, Math.min(ms, MAX_TIMER_MS));
   timer.unref();
   const onParent = () => controller.abort(parent?.reason);
   if (parent?.aborted) onParent();
@@ -41,11 +46,36 @@ export function deadline(ms: number, parent?: AbortSignal): Deadline {
     signal: controller.signal,
     ms,
     get expired() {
-      return controller.signal.reason === passed;
+      return passed !== undefined && controller.signal.reason === passed;
     },
     [Symbol.dispose]() {
       clearTimeout(timer);
       parent?.removeEventListener('abort', onParent);
+    },
+  };
+}
+
+/** A deadline for who waits for no signal: it costs a timer and nothing else. Dispose it when the wait is over. */
+export interface TimeLimit extends Disposable {
+  /** Whether it has passed. */
+  readonly expired: boolean;
+}
+
+/** Calls `onPassed` once, `ms` milliseconds from now, unless disposed of before. */
+export function timeLimit(ms: number, onPassed: (passed: DeadlinePassed) => void): TimeLimit {
+  let expired = false;
+  const pass = () => {
+    expired = true;
+    onPassed(new DeadlinePassed(ms));
+  };
+  const timer = setTimeout(pass, Math.min(ms, MAX_TIMER_MS));
+  timer.unref();
+  return {
+    get expired() {
+      return expired;
+    },
+    [Symbol.dispose]() {
+      clearTimeout(timer);
     },
   };
 }

@@ -6,7 +6,7 @@ import { openFileStore } from './content/index.ts';
 import { Names, Stops } from './deployments/index.ts';
 import { diagnose } from './diagnose.ts';
 import { VmletError } from './errors.ts';
-import { EXECUTION_STATES, Executions, ProgramLogs } from './executions/index.ts';
+import { Executions, ProgramLogs } from './executions/index.ts';
 import { armedFailpoints } from './failpoint.ts';
 import { Gateway } from './gateway/index.ts';
 import { installFor } from './install-for.ts';
@@ -190,7 +190,7 @@ function addGauges(
     read: () => {
       const list = executions.list();
       const count = (state: string) => list.filter((one) => one.state === state).length;
-      return EXECUTION_STATES.map((state) => ({ labels: { state }, value: count(state) }));
+      return Executions.states.map((state) => ({ labels: { state }, value: count(state) }));
     },
   });
   metrics.gauge('vmlet_requests_in_flight', {

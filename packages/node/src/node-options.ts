@@ -30,8 +30,14 @@ export interface NodeOptions {
   logLevel?: string;
   /** A machine that nobody asks for this long is halted. In milliseconds. */
   idleMs?: number;
+  /** A machine that nobody asks for this long has its processors stopped, until it is asked. In milliseconds. */
+  pauseAfterMs?: number;
   /** What all machines together may have. */
   memoryBudgetMiB?: number;
+  /** What of it machines may have that are restored ahead; 0 for none. */
+  spareBudgetMiB?: number;
+  /** Starts that may wait for memory. */
+  maxWaiting?: number;
   /** What snapshots of machines may take on disk; with 0 none is made, and each start boots. */
   snapshotBudgetMiB?: number;
   /** Requests that may wait for one program beyond those its machine works on. */
@@ -82,14 +88,19 @@ const LOAD_DEADLINE_MS: Record<Backend['accelerator'], number> = { kvm: 30_000, 
 
 /** The executions' limits, where the options do not give them. */
 export function executionsConfig(options: NodeOptions, accelerator: Backend['accelerator']): ExecutionsConfig {
+  const memoryBudgetMiB = options.memoryBudgetMiB ?? Math.floor((totalmem() / MIB) * 0.6);
   return {
     maxInFlight: options.maxInFlight ?? 64,
     maxQueued: options.maxQueued ?? 256,
+    pauseAfterMs: options.pauseAfterMs ?? 500,
     idleMs: options.idleMs ?? 5 * 60_000,
     graceMs: 10_000,
     bootDeadlineMs: options.bootDeadlineMs ?? BOOT_DEADLINE_MS[accelerator],
     loadDeadlineMs: options.loadDeadlineMs ?? LOAD_DEADLINE_MS[accelerator],
     maxBoots: availableParallelism(),
-    memoryBudgetMiB: options.memoryBudgetMiB ?? Math.floor((totalmem() / MIB) * 0.6),
+    memoryBudgetMiB,
+    spareBudgetMiB: options.spareBudgetMiB ?? Math.floor(memoryBudgetMiB / 8),
+    maxWaiting: options.maxWaiting ?? 512,
+    memoryWaitMs: 60_000,
   };
 }

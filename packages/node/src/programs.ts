@@ -94,12 +94,16 @@ function partsOf({ itemHash, content }: ProgramRecord, ledger: ProgramsComponent
 function target(ref: string, components: ProgramsComponents): ProgramTarget {
   const program = findRunnable(ref, components);
   const { memory, seconds, vcpus } = program.content.resources;
+  const { on, metadata, variables } = program.content;
+  const primePath = variables?.VMLET_PRIME_PATH;
   return {
     itemHash: program.itemHash,
     owner: ownerKey(program.content.address),
     vcpus,
     memoryMiB: memory,
     seconds,
+    neverPaused: on.persistent === true || metadata?.pause === false,
+    ...(primePath?.startsWith('/') ? { primePath } : {}),
     // Looked up anew: it may have been forgotten or stopped, or may no longer run here, while its request was in line.
     prepare: async (signal) => {
       const record = findRunnable(ref, components);

@@ -5,6 +5,7 @@ import { type AddressInfo, createServer, type Socket } from 'node:net';
 import {
   creditPayload,
   encodeWireFrame,
+  WIRE_KINDS,
   WIRE_LIMITS,
   WIRE_TYPES,
   WireDecoder,
@@ -135,6 +136,39 @@ describe('wire', () => {
     expect(await guest.next()).toMatchObject({ type: REFUSED, stream: 1, argument: 111 });
     guest.say(OPEN, { stream: 3, argument: 200 });
     expect(await guest.next()).toMatchObject({ type: REFUSED, stream: 3, argument: 93 });
+  });
+
+  test('wire: keeps a connection for the first stream of the next host, one that its program has not closed', async () => {
+    const sockets: Socket[] = [];
+    const kept = Promise.withResolvers<Socket>();
+    await using program = await listen((socket) => {
+      sockets.push(socket.on('data', (bytes) => socket.write(bytes)));
+      if (sockets.length === 2) kept.resolve(socket);
+    });
+    await using guest = new Guest(built.wire);
+    const park = async (stream: number) => {
+      const payload = Buffer.alloc(2);
+      payload.writeUInt16BE(program.port);
+      guest.say(OPEN, { stream, argument: WIRE_KINDS.PARK, payload });
+      expect(await guest.next()).toMatchObject({ type: RESET, stream, argument: 0 });
+    };
+    await park(1);
+    guest.open(program.port, 1);
+    expect(await guest.next()).toMatchObject({ type: OPENED, stream: 1 });
+    guest.say(DATA, { payload: Buffer.from('over the one that was kept') });
+    expect((await guest.bytes(26)).toString()).toBe('over the one that was kept');
+    expect(sockets).toHaveLength(1);
+
+    await park(3);
+    const second = await kept.promise;
+    const closed = once(second, 'close');
+    second.destroy();
+    await closed;
+    guest.open(program.port, 1);
+    expect(await guest.next()).toMatchObject({ type: OPENED, stream: 1 });
+    guest.say(DATA, { payload: Buffer.from('over a new one') });
+    expect((await guest.bytes(14)).toString()).toBe('over a new one');
+    expect(sockets).toHaveLength(3);
   });
 
   test('wire: serves others, while a program does not read and the host does not either', async () => {

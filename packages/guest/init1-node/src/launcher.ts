@@ -67,6 +67,7 @@ export class Launcher {
   private async load(frame: Frame): Promise<void> {
     this.state = 'importing';
     const request = readLoad(frame);
+    this.snapshot.prime.hear(frame);
     this.entrypoint = request.entrypoint;
     this.port = request.port;
     // Before anything of the program is known to this process: its variables are applied in the version that it asks for.

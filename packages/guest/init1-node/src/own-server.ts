@@ -17,6 +17,10 @@ export function makeServer(listener: RequestListener): Server {
     connectionsCheckingInterval: NEVER_MS,
   };
   const server = Object.assign(createServer(options, listener), UNLIMITED);
+  // The host adds the date, which it knows better; here it would have to be made in the first answer of each clone.
+  server.prependListener('request', (_req, res) => {
+    res.sendDate = false;
+  });
   // Newer versions of Node do so by themselves.
   server.on('connection', (socket) => socket.setNoDelay(true));
   return server;

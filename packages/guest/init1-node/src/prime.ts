@@ -3,10 +3,11 @@ import { Agent, type IncomingMessage, type RequestListener, request, type Server
 import type { Socket } from 'net';
 import type { Connections } from './connections.ts';
 import { fetchListener } from './fetch-listener.ts';
+import type { Frame } from './frames.ts';
 import { handlerListener } from './handler.ts';
 import type { WebGlobals, WebHeaders } from './web.ts';
 
-/** Answered by the launcher while it primes, and to itself only: for all others it is a path of the program's. */
+/** Answered by the launcher to itself while it primes, and to the host: for all others it is a path of the program's. */
 export const PRIME_PATH = '/.vmlet/prime';
 const TOKEN_HEADER = 'x-vmlet-prime';
 /** How often each request is sent: what ran once is compiled, what ran some more times is quick. */
@@ -33,11 +34,21 @@ interface Call {
 
 export class Prime {
   private token: string | undefined;
+  /** Whoever sends it is the host, which warms a machine up that nobody has asked for yet. */
+  private hostToken: string | undefined;
+
+  /** Takes the host's token from a frame of the host's that tells a machine what it is from now on. */
+  hear({ prime }: Frame): void {
+    this.hostToken = typeof prime === 'string' ? prime : undefined;
+  }
 
   /** Serves with `listener`, but for the launcher's own requests, which `own` answers. */
   guard(listener: RequestListener, own: RequestListener): RequestListener {
-    const isOwn = (req: IncomingMessage): boolean =>
-      this.token !== undefined && req.url === PRIME_PATH && req.headers[TOKEN_HEADER] === this.token;
+    const isOwn = (req: IncomingMessage): boolean => {
+      if (req.url !== PRIME_PATH) return false;
+      const token = req.headers[TOKEN_HEADER];
+      return typeof token === 'string' && (token === this.token || token === this.hostToken);
+    };
     return function guarded(this: unknown, req, res) {
       (isOwn(req) ? own : listener).call(this, req, res);
     };

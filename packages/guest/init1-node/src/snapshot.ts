@@ -1,4 +1,5 @@
 /** What a program and its launcher go through when they are frozen into a snapshot, and when a clone of it wakes. */
+import { holdCompilers, releaseCompilers } from './compilers.ts';
 import type { Connections } from './connections.ts';
 import type { Control } from './control.ts';
 import { setVariables } from './environment.ts';
@@ -10,6 +11,9 @@ import { Prime } from './prime.ts';
 import type { Exports } from './program.ts';
 import { prepareReseed, reseed } from './randomness.ts';
 import { warmUp } from './warm-up.ts';
+
+/** What ran once is compiled, what ran again is warm. */
+const REHEARSALS = 2;
 
 /** A program that serves. */
 export interface Serving {
@@ -37,6 +41,8 @@ export class Snapshot {
       if (serving !== undefined) await callHook('beforeSnapshot', await serving.exports);
       // Without it a snapshot is less warm, not a wrong one.
       await this.warm(serving).catch((error: unknown) => tell(summaryOf(error)));
+      rehearse();
+      holdCompilers();
     });
   }
 
@@ -45,6 +51,8 @@ export class Snapshot {
     await this.answer('resumed', 'resume', async () => {
       reseed();
       setVariables(readVariables(frame.variables));
+      releaseCompilers();
+      this.prime.hear(frame);
       if (serving !== undefined) await callHook('afterRestore', await serving.exports);
     });
   }
@@ -71,6 +79,14 @@ export class Snapshot {
       return;
     }
     this.control.send({ type });
+  }
+}
+
+/** Does what a clone does first, so that it is compiled and in memory by then. */
+function rehearse(): void {
+  for (let round = 0; round < REHEARSALS; round += 1) {
+    reseed();
+    setVariables(readVariables({}));
   }
 }
 

@@ -62,7 +62,8 @@ await onEachNode('snapshot', (suite) => {
     expect(await launcher.resume()).toEqual(RESUMED);
     const { text, headers } = await launcher.get('/first');
     expect(text).toBe('["/first"]');
-    expect(headers).toHaveProperty('date');
+    // The launcher's server leaves it to the host.
+    expect('date' in headers).toBe(kind === 'listen');
     expect(launcher.stderr).toBe('');
     expect(await launcher.halt()).toEqual({ code: 0, signal: null });
   });

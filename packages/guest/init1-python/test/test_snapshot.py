@@ -1,5 +1,6 @@
 """Freezing and waking: what init1 does at `prepare` and at `resume`."""
 import unittest
+from ast import literal_eval
 
 from harness import Launcher, exchange, temporary_folder, write_files
 from loading import Loading
@@ -45,8 +46,8 @@ FIRST_OF_SEED_7 = "0.32383276483316237"
 
 
 class Freezing(Loading):
-    def frozen(self, text, hooks=""):
-        launcher, answer = self.start({"main.py": text % hooks})
+    def frozen(self, text, hooks="", variables=None):
+        launcher, answer = self.start({"main.py": text % hooks}, variables=variables or {})
         self.assertEqual(answer["type"], "loaded")
         launcher.send({"type": "prepare"})
         return launcher
@@ -90,6 +91,22 @@ class Freezing(Loading):
         launcher = self.woken(ASGI, hooks, {"LATE": "secret"})
         self.assertEqual(launcher.get("/calls")[2], b"['secret', '/calls']")
         self.assertEqual(launcher.get("/variable")[2], b"secret")
+
+    def test_a_path_that_the_program_names_is_requested_before_the_freeze(self):
+        for text in ASGI, WSGI:
+            launcher = self.frozen(text, variables={"VMLET_PRIME_PATH": "/warm"})
+            self.assertEqual(launcher.receive(), {"type": "prepared"})
+            calls = literal_eval(launcher.get("/calls")[2].decode())
+            self.assertEqual((set(calls[:-1]), calls[-1]), ({"/warm"}, "/calls"))
+            self.assertGreater(len(calls), 2)
+
+    def test_a_path_that_is_not_served_is_told_in_the_log_and_changes_nothing(self):
+        for path, found in ("/none", "status 404"), ("/a b", "can't contain"):
+            missing = ASGI.replace('"status": 200', '"status": 404')
+            launcher = self.frozen(missing, variables={"VMLET_PRIME_PATH": path})
+            self.assertEqual(launcher.receive(), {"type": "prepared"})
+            self.assertIn('vmlet: Cannot prime "%s": ' % path, launcher.stderr())
+            self.assertIn(found, launcher.stderr())
 
     def test_a_hook_that_raises_fails_the_snapshot_with_its_traceback(self):
         for text, kind in (ASGI, "async def"), (ASGI, "def"), (WSGI, "def"):

@@ -77,7 +77,7 @@ def _wait_for_load(control):
 
 
 def _snapshot_of(frame, control):
-    return Snapshot(frame["entrypoint"].partition(":")[0], control)
+    return Snapshot(frame["entrypoint"].partition(":")[0], control, frame.get("prime"))
 
 
 async def _serve_unless_wsgi(load_app, frame, preloaded, control):

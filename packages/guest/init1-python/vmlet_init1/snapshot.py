@@ -16,23 +16,32 @@ _REQUESTS = (
     "POST %s HTTP/1.1\r\nhost: prime\r\ncontent-type: text/plain\r\n%s: %s\r\ncontent-length: 2\r\n\r\nok",
 )
 ANSWER = b"primed"
+# Names a path of the program's own, which is only then called before the freeze.
+_PATH_VARIABLE = "VMLET_PRIME_PATH"
+_ROUNDS = 8
 _CHUNK_BYTES = 4096
 
 
 class Snapshot:
-    """One program's hooks, and the requests that warm its server up. `token` is None unless it is being primed."""
+    """One program's hooks, and the requests that warm its server up.
 
-    def __init__(self, module_name, control):
+    Who knows `token` is the launcher or the host; while it is None nobody is.
+    """
+
+    def __init__(self, module_name, control, token=None):
         self._module = sys.modules.get(module_name)
         self._control = control
-        self.token = None
+        self.token = token
 
     def wants(self, path, headers):
-        """Whether a request is the launcher's own. `headers` is a function that gets one header's value, or None."""
+        """Whether a request is the launcher's or the host's own. `headers` is a function that gets one header's value, or None."""
         return self.token is not None and path == PRIME_PATH and headers(_TOKEN_HEADER) == self.token
 
     def prime(self, port):
-        """Sends the server requests that it answers itself, so that its code is warm. Blocks: call it in a thread."""
+        """Sends the server requests that it answers itself, so that its code is warm. Blocks: call it in a thread.
+
+        Then some for the path that the program names, if it does. Raises OSError if one of all these is not answered.
+        """
         self.token = os.urandom(16).hex()
         try:
             with socket.create_connection(("127.0.0.1", port)) as sock:
@@ -41,6 +50,9 @@ class Snapshot:
                     _read_answer(sock)
         finally:
             self.token = None
+        path = os.environ.get(_PATH_VARIABLE)
+        if path:
+            _request_often(path, port)
 
     def hook(self, name):
         """Calls the program's hook, if it has one. Returns what it returned: an awaitable, if it is a coroutine."""
@@ -65,6 +77,7 @@ class Snapshot:
         """Makes this clone one of its own, before the program's `after_restore`."""
         randomness.reseed()
         environment.apply_variables(frame.get("variables") or {})
+        self.token = frame.get("prime")
 
     def resumed(self):
         self._control.send({"type": "resumed"})
@@ -92,6 +105,23 @@ def in_thread(work, done):
             done(None)
 
     threading.Thread(target=run, name="vmlet-prime", daemon=True).start()
+
+
+def _request_often(path, port):
+    import http.client  # loads a lot that no other program's launcher needs
+
+    connection = http.client.HTTPConnection("127.0.0.1", port)
+    try:
+        for _ in range(_ROUNDS):
+            connection.request("GET", path)
+            answer = connection.getresponse()
+            answer.read()
+            if answer.status >= 400:
+                raise OSError('Cannot prime "%s": status %d, expected 200 to 399' % (path, answer.status))
+    except (http.client.HTTPException, ValueError) as error:
+        raise OSError('Cannot prime "%s": %s' % (path, error)) from error
+    finally:
+        connection.close()
 
 
 def _read_answer(sock):

@@ -24,6 +24,7 @@ export class CpuMeter {
   #charged = 0;
   #sampledMs = 0;
   #finished = true;
+  #paused = false;
 
   constructor(charge: (cpuSeconds: number) => void, vcpus: number) {
     this.#charge = charge;
@@ -40,6 +41,25 @@ export class CpuMeter {
   start(pid: number): void {
     this.#pid = pid;
     this.#look();
+  }
+
+  /** A machine that was there before anybody asked for it: what it has used until now is not charged. */
+  adopt(pid: number): void {
+    this.#pid = pid;
+    this.#charged = cpuSecondsOf(pid) ?? 0;
+    this.begin();
+  }
+
+  /** The machine is about to have its processors stopped. */
+  pause(): void {
+    this.#look();
+    this.#paused = true;
+  }
+
+  /** They go on: what counts as unseen begins now. */
+  resume(): void {
+    this.#paused = false;
+    this.#sampledMs = performance.now();
   }
 
   /** A request has ended. */
@@ -60,7 +80,7 @@ export class CpuMeter {
   lost(): void {
     if (this.#finished) return;
     this.#finished = true;
-    this.#charge(((performance.now() - this.#sampledMs) / 1000) * this.#vcpus);
+    if (!this.#paused) this.#charge(((performance.now() - this.#sampledMs) / 1000) * this.#vcpus);
   }
 
   #look(): void {

@@ -9,8 +9,9 @@ import type { RunnableProgram } from '../runtimes/index.ts';
 import { Starts } from '../starts/index.ts';
 import { createLogger } from '../telemetry/index.ts';
 import type { OwnerMeter } from './cpu.ts';
-import { Executions, type ExecutionsConfig } from './executions.ts';
+import { Executions } from './executions.ts';
 import { ProgramLogs } from './logs.ts';
+import type { ExecutionsConfig } from './places.ts';
 import { noMeter } from './testing.ts';
 
 const never = new AbortController().signal;
@@ -28,12 +29,16 @@ async function startExecutions(config: Partial<ExecutionsConfig> = {}, owners: O
     config: {
       maxInFlight: 8,
       maxQueued: 8,
+      pauseAfterMs: 60_000,
       idleMs: 60_000,
       graceMs: 1,
       bootDeadlineMs: 1000,
       loadDeadlineMs: 1000,
       maxBoots: 2,
       memoryBudgetMiB: 100,
+      spareBudgetMiB: 0,
+      maxWaiting: 8,
+      memoryWaitMs: 20,
       ...config,
     },
   });

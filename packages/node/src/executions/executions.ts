@@ -1,39 +1,17 @@
 import type { ItemHash } from '@vmlet/messages';
-import { orAborted } from '../deadline.ts';
 import { VmletError } from '../errors.ts';
-import { failpoint } from '../failpoint.ts';
-import type { RunnableProgram } from '../runtimes/index.ts';
 import type { Starts, Turn } from '../starts/index.ts';
 import type { WakePhases } from '../timelines/index.ts';
-import { CpuMeter, type OwnerMeter } from './cpu.ts';
-import { Execution, type ExecutionLimits, ExecutionOver, type Lease } from './execution.ts';
+import type { OwnerMeter } from './cpu.ts';
+import { Demand } from './demand.ts';
+import { type Execution, ExecutionOver, type Lease } from './execution.ts';
 import type { ProgramLogs } from './logs.ts';
-import { MemoryBudget } from './memory-budget.ts';
-import { Semaphore } from './semaphore.ts';
-import type { ExecutionState } from './state.ts';
-import { wake } from './wake.ts';
+import { type ExecutionsConfig, Places, type Runnable } from './places.ts';
+import { Spares } from './spares.ts';
+import { EXECUTION_STATES, type ExecutionState } from './state.ts';
 
 /** How long the requests of a machine may go on after another one has taken its place, in milliseconds. */
 const RETIRE_MS = 60_000;
-
-export interface ExecutionsConfig extends ExecutionLimits {
-  bootDeadlineMs: number;
-  loadDeadlineMs: number;
-  /** Machines that boot at the same time: more than the processors only makes each of them later. */
-  maxBoots: number;
-  /** What all machines together may have, in MiB. */
-  memoryBudgetMiB: number;
-}
-
-/** A program that is to run: how much memory it wants, and how its files are found when it starts. */
-export interface Runnable {
-  itemHash: ItemHash;
-  /** Whose machine it is, as its meter knows owners. */
-  owner: string;
-  vcpus: number;
-  memoryMiB: number;
-  prepare: (signal: AbortSignal) => Promise<RunnableProgram>;
-}
 
 export interface ExecutionsComponents {
   starts: Pick<Starts, 'start'>;
@@ -45,6 +23,7 @@ export interface ExecutionsComponents {
 /** What is known of a program's execution at this moment. */
 export interface ExecutionInfo {
   itemHash: ItemHash;
+  /** `spare` if there is nothing else of it. */
   state: ExecutionState;
   inFlight: number;
   served: number;
@@ -52,28 +31,46 @@ export interface ExecutionInfo {
   touched: boolean;
   startedMs: number;
   pid: number | undefined;
+  /** Machines that wait for it to be asked more, ready or in the making. */
+  spares: number;
 }
 
-/** All executions of a node: one machine at a time for each program, many programs side by side. */
+/** To what a program's machine may be brought by hand. */
+export type Temperature = 'paused' | 'spare' | 'snapshot';
+
+/**
+ * All executions of a node: one machine at a time for each program, many programs side by side; and a second one beside
+ * it while all places at the first are taken, if there is a spare.
+ */
 export class Executions implements AsyncDisposable {
+  /** All that a row of `list` may have. */
+  static readonly states = EXECUTION_STATES;
   readonly #components: ExecutionsComponents;
   readonly #current = new Map<ItemHash, Execution>();
+  /** Those that take what the current one has no place for. */
+  readonly #beside = new Map<ItemHash, Execution>();
   /** Those that will take the place of the current one when they are up. */
   readonly #next = new Map<ItemHash, Execution>();
-  /** Those on their way out too, by the program that each runs. */
-  readonly #all = new Map<Execution, Pick<Runnable, 'itemHash' | 'owner'>>();
-  readonly #boots: Semaphore;
-  readonly #memory: MemoryBudget;
-  /** Those that have their memory: from the moment it is set aside until nothing of them is left. */
-  readonly #holding = new Set<Execution>();
-  /** Machines in the background, whose memory any request may have. */
-  readonly #turns = new Set<{ itemHash: ItemHash; back: AbortController; over: PromiseWithResolvers<void> }>();
+  readonly #demand = new Demand();
+  readonly #places: Places;
+  readonly #spares: Spares;
   #stopping = false;
 
   constructor(components: ExecutionsComponents) {
     this.#components = components;
-    this.#boots = new Semaphore(components.config.maxBoots);
-    this.#memory = new MemoryBudget(components.config.memoryBudgetMiB);
+    this.#places = new Places({
+      ...components,
+      demand: this.#demand,
+      onCrowded: () => this.#spares.yield(),
+      onStarted: () => this.#spares.consider(),
+    });
+    this.#spares = new Spares({
+      budgetMiB: components.config.spareBudgetMiB,
+      demand: this.#demand,
+      begin: (program) => this.#begin(program, { ahead: true }),
+      isQuiet: () => this.#places.isQuiet,
+      wants: (itemHash) => this.#wantsSpare(itemHash),
+    });
   }
 
   /**
@@ -82,12 +79,16 @@ export class Executions implements AsyncDisposable {
    *   has enough; the signal's reason
    */
   async acquire(program: Runnable, signal: AbortSignal): Promise<Lease> {
+    this.#demand.note(program.itemHash, performance.now());
     for (;;) {
       if (this.#stopping) throw new VmletError('NODE_STOPPING');
       this.#components.owners.mayUseCpu(program.owner);
       const execution = this.#executionOf(program);
       try {
-        return await execution.acquire(signal);
+        const lease = await execution.acquire(signal);
+        if (lease.phases) this.#spares.learn(program, lease.phases.from);
+        if (isLoaded(execution, this.#components.config)) this.#spares.consider();
+        return lease;
       } catch (error) {
         // It was stopped while this request waited in its line; the request was never sent, so it may join another.
         if (!(error instanceof ExecutionOver)) throw error;
@@ -103,15 +104,17 @@ export class Executions implements AsyncDisposable {
    */
   async restart(program: Runnable, signal: AbortSignal): Promise<WakePhases | undefined> {
     const old = this.#current.get(program.itemHash);
-    if (this.#stopping || !old?.accepting || old.state !== 'running') return await this.#start(program, signal);
+    if (this.#stopping || !old?.accepting || old.state === 'waking') return await this.#start(program, signal);
     if (this.#next.has(program.itemHash))
       throw new VmletError('PROGRAM_RESTARTING', { operands: { itemHash: program.itemHash } });
     const next = this.#begin(program);
     this.#next.set(program.itemHash, next);
     try {
       using lease = await next.acquire(signal);
+      const replaced = [this.#current, this.#beside].map((those) => those.get(program.itemHash));
       this.#current.set(program.itemHash, next);
-      old.retire('a new machine has taken its place', { withinMs: RETIRE_MS });
+      this.#beside.delete(program.itemHash);
+      for (const one of replaced) one?.retire('a new machine has taken its place', { withinMs: RETIRE_MS });
       return lease.phases;
     } catch (error) {
       void next.stop('it is not needed');
@@ -123,28 +126,18 @@ export class Executions implements AsyncDisposable {
     }
   }
 
-  /**
-   * Room for a machine of a program that no request waits for, when there is nothing else to do. It is taken back, by
-   * the turn's signal, as soon as its memory is wanted for a request, or the program is stopped.
-   * @throws VmletError `NODE_FULL` if there is never room; the signal's reason
-   */
-  async turn({ itemHash, memoryMiB }: Pick<Runnable, 'itemHash' | 'memoryMiB'>, signal: AbortSignal): Promise<Turn> {
-    await this.#boots.idle(signal);
-    const memory = await this.#memory.reserveIdle(memoryMiB, signal);
-    const turn = { itemHash, back: new AbortController(), over: Promise.withResolvers<void>() };
-    this.#turns.add(turn);
-    return {
-      signal: turn.back.signal,
-      [Symbol.dispose]: () => {
-        this.#turns.delete(turn);
-        memory[Symbol.dispose]();
-        turn.over.resolve();
-      },
-    };
+  /** Room for a machine of a program that no request waits for; {@link Places.turn} says more. */
+  turn(program: Pick<Runnable, 'itemHash' | 'memoryMiB'>, signal: AbortSignal): Promise<Turn> {
+    return this.#places.turn(program, signal);
   }
 
+  /** One row for each program that has a machine, in whatever state. */
   list(): ExecutionInfo[] {
-    return [...this.#current].map(([itemHash, execution]) => ({
+    const spares = [...this.#spares.programs()].flatMap((itemHash): [ItemHash, Execution][] => {
+      const execution = this.#spares.of(itemHash);
+      return execution?.state === 'spare' ? [[itemHash, execution]] : [];
+    });
+    return [...new Map([...spares, ...this.#beside, ...this.#current])].map(([itemHash, execution]) => ({
       itemHash,
       state: execution.state,
       inFlight: execution.inFlight,
@@ -152,24 +145,43 @@ export class Executions implements AsyncDisposable {
       touched: execution.touched,
       startedMs: execution.startedMs,
       pid: execution.pid,
+      spares: this.#spares.of(itemHash) ? 1 : 0,
     }));
   }
 
   /** Stops a program's machines, those that finish their last requests too. Returns when nothing of them is left. */
   async stop(itemHash: ItemHash, reason: string): Promise<void> {
-    const those = [...this.#all].filter(([, program]) => program.itemHash === itemHash);
-    const turns = [...this.#turns].filter((turn) => turn.itemHash === itemHash);
-    for (const { back } of turns) back.abort(new Error(reason));
-    await Promise.all([
-      ...those.map(([execution]) => execution.stop(reason)),
-      ...turns.map(({ over }) => over.promise),
-    ]);
+    this.#spares.forget(itemHash);
+    const those = [...this.#places.all].filter(([, program]) => program.itemHash === itemHash);
+    await Promise.all([...those.map(([execution]) => execution.stop(reason)), this.#places.endTurns(itemHash, reason)]);
+  }
+
+  /**
+   * Brings a program to a temperature now: its machine paused, started if there was none; or no machine, and a spare;
+   * or nothing but what is on disk, until it is asked again.
+   * @throws VmletError `PROGRAM_NOT_COOLED` if requests are under way; what `acquire` throws
+   */
+  async cool(program: Runnable, { to, signal }: { to: Temperature; signal: AbortSignal }): Promise<void> {
+    const refused = (found: string) => new VmletError('PROGRAM_NOT_COOLED', { operands: { to, found } });
+    const current = this.#current.get(program.itemHash);
+    if ((current?.inFlight ?? 0) > 0) throw refused('requests are under way');
+    if (to === 'paused') {
+      await this.#start(program, signal);
+      const isPaused = await this.#current.get(program.itemHash)?.pause();
+      if (!isPaused) throw refused('its machine may not be paused, or was asked meanwhile');
+      return;
+    }
+    await this.stop(program.itemHash, `its owner wants it to be no more than a ${to}`);
+    if (to === 'spare' && !(await this.#spares.make(program))) {
+      throw refused('no memory is free, or the start has failed: its log says why');
+    }
   }
 
   /** Takes no request any more and stops every machine. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stopping = true;
-    await Promise.all([...this.#all.keys()].map((execution) => execution.stop('the node is stopping')));
+    this.#spares[Symbol.dispose]();
+    await Promise.all([...this.#places.all.keys()].map((execution) => execution.stop('the node is stopping')));
     await this.#components.logs.flushed();
   }
 
@@ -178,80 +190,45 @@ export class Executions implements AsyncDisposable {
     return lease.phases;
   }
 
-  #executionOf(program: Runnable): Execution {
-    const current = this.#current.get(program.itemHash);
-    if (current?.accepting) return current;
-    const next = this.#next.get(program.itemHash);
-    const execution = next?.accepting ? next : this.#begin(program);
-    this.#current.set(program.itemHash, execution);
-    return execution;
-  }
-
-  /** Begins an execution; who asks for it makes it the current one. */
-  #begin(program: Runnable): Execution {
-    const { starts, logs, config, owners } = this.#components;
-    const held = new DisposableStack();
-    const log = logs.of(program.itemHash);
-    const cpu = new CpuMeter((seconds) => owners.charge(program.owner, seconds), program.vcpus);
-    const execution = new Execution({
-      limits: config,
-      log,
-      cpu,
-      mayGoOn: () => owners.mayUseCpu(program.owner),
-      wake: async (signal) => {
-        held.use(await this.#ownerPlace(program, signal));
-        held.use(await this.#memory.reserve(program.memoryMiB, { evict: () => this.#evict(), signal }));
-        this.#holding.add(execution);
-        await failpoint('memory.reserved');
-        using _place = await this.#boots.acquire(signal);
-        cpu.begin();
-        // Awaited here: the place is given back on return.
-        return await wake(() => program.prepare(signal), {
-          starts,
-          bootDeadlineMs: config.bootDeadlineMs,
-          loadDeadlineMs: config.loadDeadlineMs,
-          onLog: (line) => log.output(line.stream, line.text, line.timeUs / 1000),
-          signal,
-        });
-      },
-    });
-    this.#all.set(execution, program);
+  #begin(program: Runnable, options: { ahead?: boolean } = {}): Execution {
+    const execution = this.#places.begin(program, options);
     void execution.ended.then(() => {
-      this.#holding.delete(execution);
-      held.dispose();
-      this.#all.delete(execution);
-      if (this.#current.get(program.itemHash) === execution) this.#current.delete(program.itemHash);
+      for (const those of [this.#current, this.#beside]) {
+        if (those.get(program.itemHash) === execution) those.delete(program.itemHash);
+      }
+      this.#spares.consider();
     });
     return execution;
   }
 
-  /** A machine within the owner's own bounds; an idle one of theirs goes for it. */
-  async #ownerPlace({ owner, memoryMiB }: Runnable, signal: AbortSignal): Promise<Disposable> {
-    for (;;) {
-      try {
-        return this.#components.owners.reserve(owner, memoryMiB);
-      } catch (error) {
-        const theirs = [...this.#all].filter(([, program]) => program.owner === owner).map(([execution]) => execution);
-        const leaving = theirs.find((one) => one.leaving) ?? theirs.find(isIdle);
-        if (leaving === undefined) throw error;
-        void leaving.stop('its owner has another program that needs its place');
-        await orAborted(leaving.ended, signal);
-      }
+  #executionOf(program: Runnable): Execution {
+    const { itemHash } = program;
+    const current = this.#current.get(itemHash);
+    if (current?.accepting && !current.isFull) return current;
+    const beside = this.#beside.get(itemHash);
+    if (!current?.accepting) {
+      const next = this.#next.get(itemHash);
+      const other = [beside, next].find((one) => one?.accepting);
+      const execution = other ?? this.#spares.take(itemHash) ?? this.#begin(program);
+      if (execution === beside) this.#beside.delete(itemHash);
+      this.#current.set(itemHash, execution);
+      return execution;
     }
+    if (beside?.accepting) return beside.isFull ? current : beside;
+    const spare = this.#spares.take(itemHash);
+    if (spare) this.#beside.set(itemHash, spare);
+    return spare ?? current;
   }
 
-  /** Stops the idle machine that was started first; false if all are busy and none is on its way out. */
-  #evict(): boolean {
-    for (const { back } of this.#turns) back.abort(new Error('its memory is needed for a request'));
-    if (this.#turns.size > 0) return true;
-    const holding = [...this.#holding];
-    if (holding.some((execution) => execution.leaving || execution.state === 'ended')) return true;
-    const idle = holding.find(isIdle);
-    void idle?.stop('its memory is needed for another program');
-    return idle !== undefined;
+  /** Whether its next request would find no machine, or one that has a lot to do. */
+  #wantsSpare(itemHash: ItemHash): boolean {
+    const current = this.#current.get(itemHash);
+    if (!current?.accepting) return true;
+    return isLoaded(current, this.#components.config) && !this.#beside.get(itemHash)?.accepting;
   }
 }
 
-function isIdle(execution: Execution): boolean {
-  return execution.state === 'running' && execution.inFlight === 0;
+/** Whether half of its places are taken. */
+function isLoaded({ inFlight }: Execution, { maxInFlight }: ExecutionsConfig): boolean {
+  return inFlight * 2 >= maxInFlight;
 }

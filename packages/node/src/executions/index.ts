@@ -1,7 +1,7 @@
 /** A program's life: cold start, requests in line, idle stop. */
 
 export type { Lease } from './execution.ts';
-export { Executions, type ExecutionsConfig, type Runnable } from './executions.ts';
+export { Executions, type Temperature } from './executions.ts';
 export { type Installed, installPackages } from './installer.ts';
 export { type LogEntry, type ProgramLog, ProgramLogs } from './logs.ts';
-export { EXECUTION_STATES } from './state.ts';
+export type { ExecutionsConfig, Runnable } from './places.ts';

@@ -1,26 +1,34 @@
 import { orAborted } from '../deadline.ts';
+import { FairLine } from './fair-line.ts';
 
-/** Lets so many in at a time; the others wait in the order they came. */
+/** Lets so many in at a time; the others wait in the order they came, those of an owner that has more behind the rest. */
 export class Semaphore {
   readonly #places: number;
   #free: number;
-  readonly #waiting: Array<() => void> = [];
   #freed = Promise.withResolvers<void>();
+  readonly #line = new FairLine();
 
   constructor(places: number) {
     this.#places = places;
     this.#free = places;
   }
 
+  /** Places that nobody has. */
+  get free(): number {
+    return this.#free;
+  }
+
   /** Waits for a place; disposing of it gives it to the next in line. Rejects with the signal's reason. */
-  async acquire(signal: AbortSignal): Promise<Disposable> {
+  async acquire(signal: AbortSignal, owner = ''): Promise<Disposable> {
     signal.throwIfAborted();
-    if (this.#free > 0) this.#free--;
-    else await this.#wait(signal);
+    if (this.#free > 0) {
+      this.#free--;
+      this.#line.take(owner, 1);
+    } else await this.#wait(owner, signal);
     let held = true;
     return {
       [Symbol.dispose]: () => {
-        if (held) this.#release();
+        if (held) this.#release(owner);
         held = false;
       },
     };
@@ -32,26 +40,21 @@ export class Semaphore {
     while (this.#free < this.#places) await orAborted(this.#freed.promise, signal);
   }
 
-  async #wait(signal: AbortSignal): Promise<void> {
-    const { promise, resolve } = Promise.withResolvers<void>();
-    this.#waiting.push(resolve);
+  async #wait(owner: string, signal: AbortSignal): Promise<void> {
+    const { turn, leave } = this.#line.join(owner, 1);
     try {
-      await orAborted(promise, signal);
+      await orAborted(turn, signal);
     } catch (error) {
-      const index = this.#waiting.indexOf(resolve);
-      if (index >= 0) this.#waiting.splice(index, 1);
-      else this.#release();
+      if (!leave()) this.#release(owner);
       throw error;
     }
   }
 
-  #release(): void {
-    const next = this.#waiting.shift();
-    if (next) next();
-    else {
-      this.#free++;
-      this.#freed.resolve();
-      this.#freed = Promise.withResolvers<void>();
-    }
+  #release(owner: string): void {
+    this.#line.giveBack(owner, 1);
+    if (this.#line.advance(() => true)) return;
+    this.#free++;
+    this.#freed.resolve();
+    this.#freed = Promise.withResolvers<void>();
   }
 }

@@ -1,9 +1,16 @@
-/** An execution's life. `running` takes requests; `retiring` finishes those it has; then its machine is halted. */
-export type ExecutionState = 'waking' | 'running' | 'retiring' | 'halting' | 'ended';
+/**
+ * An execution's life. `running` takes requests; `paused` has its machine's processors stopped until it is asked; so has a
+ * `spare`, which nobody has asked for yet; who is asked then, is `resuming`. `retiring` finishes the requests it has; then
+ * its machine is halted.
+ */
+export type ExecutionState = 'waking' | 'spare' | 'running' | 'paused' | 'resuming' | 'retiring' | 'halting' | 'ended';
 
 const transitions: Record<ExecutionState, readonly ExecutionState[]> = {
-  waking: ['running', 'halting', 'ended'],
-  running: ['retiring', 'halting', 'ended'],
+  waking: ['running', 'spare', 'halting', 'ended'],
+  spare: ['resuming', 'ended'],
+  running: ['paused', 'retiring', 'halting', 'ended'],
+  paused: ['resuming', 'halting', 'ended'],
+  resuming: ['running', 'retiring', 'halting', 'ended'],
   retiring: ['halting', 'ended'],
   halting: ['ended'],
   ended: [],

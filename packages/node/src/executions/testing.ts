@@ -44,6 +44,18 @@ export class StubMachine {
     return Promise.reject(new TypeError('Cannot connect: this machine is a stub'));
   }
 
+  pauses = 0;
+  /** Settles what a resumption waits for. */
+  onResume: () => Promise<void> = async () => {};
+
+  async pause(): Promise<void> {
+    this.pauses++;
+  }
+
+  resume(): Promise<void> {
+    return this.onResume();
+  }
+
   async openSession(): Promise<Duplex> {
     return new PassThrough();
   }
@@ -81,7 +93,7 @@ export interface TestExecution extends AsyncDisposable {
   readonly poolDestroyed: boolean;
 }
 
-const LIMITS: ExecutionLimits = { maxInFlight: 2, maxQueued: 3, idleMs: 60_000, graceMs: 1000 };
+const LIMITS: ExecutionLimits = { maxInFlight: 2, maxQueued: 3, pauseAfterMs: 60_000, idleMs: 60_000, graceMs: 1000 };
 
 export async function startExecution(limits: Partial<ExecutionLimits> = {}): Promise<TestExecution> {
   const dir = await mkdtempDisposable(join(tmpdir(), 'vmlet-test-'));
@@ -93,8 +105,18 @@ export async function startExecution(limits: Partial<ExecutionLimits> = {}): Pro
   const execution = new Execution({
     limits: { ...LIMITS, ...limits },
     log,
-    cpu: { start: () => {}, sample: () => {}, finish: () => {}, lost: () => {} },
+    cpu: {
+      start: () => {},
+      adopt: () => {},
+      sample: () => {},
+      pause: () => {},
+      resume: () => {},
+      finish: () => {},
+      lost: () => {},
+    },
     mayGoOn: () => {},
+    mayPause: true,
+    onIdle: () => {},
     wake: (signal) => {
       started.wakes++;
       started.signal = signal;

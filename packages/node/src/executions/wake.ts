@@ -1,12 +1,10 @@
 import type { Pool } from 'undici';
 import type { LogLine, Machine } from '../machines/index.ts';
 import type { RunnableProgram } from '../runtimes/index.ts';
-import type { Starts } from '../starts/index.ts';
+
+import { keepsConnections, type Starts } from '../starts/index.ts';
 import type { WakePhases } from '../timelines/index.ts';
 import { connectTo } from './launcher.ts';
-
-/** Interfaces of programs that bring their own HTTP server, with habits of its own. */
-const OWN_SERVERS = new Set(['listen', 'executable']);
 
 /** A program's machine that answers, and the way to it. */
 export interface Awake {
@@ -36,7 +34,7 @@ export async function wake(prepare: () => Promise<RunnableProgram>, options: Wak
   const { machine, from, steps } = await starts.start(program, start);
   return {
     machine,
-    pool: connectTo(machine, { ownServer: OWN_SERVERS.has(machine.serves ?? '') }),
+    pool: connectTo(machine, { ownServer: !keepsConnections(machine.serves) }),
     phases: { from, steps: [{ name: 'prepare', ms: preparedMs }, ...steps] },
   };
 }

@@ -13,9 +13,10 @@ import { backend, isAlive, LOADED, READY, type Scenario, standInForQemu } from '
 import { Starts } from '../starts/index.ts';
 import { createLogger } from '../telemetry/index.ts';
 import type { OwnerMeter } from './cpu.ts';
-import { Executions, type ExecutionsConfig, type Runnable } from './executions.ts';
+import { Executions } from './executions.ts';
 import { installPackages } from './installer.ts';
 import { ProgramLogs } from './logs.ts';
+import type { ExecutionsConfig, Runnable } from './places.ts';
 import { noMeter } from './testing.ts';
 
 const never = new AbortController().signal;
@@ -57,12 +58,16 @@ async function startExecutions(
       config: {
         maxInFlight: 8,
         maxQueued: 8,
+        pauseAfterMs: 60_000,
         idleMs: 60_000,
         graceMs: 1000,
         bootDeadlineMs: 20_000,
         loadDeadlineMs: 20_000,
         maxBoots: 2,
         memoryBudgetMiB: 100,
+        spareBudgetMiB: 0,
+        maxWaiting: 8,
+        memoryWaitMs: 20,
         ...config,
       },
     }),

@@ -1,15 +1,18 @@
 import { once } from 'node:events';
 import { request as httpRequest, type IncomingMessage, type ServerResponse } from 'node:http';
+import { createServer } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { gzipSync } from 'node:zlib';
 import { describe, expect, test } from 'vitest';
 import { VmletError } from '../errors.ts';
-import { PROGRAM, PROGRAM_HOST, RawClient, rawServer, startGateway } from './testing.ts';
+import { PROGRAM, PROGRAM_HOST, RawClient, rawServer, startGateway, TEST_CONNECTIONS } from './testing.ts';
 
 const echo = async (request: IncomingMessage, response: ServerResponse) => {
   const { method, url, rawHeaders } = request;
   response.end(JSON.stringify({ method, url, rawHeaders, body: await text(request) }));
 };
+/** The event loop's next turn. */
+const turn = () => new Promise((resolve) => void setImmediate(resolve));
 const ok = (_request: IncomingMessage, response: ServerResponse) => response.end('ok');
 
 /** One whole exchange on a connection of its own: the answer's bytes. */
@@ -358,6 +361,29 @@ describe('answers', () => {
     expect(await client.closed()).toContain('second');
   });
 
+  test('gateway: gives a body that comes whole, in pieces or without end, byte by byte', async () => {
+    const bytes = Buffer.from(Array.from({ length: 40_000 }, (_, index) => index % 256));
+    const one = (length: number) => bytes.subarray(0, length);
+    await using it = await startGateway(() => {}, {
+      tcp: createServer((socket) => {
+        socket.once('data', (request: Buffer) => {
+          const [, length = '', mode] = /GET \/(\d+)\/(\w+)/.exec(request.toString('latin1')) ?? [];
+          const head = `HTTP/1.1 200 OK\r\ncontent-length: ${length}\r\n\r\n`;
+          const body = one(Number(length));
+          if (mode === 'whole') socket.end(Buffer.concat([Buffer.from(head), body]));
+          else socket.write(head, () => socket.write(body.subarray(0, 1), () => socket.end(body.subarray(1))));
+        });
+      }),
+    });
+    for (const length of [1, 256, 16_384, 16_385, 40_000]) {
+      for (const mode of ['whole', 'pieces']) {
+        const answer = await exchange(it.port, ...get(`/${length}/${mode}`));
+        const body = Buffer.from(answer.slice(answer.indexOf('\r\n\r\n') + 4), 'latin1');
+        expect(body.equals(one(length)), `${length} ${mode}`).toBe(true);
+      }
+    }
+  });
+
   test('gateway: reads no faster than the client, both ways', async () => {
     const written = { bytes: 0 };
     const chunk = Buffer.alloc(64 * 1024, 'x');
@@ -578,6 +604,29 @@ describe('clients that leave', () => {
     const aborted = once(signal, 'abort');
     client.socket.destroy();
     await aborted;
+  });
+
+  test('gateway: sends nothing for a client that has left, when its request was still waiting for a connection', async () => {
+    const held: ServerResponse[] = [];
+    const full = Promise.withResolvers<void>();
+    await using it = await startGateway((_request, response) => {
+      if (held.push(response) === TEST_CONNECTIONS) full.resolve();
+    });
+    const clients = Array.from({ length: TEST_CONNECTIONS }, () => new RawClient(it.port).send(...get()));
+    await full.promise;
+    const waiting = new RawClient(it.port).send(...get());
+    while (it.leases.taken <= TEST_CONNECTIONS) await turn();
+    waiting.socket.destroy();
+    while (it.leases.given === 0) await turn();
+    for (const response of held.splice(0)) response.end('late');
+    for (const client of clients) expect(await client.closed()).toContain('late');
+    await it.idle();
+    // One more is served by the connections that the first ones had, behind whatever waited for them.
+    const last = exchange(it.port, ...get());
+    while (held.length === 0) await turn();
+    held[0]?.end('last');
+    expect(await last).toContain('last');
+    expect(held).toHaveLength(1);
   });
 
   test('gateway: gives the place back, when the client leaves within its body', async () => {

@@ -1,4 +1,4 @@
-import type { IncomingMessage } from 'node:http';
+import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import { isIPv6 } from 'node:net';
 
 /** Headers that belong to one connection and are never passed on (RFC 9110, 7.6.1), and those this proxy answers itself. */
@@ -75,8 +75,10 @@ export function responseHeaders(raw: readonly string[], extra: readonly string[]
 }
 
 /** A program's trailers as the client gets them: without those that would be taken for its head (RFC 9110, 6.5.1). */
-export function responseTrailers(trailers: Readonly<Record<string, string | string[]>>): [string, string | string[]][] {
-  return Object.entries(trailers).filter(([name]) => !NO_TRAILER.test(name));
+export function responseTrailers(trailers: IncomingHttpHeaders): [string, string | string[]][] {
+  return Object.entries(trailers).flatMap(([name, value]): [string, string | string[]][] =>
+    value === undefined || NO_TRAILER.test(name) ? [] : [[name, value]],
+  );
 }
 
 /** Why an answer's body cannot be passed on; undefined if it can. The parser has taken off chunks, and no other coding. */

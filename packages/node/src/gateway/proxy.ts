@@ -1,14 +1,13 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { Readable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
 import type { Dispatcher } from 'undici';
-import { deadline } from '../deadline.ts';
+import { timeLimit } from '../deadline.ts';
 import { VmletError } from '../errors.ts';
 import type { Lease } from '../executions/index.ts';
 import { failpoint } from '../failpoint.ts';
 import { type WakePhases, withQueue } from '../timelines/index.ts';
+import { Answer } from './answer.ts';
 import { bodyOf } from './body.ts';
-import { faultOfCoding, requestHeaders, responseHeaders, responseTrailers } from './headers.ts';
+import { requestHeaders } from './headers.ts';
 
 export interface Exchange {
   request: IncomingMessage;
@@ -35,19 +34,31 @@ export interface Exchange {
  * @throws VmletError `REQUEST_TIMEOUT`, or why the connection broke; the signal's reason
  */
 export async function proxy(exchange: Exchange, lease: Lease): Promise<void> {
-  const { response, seconds, signal } = exchange;
-  using limit = deadline(seconds * 1000, signal);
+  const { request, response, path, requestId, seconds, signal } = exchange;
+  signal.throwIfAborted();
   const started = performance.now();
+  const answer = new Answer(response, {
+    extra: () => {
+      const appMs = performance.now() - started;
+      exchange.onFirstByte(appMs);
+      const { phases } = lease;
+      const timing = phases ? ['server-timing', serverTiming(phases, exchange.waitedMs, { appMs })] : [];
+      return ['x-request-id', requestId, ...timing];
+    },
+    onStarted: async () => {
+      await failpoint('response.started');
+    },
+  });
+  const sent = async () => {
+    await failpoint('request.sent');
+    answer.passOn();
+  };
+  using limit = timeLimit(seconds * 1000, (late) => answer.abort(late));
   try {
-    const [answer] = await Promise.all([send(exchange, lease.client, limit.signal), failpoint('request.sent')]);
-    const appMs = performance.now() - started;
-    exchange.onFirstByte(appMs);
-    const timing = lease.phases ? ['server-timing', serverTiming(lease.phases, exchange.waitedMs, { appMs })] : [];
-    const raw = rawHeaders(answer);
-    refuseCoding(answer, faultOfCoding(raw));
-    const headers = responseHeaders(raw, ['x-request-id', exchange.requestId, ...timing]);
-    response.writeHead(answer.statusCode, reasonOf(answer), headers);
-    await Promise.all([stream(answer, response, limit.signal), failpoint('response.started')]);
+    const method = (request.method ?? 'GET') as Dispatcher.HttpMethod;
+    const headers = requestHeaders(request, exchange);
+    lease.client.dispatch({ method, path, headers, body: bodyOf(request) }, answer);
+    await Promise.all([answer.ended(), sent()]);
     await failpoint('response.ended');
   } catch (error) {
     if (signal.aborted) throw signal.reason;
@@ -55,47 +66,6 @@ export async function proxy(exchange: Exchange, lease: Lease): Promise<void> {
     if (!response.headersSent) lease.retire();
     throw new VmletError('REQUEST_TIMEOUT', { operands: { seconds }, cause: error });
   }
-}
-
-function send(exchange: Exchange, client: Dispatcher, signal: AbortSignal): Promise<Dispatcher.ResponseData> {
-  const { request, path, requestId, host, trustForwarded } = exchange;
-  return client.request({
-    method: (request.method ?? 'GET') as Dispatcher.HttpMethod,
-    path,
-    headers: requestHeaders(request, { requestId, host, trustForwarded }),
-    body: bodyOf(request),
-    responseHeaders: 'raw',
-    signal,
-  });
-}
-
-/** Ends the connection with the answer, of which nobody can tell where it ends. */
-function refuseCoding({ body }: Dispatcher.ResponseData, found: string | undefined): void {
-  if (found === undefined) return;
-  const refused = new TypeError(`Cannot pass the answer on: ${found}, expected "chunked" or none`);
-  // The same error is thrown; the stream's own copy of it has no other listener.
-  body.on('error', () => {}).destroy(refused);
-  throw refused;
-}
-
-/** `responseHeaders: 'raw'` makes undici give name, value, name, value, which its types do not know. */
-function rawHeaders(answer: Dispatcher.ResponseData): string[] {
-  const headers: unknown = answer.headers;
-  if (!Array.isArray(headers)) throw new TypeError('Cannot read the headers: an object found, expected a list');
-  return headers.map(String);
-}
-
-async function stream(answer: Dispatcher.ResponseData, response: ServerResponse, signal: AbortSignal): Promise<void> {
-  const body: Readable = answer.body;
-  await pipeline(body, response, { end: false, signal });
-  const trailers = responseTrailers(answer.trailers);
-  if (trailers.length > 0) response.addTrailers(Object.fromEntries(trailers));
-  response.end();
-}
-
-/** The program's reason phrase; one that HTTP does not allow is left out. */
-function reasonOf({ statusText }: Dispatcher.ResponseData): string | undefined {
-  return /^[\t\x20-\x7e\x80-\xff]+$/.test(statusText) ? statusText : undefined;
 }
 
 /**

@@ -188,7 +188,7 @@ export class Gateway implements AsyncDisposable {
     const started = performance.now();
     const gone = new AbortController();
     // Its reason is never shown: there is nobody to show it to.
-    response.once('close', () => gone.abort(new ClientGone()));
+    response.on('close', () => void (response.writableFinished || gone.abort(new ClientGone())));
     try {
       if (to.kind === 'redirect') this.#redirect(to, request, response);
       else if (to.kind === 'unknown') throw this.#unknownHost(to.host);

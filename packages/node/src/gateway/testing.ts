@@ -11,6 +11,8 @@ import { Timelines } from '../timelines/index.ts';
 import { Gateway, type GatewayComponents, type GatewayConfig } from './server.ts';
 
 export const PROGRAM = 'ab'.repeat(32) as ItemHash;
+/** How many requests reach the program at once. */
+export const TEST_CONNECTIONS = 8;
 export const PROGRAM_HOST = `${programLabel(PROGRAM)}.vm.localhost`;
 
 /** A gateway in front of one program, which is an HTTP server of the test. */
@@ -38,7 +40,11 @@ export interface TestGatewayOptions {
 export async function startGateway(program: RequestListener, options: TestGatewayOptions = {}): Promise<TestGateway> {
   const upstream: Server | TcpServer = options.tcp ?? createServer(program);
   const upstreamPort = await listen(upstream);
-  const pool = new Pool(`http://127.0.0.1:${upstreamPort}`, { connections: 8, headersTimeout: 0, bodyTimeout: 0 });
+  const pool = new Pool(`http://127.0.0.1:${upstreamPort}`, {
+    connections: TEST_CONNECTIONS,
+    headersTimeout: 0,
+    bodyTimeout: 0,
+  });
   const leases = { taken: 0, given: 0, retired: 0, explained: [] as unknown[] };
   const waiting: (() => void)[] = [];
   const log = createLogger('silent');

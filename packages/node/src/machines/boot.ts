@@ -5,6 +5,7 @@ import { VmletError } from '../errors.ts';
 import { failpoint } from '../failpoint.ts';
 import type { Accelerator } from './accelerator.ts';
 import type { Cage } from './cage/index.ts';
+import { wallClock } from './clock.ts';
 import type { WaitingMachines } from './late/pool.ts';
 import { Machine, type MachineEvents, type ThawRequest } from './machine.ts';
 import type { EgressOptions } from './network/egress.ts';
@@ -132,12 +133,6 @@ export function machineOf(backend: Backend, spec: MachineSpec, name: string): Qe
 
 function drivesOf({ runtimeImage, codeImage, init }: MachineSpec, kit: BootKit): string[] {
   return [runtimeImage, ...(init === 'image' ? [] : [kit.image]), ...(codeImage ? [codeImage] : [])];
-}
-
-/** The host's clock, as `configure` carries it. Not `performance.timeOrigin`: that misses steps of the clock and sleep. */
-function wallClock(behindMs: number): { sec: number; nsec: number } {
-  const ms = Date.now() - behindMs;
-  return { sec: Math.floor(ms / 1000), nsec: (ms % 1000) * 1e6 };
 }
 
 /** A foreign init in the place of init0 would start what it knows, and never say hello. */

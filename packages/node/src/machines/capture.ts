@@ -4,6 +4,14 @@ import { failpoint } from '../failpoint.ts';
 import type { Machine } from './machine.ts';
 import { QmpError } from './qmp/client.ts';
 import type { StateReceiver } from './state-receiver.ts';
+import { StreamBroken } from './wire/stream.ts';
+
+export interface CaptureOptions {
+  deadlineMs: number;
+  /** A port to which clones find a connection open: the first request of each needs none to be made. */
+  parkPort?: number | undefined;
+  signal: AbortSignal;
+}
 
 /**
  * Saves a machine that was booted with `save` and has never served anybody. Its memory is in that file when this
@@ -14,13 +22,14 @@ import type { StateReceiver } from './state-receiver.ts';
 export async function captureMachine(
   machine: Machine,
   receiver: StateReceiver,
-  options: { deadlineMs: number; signal: AbortSignal },
+  options: CaptureOptions,
 ): Promise<Buffer> {
   using limit = deadline(options.deadlineMs, options.signal);
   try {
     machine.prepare();
     await orAborted(machine.reached('prepared'), limit.signal);
     await failpoint('snapshot.prepared');
+    if (options.parkPort !== undefined) await park(machine, options.parkPort, limit);
     machine.freeze();
     await orAborted(machine.reached('frozen'), limit.signal);
     await failpoint('snapshot.frozen');
@@ -35,6 +44,15 @@ export async function captureMachine(
   } finally {
     machine.kill();
     await machine.ended;
+  }
+}
+
+/** Without it a clone connects as it does for its second request: a snapshot that is less warm, not a wrong one. */
+async function park(machine: Machine, port: number, limit: Deadline): Promise<void> {
+  try {
+    await machine.park(port, limit.signal);
+  } catch (error) {
+    if (!(error instanceof StreamBroken)) throw error;
   }
 }
 

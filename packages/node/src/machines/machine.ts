@@ -1,7 +1,9 @@
+import { randomBytes } from 'node:crypto';
 import type { Duplex } from 'node:stream';
 import { type GuestMessage, type HostMessage, PROTOCOL_VERSION } from '@vmlet/guest-protocol';
 import { WIRE_KINDS } from '@vmlet/guest-protocol/wire';
 import { VmletError } from '../errors.ts';
+import { wallClock } from './clock.ts';
 import { ConsoleRing, printable } from './console.ts';
 import { ControlChannel, type GuestMisbehaved } from './control/channel.ts';
 import type { QemuExit, QemuProcess } from './qemu/launch.ts';
@@ -10,8 +12,12 @@ import { type MachineState, transition } from './state.ts';
 import { StreamBroken } from './wire/stream.ts';
 import { type StreamRequest, Wire } from './wire/wire.ts';
 
+/** A clock that the guest has set later than this after it was read is sent again, so often. In milliseconds. */
+const CLOCK_LATE_MS = 5;
+const CLOCK_TRIES = 3;
+
 export type LogLine = Extract<GuestMessage, { type: 'log' }>;
-export type LoadRequest = Omit<Extract<HostMessage, { type: 'load' }>, 'type'>;
+export type LoadRequest = Omit<Extract<HostMessage, { type: 'load' }>, 'type' | 'prime'>;
 export type ThawRequest = Omit<Extract<HostMessage, { type: 'thaw' }>, 'type'>;
 export type ConfigureRequest = Omit<Extract<HostMessage, { type: 'configure' }>, 'type'>;
 
@@ -42,6 +48,8 @@ export class Machine {
   #state: MachineState = 'starting';
   #endReason: VmletError | undefined;
   #killed = false;
+  /** Who sends it to the launcher's own endpoint is answered there, and is this node: it stands in no other machine. */
+  readonly primeToken = randomBytes(16).toString('hex');
   /** Speaks to QEMU itself. */
   readonly qmp: QmpClient;
   /** Where its QEMU sends its state to when it is saved. */
@@ -55,6 +63,8 @@ export class Machine {
   readonly #events: MachineEvents;
   readonly #startedAt = performance.now();
   readonly #reached = new Map<MachineState, PromiseWithResolvers<void>>();
+  /** Until the guest has set the clock that it was sent. */
+  #clock: PromiseWithResolvers<void> | undefined;
   /** States it is in or has been in, since it was told to go there: a clone that is saved in its turn is frozen twice. */
   readonly #passed = new Set<MachineState>();
   /** What it was used for, which others must not find in its memory. */
@@ -113,7 +123,7 @@ export class Machine {
   load(request: LoadRequest): void {
     if (this.#endReason) throw this.#endReason;
     this.#move('loading', 'load');
-    this.#channel.send({ type: 'load', ...request });
+    this.#channel.send({ type: 'load', ...request, prime: this.primeToken });
   }
 
   /**
@@ -142,7 +152,33 @@ export class Machine {
   /** Gives a clone its own identity, and lets it go on. Allowed when `frozen`; it is then as it was when it was saved. */
   thaw(identity: ThawRequest, variables: Record<string, string>): void {
     this.#channel.send({ type: 'thaw', ...identity });
-    this.#channel.send({ type: 'resume', variables });
+    this.#channel.send({ type: 'resume', variables, prime: this.primeToken });
+  }
+
+  /**
+   * Stops its processors: it takes no processor time and keeps all that it is, its open streams too. Allowed when
+   * `loaded`. What is asked of it next comes after that, in the order asked.
+   * @throws QmpError if QEMU refuses it, or is gone
+   */
+  async pause(): Promise<void> {
+    this.#state = transition(this.#state, 'paused', 'pause');
+    await this.qmp.execute('stop');
+  }
+
+  /**
+   * Lets it go on. Allowed when `paused`. Its wall clock stood still: the guest is sent the host's before its processors
+   * run, and this returns when it has set it; once more where it came to that late. Its monotonic clock goes on from
+   * where it was.
+   * @throws QmpError, or why the machine ended; the caller bounds the wait
+   */
+  async resume(): Promise<void> {
+    this.#state = transition(this.#state, 'loaded', 'resume');
+    let sent = performance.now();
+    await Promise.all([this.#setClock(), this.qmp.execute('cont')]);
+    for (let tries = 1; tries < CLOCK_TRIES && performance.now() - sent > CLOCK_LATE_MS; tries++) {
+      sent = performance.now();
+      await this.#setClock();
+    }
   }
 
   /**
@@ -152,6 +188,15 @@ export class Machine {
   connect(port: number, signal?: AbortSignal): Promise<Duplex> {
     this.#used ??= 'its program has been asked for something';
     return this.#wire.connect(port, signal);
+  }
+
+  /**
+   * Has the guest keep a connection to a port of its loopback, for the first stream to that port of each of its clones.
+   * Allowed when `prepared`; no stream can be opened after it.
+   * @throws StreamBroken if nothing listens there; why the machine ended; the signal's reason
+   */
+  park(port: number, signal?: AbortSignal): Promise<void> {
+    return this.#wire.park(port, signal);
   }
 
   /**
@@ -175,7 +220,13 @@ export class Machine {
       this.#process.kill();
       return;
     }
+    const isPaused = this.#state === 'paused';
     this.#move('halting', 'halt');
+    if (isPaused) {
+      void this.#setClock();
+      // A QEMU that is gone has ended the machine already.
+      this.qmp.execute('cont').catch(() => {});
+    }
     this.#channel.send({ type: 'halt', graceMs });
   }
 
@@ -232,6 +283,11 @@ export class Machine {
       case 'frozen':
         this.#move('frozen', 'frozen');
         break;
+      case 'clocked':
+        if (!this.#clock) throw new TypeError('a clock set that was not sent');
+        this.#clock.resolve();
+        this.#clock = undefined;
+        break;
       case 'resumed':
         this.#move(this.serves === undefined ? 'ready' : 'loaded', 'resumed');
         break;
@@ -239,6 +295,14 @@ export class Machine {
       case 'mark':
         break;
     }
+  }
+
+  #setClock(): Promise<void> {
+    this.#clock = Promise.withResolvers<void>();
+    // Who halts a machine does not wait for it.
+    this.#clock.promise.catch(() => {});
+    this.#channel.send({ type: 'clock', clock: wallClock() });
+    return this.#clock.promise;
   }
 
   #misbehaved(error: GuestMisbehaved): void {
@@ -266,6 +330,7 @@ export class Machine {
   #rejectWaiting(reason: VmletError): void {
     for (const waiting of this.#reached.values()) waiting.reject(reason);
     this.#reached.clear();
+    this.#clock?.reject(reason);
   }
 }
 
@@ -298,7 +363,7 @@ type Exited = Extract<GuestMessage, { type: 'exited' }>;
 function exitOf(message: Exited, { state, console }: { state: MachineState; console: string }): VmletError {
   const found = message.signal ? `signal ${message.signal}` : `exit code ${message.code}`;
   if (state === 'loading') return new VmletError('PROGRAM_EXITED_LOADING', { operands: { found } });
-  if (state === 'loaded') return new VmletError('PROGRAM_EXITED', { operands: { found } });
+  if (state === 'loaded' || state === 'paused') return new VmletError('PROGRAM_EXITED', { operands: { found } });
   const operands = { code: 'LAUNCHER_EXITED', phase: 'ready', message: `the launcher ended with ${found}` };
   return new VmletError('MACHINE_BOOT_FAILED', { operands, detail: console && `console:\n${console}` });
 }

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { type MachineState, TransitionRefused, transition } from './state.ts';
 
-const STATES: MachineState[] = ['starting', 'booted', 'ready', 'loading', 'loaded', 'halting', 'ended'];
+const STATES: MachineState[] = ['starting', 'booted', 'ready', 'loading', 'loaded', 'paused', 'halting', 'ended'];
 
 test('transition: goes forward one step, to halting from where a guest hears it, and to ended from all', () => {
   const allowed = STATES.flatMap((from) =>
@@ -26,14 +26,18 @@ test('transition: goes forward one step, to halting from where a guest hears it,
     'loading loaded',
     'loading halting',
     'loading ended',
+    'loaded paused',
     'loaded halting',
     'loaded ended',
+    'paused loaded',
+    'paused halting',
+    'paused ended',
     'halting ended',
   ]);
 });
 
 test('transition: names from, to and trigger, when it refuses', () => {
   expect(() => transition('loaded', 'ready', 'ready')).toThrow(
-    'Cannot go from "loaded" to "ready" on "ready": expected one of ["prepared","halting","ended"]',
+    'Cannot go from "loaded" to "ready" on "ready": expected one of ["paused","prepared","halting","ended"]',
   );
 });

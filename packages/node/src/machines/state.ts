@@ -8,6 +8,7 @@ export type MachineState =
   | 'ready'
   | 'loading'
   | 'loaded'
+  | 'paused'
   | 'prepared'
   | 'frozen'
   | 'halting'
@@ -18,7 +19,8 @@ const transitions: Record<MachineState, readonly MachineState[]> = {
   booted: ['ready', 'halting', 'ended'],
   ready: ['loading', 'prepared', 'halting', 'ended'],
   loading: ['loaded', 'halting', 'ended'],
-  loaded: ['prepared', 'halting', 'ended'],
+  loaded: ['paused', 'prepared', 'halting', 'ended'],
+  paused: ['loaded', 'halting', 'ended'],
   prepared: ['frozen', 'ended'],
   frozen: ['ready', 'loaded', 'ended'],
   halting: ['ended'],

@@ -46,7 +46,7 @@ export interface Urls {
 /** What the owner's routes use. */
 export interface OwnerComponents {
   ledger: Pick<Ledger, 'programs' | 'program' | 'store'>;
-  executions: Pick<Executions, 'list' | 'acquire' | 'restart' | 'stop'>;
+  executions: Pick<Executions, 'list' | 'acquire' | 'restart' | 'stop' | 'cool'>;
   names: Names;
   stops: Stops;
   /** A program that may run. @throws VmletError why it may not */

@@ -53,7 +53,7 @@ async function serve({ acquire, machines = 0 }: Serving = {}) {
   const asked: string[] = [];
   // This process stands for a machine.
   const machine = { itemHash: ONE, state: 'running' as const, inFlight: 0, served: 1, startedMs: 1 };
-  const running = [{ ...machine, pid: process.pid, touched: false }].slice(0, machines);
+  const running = [{ ...machine, pid: process.pid, touched: false, spares: 0 }].slice(0, machines);
   const metrics = createNodeMetrics();
   const given = async () => ({ phases: PHASES, [Symbol.dispose]: () => void asked.push('given back') });
   const server = await serveOwner(socketPath, {
@@ -70,6 +70,7 @@ async function serve({ acquire, machines = 0 }: Serving = {}) {
         return undefined;
       },
       stop: async (itemHash) => void asked.push(`stop ${Number(itemHash)}, ${stops.has(itemHash)}`),
+      cool: async ({ itemHash }, { to }) => void asked.push(`cool ${Number(itemHash)} to ${to}`),
     },
     names: new Names(database),
     stops,

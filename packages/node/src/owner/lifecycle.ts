@@ -5,9 +5,10 @@ import type { ProgramRecord } from '../ledger/index.ts';
 import type { OwnerComponents } from './components.ts';
 
 const paramsSchema = z.object({ hash: z.string() });
+const coolSchema = z.object({ to: z.enum(['paused', 'spare', 'snapshot']) });
 const startSchema = z.object({ wait: z.stringbool().default(true) });
 
-/** Routes that start, stop and restart a program. */
+/** Routes that start, stop and restart a program, and bring it to a temperature. */
 export function registerLifecycle(app: FastifyInstance, components: OwnerComponents): void {
   const { executions, timelines, stops } = components;
   const programOf = (params: unknown) => findRecord(paramsSchema.parse(params).hash, components);
@@ -41,6 +42,13 @@ export function registerLifecycle(app: FastifyInstance, components: OwnerCompone
       phases: await executions.restart(runnable, signal),
     }));
     return { itemHash, wasStopped, phases: got.phases ?? null };
+  });
+
+  app.post('/programs/:hash/cool', async (request, reply) => {
+    const { itemHash } = programOf(request.params);
+    const { to } = coolSchema.parse(request.query);
+    await executions.cool(components.findProgram(itemHash), { to, signal: goneSignal(reply) });
+    return { itemHash, state: to };
   });
 }
 

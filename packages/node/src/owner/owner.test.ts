@@ -63,7 +63,7 @@ const unexpected = () => {
   throw new TypeError('Cannot run a program: this test asks for none');
 };
 /** What deployments.test.ts looks at. */
-const unasked = { acquire: unexpected, restart: unexpected, stop: unexpected };
+const unasked = { acquire: unexpected, restart: unexpected, stop: unexpected, cool: unexpected };
 
 /** Names and stops of nothing. */
 function names() {

@@ -32,6 +32,7 @@ export function registerPrograms(app: FastifyInstance, components: OwnerComponen
         served: execution?.served ?? 0,
         startedMs: execution?.startedMs ?? null,
         pid: execution?.pid ?? null,
+        spares: execution?.spares ?? 0,
       };
     });
     return { programs };

@@ -61,3 +61,14 @@ export function loadOf({ launch, variables }: Pick<ProgramFacts, 'launch' | 'var
     port: GUEST_HTTP_PORT,
   };
 }
+
+/** Interfaces of programs that bring their own HTTP server, with habits of its own. */
+const OWN_SERVERS = new Set(['listen', 'executable']);
+
+/**
+ * Whether what serves HTTP in a machine is the launcher's, which never closes a connection by itself.
+ * @param serves what the launcher found the program to be; undefined where none is loaded
+ */
+export function keepsConnections(serves: string | undefined): boolean {
+  return serves !== undefined && !OWN_SERVERS.has(serves);
+}

@@ -7,7 +7,14 @@ import { type Backend, bootMachine, type LogLine, loadProgram, type Machine } fr
 import { captureMachine, openStateReceiver, restoreMachine } from '../machines/snapshot/index.ts';
 import type { RunnableProgram } from '../runtimes/index.ts';
 import type { Snapshot, SnapshotDraft, SnapshotInputs, Snapshots } from '../snapshots/index.ts';
-import { fitsPlaceholder, loadOf, machineOf, PLACEHOLDER_BYTES } from './program-machine.ts';
+import {
+  fitsPlaceholder,
+  GUEST_HTTP_PORT,
+  keepsConnections,
+  loadOf,
+  machineOf,
+  PLACEHOLDER_BYTES,
+} from './program-machine.ts';
 
 const MIB = 1024 * 1024;
 /**
@@ -104,7 +111,10 @@ async function captured(
   // Its socket is not part of the snapshot.
   await using receiver = await openStateReceiver(dirname(memoryPath));
   const machine = await make({ memoryPath, receiver: receiver.path });
-  const state = await captureMachine(machine, receiver, { deadlineMs: CAPTURE_DEADLINE_MS, signal });
+  const state = await captureMachine(machine, receiver, {
+    ...{ deadlineMs: CAPTURE_DEADLINE_MS, signal },
+    parkPort: keepsConnections(machine.serves) ? GUEST_HTTP_PORT : undefined,
+  });
   await writeFile(statePath, state);
   return machine;
 }

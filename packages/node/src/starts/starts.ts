@@ -71,9 +71,9 @@ export class Starts {
 
   /** Undefined if there is no snapshot of the runtime, or none that becomes a machine for this program. */
   async #startFromRuntime(program: RunnableProgram, options: StartOptions): Promise<Started | undefined> {
-    if (!(await fitsPlaceholder(program.codeImage))) return undefined;
     const bare = await this.#find(program, runtimeInputs);
-    const restored = bare && (await this.#restore(bare, program, options));
+    const fits = bare && (await fitsPlaceholder(program.codeImage));
+    const restored = fits && (await this.#restore(bare, program, options));
     if (!restored) return undefined;
     const { machine, steps } = restored;
     const begun = performance.now();

@@ -13,10 +13,13 @@ const { payloadBytes, windowBytes } = WIRE_LIMITS;
 export class StreamBroken extends Error {
   override readonly name = 'StreamBroken';
   readonly code: string;
+  /** As the guest gave it: 0 says that nothing failed. */
+  readonly errno: number;
   constructor(verb: 'open' | 'go on with', errno: number) {
     const code = errno === 0 ? 'ECONNRESET' : systemErrorName(errno);
     super(`Cannot ${verb} a stream of the machine: ${code}`);
     this.code = code;
+    this.errno = errno;
   }
 }
 

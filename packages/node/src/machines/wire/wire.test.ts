@@ -66,6 +66,21 @@ describe('Wire', () => {
     ]);
   });
 
+  test('wire: has a connection kept, and says why it was not', async () => {
+    const it = startWire();
+    const parked = it.wire.park(8080);
+    await it.say({ type: RESET });
+    await parked;
+    const refused = expect(it.wire.park(8080)).rejects.toMatchObject({ code: 'ECONNREFUSED' });
+    await it.say({ type: REFUSED, stream: 3, argument: 111 });
+    await refused;
+    expect(it.port.heard).toMatchObject([
+      { type: OPEN, argument: 4, payload: Buffer.from([0x1f, 0x90]) },
+      { type: OPEN },
+    ]);
+    expect(it.wire.size).toBe(0);
+  });
+
   test('wire: says why a stream was not opened, and forgets it', async () => {
     const it = startWire();
     const refused = expect(it.wire.connect(8080)).rejects.toMatchObject({ code: 'ECONNREFUSED' });

@@ -10,7 +10,7 @@ import {
   type WireKind,
 } from '@vmlet/guest-protocol/wire';
 import { orAborted } from '../../deadline.ts';
-import { WireStream } from './stream.ts';
+import { StreamBroken, WireStream } from './stream.ts';
 
 /** Numbers are never used again: what is sent to a stream that is over must not reach another. */
 const LAST_STREAM_ID = 0xffff_ffff;
@@ -58,9 +58,22 @@ export class Wire {
    * @throws StreamBroken if nothing listens there; why the machine ended; the signal's reason
    */
   connect(port: number, signal?: AbortSignal): Promise<Duplex> {
-    const payload = Buffer.allocUnsafe(2);
-    payload.writeUInt16BE(port);
-    return this.open({ kind: WIRE_KINDS.TCP, payload }, signal);
+    return this.open({ kind: WIRE_KINDS.TCP, payload: portPayload(port) }, signal);
+  }
+
+  /**
+   * Has the guest open a connection to a port of its loopback and keep it for the first stream to that port of each
+   * clone of the machine. The machine has no other stream and gets none any more.
+   * @throws StreamBroken if nothing listens there; why the machine ended; the signal's reason
+   */
+  async park(port: number, signal?: AbortSignal): Promise<void> {
+    try {
+      const stream = await this.open({ kind: WIRE_KINDS.PARK, payload: portPayload(port) }, signal);
+      stream.destroy();
+    } catch (error) {
+      // It is over without having been a stream, which is how the guest says that it is done.
+      if (!(error instanceof StreamBroken) || error.errno !== 0) throw error;
+    }
   }
 
   /**
@@ -143,4 +156,10 @@ export class Wire {
     this.close(reason);
     this.#events.onMisbehaved(found);
   }
+}
+
+function portPayload(port: number): Buffer {
+  const payload = Buffer.allocUnsafe(2);
+  payload.writeUInt16BE(port);
+  return payload;
 }
