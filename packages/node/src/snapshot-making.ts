@@ -50,7 +50,7 @@ interface Making {
  * Makes the snapshot of each program that is published, and of each that had to be started without. Disposing of it
  * ends what is being made.
  */
-export function saveInBackground(making: Making): AsyncDisposable {
+export function saveInBackground(making: Making): AsyncDisposable & Pick<SnapshotMaker, 'stateOf'> {
   const { backend, saved, starts, executions, programs, ledger, logs, config, log } = making;
   const { bootDeadlineMs, loadDeadlineMs } = config;
   const maker = new SnapshotMaker({
@@ -72,6 +72,7 @@ export function saveInBackground(making: Making): AsyncDisposable {
   starts.onMissed = ({ itemHash }) => want(itemHash);
   starts.onRefused = (key) => maker.refused(key);
   return {
+    stateOf: (itemHash) => maker.stateOf(itemHash),
     [Symbol.asyncDispose]: async () => {
       unsubscribe();
       await maker[Symbol.asyncDispose]();
