@@ -5,22 +5,16 @@ import { officialRuntime } from '../tests/framework/runtime.ts';
 import { deployNodeApp } from './deploy.ts';
 import { hotRequests } from './hot.ts';
 import { type BenchNode, startBenchNode } from './node.ts';
+import type { PartOptions, PartResult } from './part.ts';
 import { executableHello, FASTAPI_HELLO, NODE_HELLO, PYTHON_HELLO } from './programs.ts';
-import { compare, type Row, rowOf } from './stats.ts';
+import { compare, rowOf } from './stats.ts';
 
 const HOT_PER_BOOT = 50;
 
 const statusSchema = z.object({ rssMiB: z.number() });
 
-/** What a part of the bench gives. */
-export interface PartResult {
-  backend: string;
-  rows: Row[];
-  ratios: Record<string, number>;
-}
-
 /** Full boots to the first byte through the gateway, hot requests with and without it, and an idle node's memory. */
-export async function benchBoot(options: { runs: number; tell: (text: string) => void }): Promise<PartResult> {
+export async function benchBoot(options: PartOptions): Promise<PartResult> {
   await using node = await startBenchNode();
   const { rssMiB } = await node.owner('/status', statusSchema);
   const programs = await bootPrograms(node);

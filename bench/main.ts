@@ -1,14 +1,17 @@
 import { cpus } from 'node:os';
 import { parseArgs } from 'node:util';
-import { benchBoot, type PartResult } from './boot.ts';
+import { benchAgainst } from './against.ts';
+import { benchBoot } from './boot.ts';
 import { overBudget } from './budgets.ts';
+import type { Part, PartResult } from './part.ts';
+import { benchStarts } from './starts.ts';
 
-type Part = (options: { runs: number; tell: (text: string) => void }) => Promise<PartResult>;
+const PARTS: Record<string, Part> = { boot: benchBoot, starts: benchStarts };
 
-const PARTS: Record<string, Part> = { boot: benchBoot };
-
-const USAGE = `usage: npm run bench -- PART [--runs N] [--json] [--check]
---check: exit with 1 when a median is over what is promised of it
+const USAGE = `usage: npm run bench -- PART [--runs N] [--json] [--check] [--only ROW,...] [--against COMMIT]
+--check: exit with 1 when a figure is over what is promised of it
+--only: measure these rows (part starts)
+--against: measure another commit in turn with this tree, and print the difference (part starts)
 parts: ${Object.keys(PARTS).join(', ')}
 `;
 
@@ -18,31 +21,46 @@ const { values, positionals } = parseArgs({
     runs: { type: 'string', default: '10' },
     json: { type: 'boolean', default: false },
     check: { type: 'boolean', default: false },
+    only: { type: 'string' },
+    against: { type: 'string' },
   },
 });
 const name = positionals[0] ?? '';
 const part = PARTS[name];
 const runs = Number(values.runs);
-if (!part || !Number.isInteger(runs) || runs < 1) {
+const { against } = values;
+const isMisused = name !== 'starts' && (values.only !== undefined || against !== undefined);
+if (!part || isMisused || !Number.isInteger(runs) || runs < 1) {
   process.stderr.write(USAGE);
   process.exit(2);
 }
 
-const result = await part({ runs, tell: (text) => process.stderr.write(`bench: ${text}\n`) });
+const only = values.only?.split(',');
+const options = {
+  runs,
+  tell: (text: string) => process.stderr.write(`bench: ${text}\n`),
+  isWanted: (row: string) => only?.includes(row) ?? true,
+};
+const result = await (against === undefined ? part(options) : benchAgainst(against, options));
 const host = `${cpus().length} x ${cpus()[0]?.model.trim() ?? 'unknown'}`;
-if (values.json) {
-  process.stdout.write(`${JSON.stringify({ part: name, ...result, host })}\n`);
-} else {
-  process.stdout.write(`${name} on ${result.backend}, ${host}\n`);
-  for (const { name: row, unit, n, p50, p95 } of result.rows) {
-    process.stdout.write(
-      `${row.padEnd(20)} p50 ${String(p50).padStart(8)} ${unit}  p95 ${String(p95).padStart(8)}  n ${n}\n`,
-    );
-  }
-  for (const [ratio, value] of Object.entries(result.ratios)) process.stdout.write(`${ratio}: ${value}\n`);
-}
+if (values.json) process.stdout.write(`${JSON.stringify({ part: name, ...result, host })}\n`);
+else print(result);
 if (values.check) {
-  const faults = overBudget(result.rows);
+  const faults = overBudget(result);
   for (const fault of faults) process.stderr.write(`bench: over budget: ${fault}\n`);
   if (faults.length > 0) process.exitCode = 1;
+}
+
+function print({ backend, rows, ratios, differences = {} }: PartResult): void {
+  process.stdout.write(`${name} on ${backend}, ${host}\n`);
+  const width = Math.max(...rows.map((row) => row.name.length));
+  for (const { name: row, unit, n, p50, p95 } of rows) {
+    process.stdout.write(
+      `${row.padEnd(width)} p50 ${String(p50).padStart(8)} ${unit}  p95 ${String(p95).padStart(8)}  n ${n}\n`,
+    );
+  }
+  for (const [ratio, value] of Object.entries(ratios)) process.stdout.write(`${ratio}: ${value}\n`);
+  for (const [row, { value, low, high, p }] of Object.entries(differences)) {
+    process.stdout.write(`${row}: this tree ${value > 0 ? '+' : ''}${value} (95 % from ${low} to ${high}, p ${p})\n`);
+  }
 }

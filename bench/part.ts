@@ -1,10 +1,12 @@
-import type { Row } from './stats.ts';
+import type { Difference, Row } from './stats.ts';
 
 export interface PartOptions {
   /** Samples of each row. */
   runs: number;
   /** Says how far it is. */
   tell: (text: string) => void;
+  /** Whether a row is to be measured; parts that cannot leave rows out measure all. */
+  isWanted: (row: string) => boolean;
 }
 
 /** What a part of the bench gives. */
@@ -12,6 +14,8 @@ export interface PartResult {
   backend: string;
   rows: Row[];
   ratios: Record<string, number>;
+  /** This commit compared with another, by row. */
+  differences?: Record<string, Difference>;
 }
 
 export type Part = (options: PartOptions) => Promise<PartResult>;

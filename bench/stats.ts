@@ -41,12 +41,53 @@ export function compare(a: readonly number[], b: readonly number[]): Comparison 
   const mean = (a.length * b.length) / 2;
   const deviation = Math.sqrt((a.length * b.length * (a.length + b.length + 1)) / 12);
   const z = deviation === 0 ? 0 : Math.abs(u - mean) / deviation;
-  const median = (samples: readonly number[]) =>
-    quantile(
-      samples.toSorted((x, y) => x - y),
-      0.5,
-    );
   return { ratio: round(median(a) / median(b)), p: round(2 * (1 - normal(z))) };
+}
+
+/** How much more the median of A is than that of B. */
+export interface Difference {
+  /** A's median without B's, in the samples' unit. */
+  value: number;
+  /** In 95 of 100 such measurements the difference lies between them. */
+  low: number;
+  high: number;
+  /** As {@link Comparison} has it. */
+  p: number;
+}
+
+const RESAMPLES = 2000;
+
+/** The difference of two medians with its 95 % confidence interval (percentile bootstrap; the same for equal samples). */
+export function difference(a: readonly number[], b: readonly number[]): Difference {
+  const next = generator();
+  const medianOfDraws = (samples: readonly number[]) =>
+    median(samples.map(() => samples[Math.floor(next() * samples.length)] ?? Number.NaN));
+  const differences = Array.from({ length: RESAMPLES }, () => medianOfDraws(a) - medianOfDraws(b));
+  differences.sort((x, y) => x - y);
+  return {
+    value: round(median(a) - median(b)),
+    low: round(quantile(differences, 0.025)),
+    high: round(quantile(differences, 0.975)),
+    p: compare(a, b).p,
+  };
+}
+
+/** Numbers from 0 to below 1, always the same ones (mulberry32). */
+function generator(): () => number {
+  let state = 1;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
+
+function median(samples: readonly number[]): number {
+  return quantile(
+    samples.toSorted((x, y) => x - y),
+    0.5,
+  );
 }
 
 /** Ranks from 1; equal values share the mean of theirs. */

@@ -48,6 +48,7 @@ export async function startTestNode(options: Partial<NodeOptions> = {}): Promise
     logLevel: 'silent',
     // What makes snapshots works behind the test's back; those that are about it have it.
     snapshotBudgetMiB: 0,
+    spareBudgetMiB: 0,
     ...options,
   });
   const homeId = await homeIdOf(home);

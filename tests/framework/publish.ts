@@ -22,10 +22,12 @@ export interface ProgramOptions {
   seconds?: number;
   variables?: Record<string, string>;
   name?: string;
+  /** Of the message, beside the name. */
+  metadata?: Record<string, unknown>;
   persistent?: boolean;
-  internet?: boolean;
   /** Whether its machine may be saved; where it is left out, its message says nothing. */
   snapshot?: boolean;
+  internet?: boolean;
 }
 
 /** Uploads bytes with the signed STORE that names them, as the official clients do. Gives its item_hash. */
@@ -70,7 +72,7 @@ export function zipOf(files: Record<string, string>): Blob {
 /** Publishes a PROGRAM message and gives its item_hash. */
 export async function publishProgram(to: Publisher, options: ProgramOptions): Promise<ItemHash> {
   const { name, snapshot } = options;
-  const metadata = { ...(name ? { name } : {}), ...(snapshot === undefined ? {} : { snapshot }) };
+  const metadata = { ...(name ? { name } : {}), ...(snapshot === undefined ? {} : { snapshot }), ...options.metadata };
   const content = {
     type: 'vm-function' as const,
     allow_amend: false,

@@ -52,6 +52,13 @@ async function deploy(args: readonly string[], env: Record<string, string> = {})
   return deployed;
 }
 
+/** The content of a message that the node has. */
+async function contentOf(itemHash: string): Promise<{ metadata: object }> {
+  const response = await fetch(`${node.url}/api/v0/messages/${itemHash}`);
+  const { message } = (await response.json()) as { message: { content: { metadata: object } } };
+  return message.content;
+}
+
 /** item_hash of the official runtime: found by it, it needs no look into a cache. */
 async function nodeRuntime(): Promise<string> {
   await using program = await temporaryFolder({ 'index.js': '' });
@@ -99,6 +106,18 @@ describe('vmlet deploy', () => {
     expect(second.stderr).not.toContain('Installing package.json\n');
     expect(second.stderr).toContain('nothing was uploaded');
     expect(await invoked('npm')).toBe('tiny 1.0.0');
+  });
+
+  test('vmlet deploy --no-snapshot: says in the message that no machine of the program may be saved', async () => {
+    await using program = await temporaryFolder({ 'index.mjs': 'export default () => new Response();' });
+    const args = [program.path, '--name', 'kept', '--no-wait', '--json'];
+    for (const [more, metadata] of [
+      [[], { name: 'kept' }],
+      [['--no-snapshot'], { name: 'kept', snapshot: false }],
+    ] as const) {
+      const { itemHash } = JSON.parse((await deploy([...args, ...more])).stdout) as { itemHash: string };
+      expect((await contentOf(itemHash)).metadata).toEqual(metadata);
+    }
   });
 
   test('vmlet deploy: shows what npm says, when it fails inside the runtime', async () => {

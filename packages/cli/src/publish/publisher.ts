@@ -62,6 +62,8 @@ export interface ProgramSpec {
   /** How long one request may take. */
   seconds: number;
   variables: Readonly<Record<string, string>>;
+  /** Whether the node may save its machine once it is loaded, and start it from that; so unless told. */
+  snapshot?: boolean | undefined;
   /** Whether it asks for a way out to the internet. */
   internet?: boolean | undefined;
 }
@@ -75,7 +77,7 @@ export async function publishProgram(publisher: Publisher, spec: ProgramSpec): P
     content: {
       type: 'vm-function',
       allow_amend: false,
-      metadata: { name: spec.name },
+      metadata: { name: spec.name, ...(spec.snapshot === false ? { snapshot: false } : {}) },
       ...(Object.keys(spec.variables).length === 0 ? {} : { variables: { ...spec.variables } }),
       environment: { reproducible: false, internet: spec.internet === true, aleph_api: false, shared_cache: false },
       resources: { vcpus, memory, seconds },

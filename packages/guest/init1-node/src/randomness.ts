@@ -6,14 +6,13 @@ import { closeSync, openSync, readSync } from 'fs';
 import { join } from 'path';
 
 const POOL_BYTES = 2048;
-const UUID_BYTES = 16;
-/** Of one number of `randomInt`, and how many of those there are. */
-const INT_BYTES = 6;
-const INT_VALUES = 2 ** (8 * INT_BYTES);
-const STATE_BYTES = 16;
-/** Of the 53 bits of a number below 1, what the upper 27 and the lower 26 count in. */
-const HIGH_BITS = 2 ** -27;
-const LOW_BITS = 2 ** -53;
+/** In bytes: a UUID, a number of `randomInt`, the state of `Math.random`. */
+const SIZES = { uuid: 16, int: 6, state: 16 } as const;
+/** How many numbers `randomInt` has. */
+const INT_VALUES = 2 ** (8 * SIZES.int);
+/** What the upper 27 and the lower 26 of the 53 bits of a number below 1 count in. */
+const UPPER_UNIT = 2 ** -27;
+const LOWER_UNIT = 2 ** -53;
 /** What OpenSSL's generator is keyed with, and a nonce. */
 const SEED_BYTES = 48;
 const RANDOM_DEVICE = '/dev/urandom';
@@ -33,7 +32,7 @@ interface Crypto {
 const crypto = require('crypto') as Crypto;
 
 /** What `Math.random` goes on from. */
-const state = new Int32Array(STATE_BYTES / 4);
+const state = new Int32Array(SIZES.state / 4);
 /** Random bytes that were not used yet, from `poolAt` on. */
 const pool = Buffer.alloc(POOL_BYTES);
 let poolAt = POOL_BYTES;
@@ -42,7 +41,7 @@ let addEntropy: AddEntropy | undefined;
 /** Takes the place of what Node draws ahead: `Math.random`, and `randomUUID` and `randomInt` of its crypto. */
 export function installRandomness(): void {
   crypto.randomFillSync(state);
-  const { random } = { random: () => (nextState() >>> 5) * HIGH_BITS + (nextState() >>> 6) * LOW_BITS };
+  const { random } = { random: () => (nextState() >>> 5) * UPPER_UNIT + (nextState() >>> 6) * LOWER_UNIT };
   define(Math, 'random', random);
   const { randomUUID, randomInt, webcrypto } = crypto;
   if (randomInt !== undefined) define(crypto, 'randomInt', intFunction(randomInt));
@@ -70,17 +69,17 @@ export function prepareReseed(): void {
  */
 export function reseed(): boolean {
   prepareReseed();
-  const fresh = Buffer.alloc(STATE_BYTES + SEED_BYTES);
+  const fresh = Buffer.alloc(SIZES.state + SEED_BYTES);
   const device = openSync(RANDOM_DEVICE, 'r');
   try {
     for (let have = 0; have < fresh.length; ) have += readSync(device, fresh, have, fresh.length - have, null);
   } finally {
     closeSync(device);
   }
-  fresh.copy(Buffer.from(state.buffer), 0, 0, STATE_BYTES);
+  fresh.copy(Buffer.from(state.buffer), 0, 0, SIZES.state);
   pool.fill(0);
   poolAt = POOL_BYTES;
-  return addEntropy?.(fresh.slice(STATE_BYTES)) === 1;
+  return addEntropy?.(fresh.slice(SIZES.state)) === 1;
 }
 
 /** One step of sfc32, by Chris Doty-Humphrey: as quick as V8's own, and with 128 bits of state that can be set. */
@@ -114,10 +113,10 @@ function uuidFunction(original: (options?: object) => string): (options?: object
     if (isUncached !== false || (options !== undefined && (typeof options !== 'object' || options === null))) {
       return original(options);
     }
-    const at = take(UUID_BYTES);
+    const at = take(SIZES.uuid);
     pool[at + 6] = ((pool[at + 6] ?? 0) & 0x0f) | 0x40;
     pool[at + 8] = ((pool[at + 8] ?? 0) & 0x3f) | 0x80;
-    const hex = pool.toString('hex', at, at + UUID_BYTES);
+    const hex = pool.toString('hex', at, at + SIZES.uuid);
     return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
   }
   return randomUUID;
@@ -161,7 +160,7 @@ function isRange(least: unknown, end: unknown): least is number {
 function below(size: number): number {
   const limit = INT_VALUES - (INT_VALUES % size);
   for (;;) {
-    const drawn = pool.readUIntBE(take(INT_BYTES), INT_BYTES);
+    const drawn = pool.readUIntBE(take(SIZES.int), SIZES.int);
     if (drawn < limit) return drawn % size;
   }
 }

@@ -90,6 +90,19 @@ await onEachNode('snapshot', (suite) => {
     await member.until(() => member.stdout === 'before\n');
   });
 
+  test('the guide’s example: is told of both, and answers', async (context) => {
+    context.skip(suite.version.major < 18, 'it is a fetch program');
+    const guide = await readFile(new URL('../../../../docs/guides/snapshots.md', import.meta.url), 'utf8');
+    const launcher = await serve({ 'index.mjs': /```js\n([\s\S]*?)```/.exec(guide)?.[1] ?? '' });
+    const start = (await launcher.get('/')).text;
+    expect(await launcher.prepare()).toEqual(PREPARED);
+    expect(await launcher.resume()).toEqual(RESUMED);
+    const wake = (await launcher.get('/')).text;
+    expect([start, wake]).toEqual([0, 1].map(() => expect.stringMatching(/^up since \d{4}-.*Z\n$/)));
+    expect(wake > start).toBe(true);
+    expect(launcher.stdout).toBe('nobody was here yet\n');
+  });
+
   test('the reserved path: is the program’s for everybody else, at all times', async () => {
     const launcher = await serve(programs.handler(''));
     expect((await launcher.get('/.vmlet/prime')).text).toBe('["/.vmlet/prime"]');

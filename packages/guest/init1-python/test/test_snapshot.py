@@ -1,10 +1,12 @@
 """Freezing and waking: what init1 does at `prepare` and at `resume`."""
+import os
 import unittest
 from ast import literal_eval
 
 from harness import Launcher, exchange, temporary_folder, write_files
 from loading import Loading
 
+GUIDE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../../../docs/guides/snapshots.md")
 ASGI = """
 import random, ssl, tempfile
 random.seed(7)
@@ -91,6 +93,11 @@ class Freezing(Loading):
         launcher = self.woken(ASGI, hooks, {"LATE": "secret"})
         self.assertEqual(launcher.get("/calls")[2], b"['secret', '/calls']")
         self.assertEqual(launcher.get("/variable")[2], b"secret")
+
+    def test_the_example_of_the_guide_is_told_of_both_and_answers(self):
+        with open(GUIDE, encoding="utf-8") as guide:
+            launcher = self.woken(guide.read().partition("```python\n")[2].partition("```")[0] + "%s")
+        self.assertRegex(launcher.get("/")[2].decode(), "^up since 20")
 
     def test_a_path_that_the_program_names_is_requested_before_the_freeze(self):
         for text in ASGI, WSGI:

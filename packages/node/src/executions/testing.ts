@@ -7,7 +7,7 @@ import { VmletError } from '../errors.ts';
 import type { Machine } from '../machines/index.ts';
 import type { WakePhases } from '../timelines/index.ts';
 import type { OwnerMeter } from './cpu.ts';
-import { Execution, type ExecutionLimits } from './execution.ts';
+import { Execution, type ExecutionComponents, type ExecutionLimits } from './execution.ts';
 import { ProgramLog } from './logs.ts';
 import type { Awake } from './wake.ts';
 
@@ -95,7 +95,24 @@ export interface TestExecution extends AsyncDisposable {
 
 const LIMITS: ExecutionLimits = { maxInFlight: 2, maxQueued: 3, pauseAfterMs: 60_000, idleMs: 60_000, graceMs: 1000 };
 
-export async function startExecution(limits: Partial<ExecutionLimits> = {}): Promise<TestExecution> {
+/** What a test sets beside the limits. */
+interface TestParts extends Partial<Pick<ExecutionComponents, 'claim' | 'mayPause' | 'onIdle' | 'cpu'>> {}
+
+/** What a meter of nothing does. */
+export const noCpu: ExecutionComponents['cpu'] = {
+  start: () => {},
+  adopt: () => {},
+  sample: () => {},
+  pause: () => {},
+  resume: () => {},
+  finish: () => {},
+  lost: () => {},
+};
+
+export async function startExecution(
+  limits: Partial<ExecutionLimits> = {},
+  parts: TestParts = {},
+): Promise<TestExecution> {
   const dir = await mkdtempDisposable(join(tmpdir(), 'vmlet-test-'));
   const machine = new StubMachine();
   const pool = new Pool('http://127.0.0.1:1');
@@ -105,18 +122,11 @@ export async function startExecution(limits: Partial<ExecutionLimits> = {}): Pro
   const execution = new Execution({
     limits: { ...LIMITS, ...limits },
     log,
-    cpu: {
-      start: () => {},
-      adopt: () => {},
-      sample: () => {},
-      pause: () => {},
-      resume: () => {},
-      finish: () => {},
-      lost: () => {},
-    },
+    cpu: noCpu,
     mayGoOn: () => {},
     mayPause: true,
     onIdle: () => {},
+    ...parts,
     wake: (signal) => {
       started.wakes++;
       started.signal = signal;

@@ -18,6 +18,8 @@ export const READY = `${HELLO} const configure = await next('configure');
   send({ type: 'ready', launcher: 'python', version: '3', features: [] });`;
 export const LOADED = `${READY} const load = await next('load');
   send({ type: 'loaded', port: 8080, interface: 'asgi', server: 'uvicorn 1' });`;
+/** Sets its clock whenever it is told to. */
+export const CLOCKS = `(async () => { for (;;) { await next('clock'); send({ type: 'clocked' }); } })();`;
 /** Answers QMP as QEMU does. */
 const QMP = `
 qmp.write('{"QMP": {"version": {}, "capabilities": []}}\\r\\n');
@@ -41,8 +43,8 @@ const [qmp, control, serial, wire] = [3, 4, 5, 6].map((fd) => new Socket({ fd })
 const args = process.argv.slice(2);
 const decoder = new FrameDecoder();
 const frames = [];
-let waiting = () => {};
-control.on('data', (chunk) => { frames.push(...decoder.push(chunk)); waiting(); });
+const waiting = [];
+control.on('data', (chunk) => { frames.push(...decoder.push(chunk)); waiting.splice(0).forEach((go) => go()); });
 const send = (frame) => control.write(encodeFrame(frame));
 const raw = (bytes) => control.write(bytes);
 const say = (text) => serial.write(text);
@@ -52,7 +54,7 @@ const next = async (type) => {
   for (;;) {
     const index = frames.findIndex((frame) => frame.type === type);
     if (index >= 0) return frames.splice(index, 1)[0];
-    await new Promise((resolve) => { waiting = resolve; });
+    await new Promise((resolve) => waiting.push(resolve));
   }
 };
 `;

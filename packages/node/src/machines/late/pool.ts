@@ -34,27 +34,35 @@ export class WaitingMachines implements AsyncDisposable {
 
   constructor(config: WaitingConfig) {
     this.#config = config;
-    this.#refill = idleTimer(REFILL_AFTER_MS, () => {
-      this.#filling = this.#filling.then(() => this.#fill());
-    });
+    this.#refill = idleTimer(REFILL_AFTER_MS, () => void this.fill());
   }
 
   /** One of that shape, which is the caller's from now on; undefined if none is there. More will be, before long. */
   take(shape: WaitingShape): WaitingQemu | undefined {
-    const kept = this.want(shape);
+    const kept = this.#wanted(shape);
     const alive = kept.waiting.find(({ process }) => !process.isOver());
     kept.waiting = kept.waiting.filter((one) => one !== alive && !one.process.isOver());
     return alive;
   }
 
   /** Says that some of that shape will be asked for. */
-  want(shape: WaitingShape): Kept {
+  want(shape: WaitingShape): void {
+    this.#wanted(shape);
+  }
+
+  #wanted(shape: WaitingShape): Kept {
     const key = JSON.stringify(shape, Object.keys(shape).sort());
     const kept = this.#shapes.get(key) ?? { shape, waiting: [] };
     this.#shapes.delete(key);
     this.#shapes.set(key, kept);
     if (!this.#closed) this.#refill.arm();
     return kept;
+  }
+
+  /** Starts at once what is missing. Resolves, never rejects, when it is there, or one could not be started. */
+  fill(): Promise<void> {
+    this.#filling = this.#filling.then(() => this.#fill());
+    return this.#filling;
   }
 
   /** Ends all that nobody has taken. */
