@@ -235,7 +235,8 @@ async function openEdges(options: NodeOptions, made: Making & { network: Network
   const url = `http://${urlHost(options.listen.host)}:${port}`;
   const status = statusOf({ url, programDomain, operator, backend: backend.accelerator });
   const { ownerSocket, nodeFile } = home.paths;
-  const doctor = () => diagnose({ home: home.dir, probe, confinement: async () => backend.cage.findings });
+  const confinement = async () => backend.cage.findings;
+  const doctor = () => diagnose({ home: home.dir, probe, confinement, snapshots: async () => snapshots?.facts() });
   const install = installFor({ ledger, content, backend, bootDeadlineMs: config.bootDeadlineMs });
   const urlsOf = programs.urlsOf({ url, programDomain, port });
   const nameUrlsOf = programs.nameUrlsOf({ url, programDomain, port });

@@ -28,13 +28,13 @@ interface DeployOptions {
   vcpus: number;
   seconds: number;
   env?: Record<string, string>;
-  snapshot?: boolean;
   internet?: boolean;
   channel?: string;
   bundle?: boolean;
   install?: boolean;
   list?: boolean;
   watch?: boolean;
+  snapshot?: boolean;
 }
 
 /** `vmlet deploy`. */
@@ -82,12 +82,12 @@ export function registerDeploy({ program, run }: Cli): void {
       seconds,
     )
     .option('--env <NAME=VALUE>', 'environment variable, public; may be given again', variable)
-    .option('--no-snapshot', 'start it from nothing each time: nothing of its memory is kept on disk')
     .option('--internet', 'let it reach the internet, and not only be reached')
     .option('--channel <name>', 'channel of the messages (default: VMLET)')
     .option('--bundle', 'make one file of a program for Node.js and its packages')
     .option('--install', 'install package.json inside the runtime, whatever is in node_modules')
     .option('--no-install', 'pack node_modules as it is')
+    .option('--no-snapshot', 'never save its machine once it is loaded: each of its machines loads it anew')
     .option('-l, --list', 'show what would be packed, with sizes, and deploy nothing')
     .option('--dry-run', 'the same as --list')
     .option('-w, --watch', 'deploy again when something changes, until Ctrl-C');

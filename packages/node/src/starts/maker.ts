@@ -59,6 +59,8 @@ export class SnapshotMaker implements AsyncDisposable {
   readonly #given = new Set<string>();
   readonly #remakes = new Map<string, number>();
   readonly #stop = new AbortController();
+  /** Why the last one was not made; undefined if it was, or if there was none yet. */
+  lastFailure: string | undefined;
   #running: Promise<void> | undefined;
 
   constructor(components: MakerComponents) {
@@ -91,6 +93,11 @@ export class SnapshotMaker implements AsyncDisposable {
     const remakes = (this.#remakes.get(key) ?? 0) + 1;
     this.#remakes.set(key, remakes);
     if (remakes > MAX_REMAKES) this.#given.add(key);
+  }
+
+  /** Whether a snapshot is not made any more, since it was tried and came to nothing. */
+  isGivenUp(key: string): boolean {
+    return this.#given.has(key);
   }
 
   /** Resolves when all that was wanted until now is made, or has failed. */
@@ -141,7 +148,7 @@ export class SnapshotMaker implements AsyncDisposable {
     const { backend, saved } = this.#components;
     const made = { backend, host: saved.host };
     const inputs = programInputs(program, made);
-    if (this.#given.has(snapshotKey(inputs))) return false;
+    if (this.isGivenUp(snapshotKey(inputs))) return false;
     if (await saved.snapshots.find(inputs)) return true;
     const base = await this.#baseOf(program, { inputs: runtimeInputs(program, made), signal });
     const begun = performance.now();
@@ -157,7 +164,7 @@ export class SnapshotMaker implements AsyncDisposable {
     { inputs, signal }: { inputs: SnapshotInputs; signal: AbortSignal },
   ): Promise<Snapshot | undefined> {
     const found = await this.#components.saved.snapshots.find(inputs);
-    if (found || this.#given.has(snapshotKey(inputs))) return found;
+    if (found || this.isGivenUp(snapshotKey(inputs))) return found;
     try {
       return await this.#save(inputs, signal, (options) => saveRuntime(program, options));
     } catch (error) {
@@ -175,11 +182,13 @@ export class SnapshotMaker implements AsyncDisposable {
   ): Promise<Snapshot> {
     const { backend, saved, bootDeadlineMs, loadDeadlineMs } = this.#components;
     try {
-      return await how({
+      const snapshot = await how({
         ...{ backend, snapshots: saved.snapshots, inputs, bootDeadlineMs, loadDeadlineMs, signal },
         // What a program prints as it is loaded is printed by every machine of it, and stands in its log by those.
         onLog: () => {},
       });
+      this.lastFailure = undefined;
+      return snapshot;
     } catch (cause) {
       throw new NotSaved(snapshotKey(inputs), cause);
     }
@@ -196,6 +205,11 @@ export class SnapshotMaker implements AsyncDisposable {
   /** A full disk may have room again when it is wanted the next time; all else stays as it is. */
   #note({ key, cause }: NotSaved, of: { itemHash: ItemHash } | { runtime: string }): void {
     if (!(cause instanceof DiskFull)) this.#given.add(key);
-    this.#components.log.warn({ err: cause, key, ...of }, 'a machine was not saved: starts take longer');
+    this.lastFailure = cause instanceof Error ? cause.message : String(cause);
+    const { log } = this.#components;
+    // What does not load is told to whoever asks for it, and to its owner.
+    const isOwn = cause instanceof VmletError && cause.entry.fault === 'program';
+    if (isOwn) log.info({ found: cause.message, key, ...of }, 'a machine was not saved: its program does not load');
+    else log.warn({ err: cause, key, ...of }, 'a machine was not saved: starts take longer');
   }
 }
