@@ -16,7 +16,7 @@ import type { OwnerMeter } from './cpu.ts';
 import { Executions } from './executions.ts';
 import { installPackages } from './installer.ts';
 import { ProgramLogs } from './logs.ts';
-import type { ExecutionsConfig, Runnable } from './places.ts';
+import type { ExecutionsConfig, Runnable } from './runnable.ts';
 import { noMeter } from './testing.ts';
 
 const never = new AbortController().signal;
