@@ -1,12 +1,13 @@
 import { rm } from 'node:fs/promises';
 import { ensureBootKit } from '@vmlet/guest';
+import type { ItemHash } from '@vmlet/messages';
 import { BlockList, capsFor, createAdmission, OwnerUsage } from './admission/index.ts';
 import { type Api, createApi } from './api/index.ts';
 import { openFileStore } from './content/index.ts';
 import { Names, Stops } from './deployments/index.ts';
 import { diagnose } from './diagnose.ts';
 import { VmletError } from './errors.ts';
-import { EXECUTION_STATES, Executions, ProgramLogs } from './executions/index.ts';
+import { Executions, ProgramLogs } from './executions/index.ts';
 import { armedFailpoints } from './failpoint.ts';
 import { Gateway } from './gateway/index.ts';
 import { installFor } from './install-for.ts';
@@ -191,7 +192,7 @@ function addGauges(
     read: () => {
       const list = executions.list();
       const count = (state: string) => list.filter((one) => one.state === state).length;
-      return EXECUTION_STATES.map((state) => ({ labels: { state }, value: count(state) }));
+      return Executions.states.map((state) => ({ labels: { state }, value: count(state) }));
     },
   });
   metrics.gauge('vmlet_requests_in_flight', {
@@ -243,7 +244,8 @@ async function openEdges(options: NodeOptions, made: Making & { network: Network
   const deployments = { names, stops, findProgram, urlsOf, nameUrlsOf };
   const { maxBoots, memoryBudgetMiB } = config;
   const startLimits = { accelerator: backend.accelerator, maxBoots, memoryBudgetMiB };
-  const telling = { logs, status, runtimes, doctor, timelines, startLimits, metrics };
+  const snapshotOf = (itemHash: ItemHash) => (snapshots ? snapshots.stateOf(itemHash) : { state: 'off' as const });
+  const telling = { snapshotOf, logs, status, runtimes, doctor, timelines, startLimits, metrics };
   const owner = { ledger, executions, install, blocks, ...telling, ...deployments };
   stack.use(await serveOwner(ownerSocket, owner));
   const record = { format: 1, pid: process.pid, url, programDomain, ownerSocket };

@@ -56,7 +56,7 @@ export interface SnapshotFacts {
 }
 
 /** Disposing of it ends what is being made. */
-export interface Saving extends AsyncDisposable {
+export interface Saving extends AsyncDisposable, Pick<SnapshotMaker, 'stateOf'> {
   facts(): Promise<SnapshotFacts>;
 }
 
@@ -83,6 +83,7 @@ export function saveInBackground(making: Making): Saving {
   starts.onMissed = ({ itemHash }) => want(itemHash);
   starts.onRefused = (key) => maker.refused(key);
   return {
+    stateOf: (itemHash) => maker.stateOf(itemHash),
     facts: async () => {
       const all = await saved.snapshots.list();
       const diskBytes = all.reduce((sum, one) => sum + one.diskBytes, 0);

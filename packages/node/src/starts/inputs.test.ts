@@ -38,6 +38,7 @@ const OF_MACHINES: {
   { what: 'runtime', program: { runtimeHash: B as FileHash } },
   { what: 'number of processors', program: { vcpus: 2 } },
   { what: 'memory', program: { memoryMiB: 512 } },
+  { what: 'network card', program: { internet: true } },
   { what: 'source of its init, and with it a drive', program: { launch: { ...launch, init: 'image' } } },
   { what: 'launcher', program: { launch: { ...launch, argv: ['python3', '-X', 'dev'] } } },
 ];

@@ -4,6 +4,7 @@ import type { Backend } from '../machines/index.ts';
 import type { RunnableProgram } from '../runtimes/index.ts';
 import { type Snapshot, type SnapshotInputs, snapshotKey } from '../snapshots/index.ts';
 import type { Logger } from '../telemetry/index.ts';
+import type { SnapshotState } from '../timelines/index.ts';
 import { programInputs, runtimeInputs } from './inputs.ts';
 import { DiskFull, type SaveOptions, saveProgram, saveRuntime } from './save.ts';
 import type { Saved } from './starts.ts';
@@ -15,6 +16,8 @@ export interface Turn extends Disposable {
 
 /** How often a snapshot that is not restored is made again, in the life of a node. */
 const MAX_REMAKES = 1;
+/** Programs of which it is remembered what came of their snapshots. */
+const MAX_TRIED = 1024;
 
 export interface MakerComponents {
   backend: Backend;
@@ -51,6 +54,8 @@ class NotSaved extends Error {
 export class SnapshotMaker implements AsyncDisposable {
   readonly #components: MakerComponents;
   readonly #wanted = new Map<ItemHash, Wanted>();
+  /** Of the programs tried last, what came of it. */
+  readonly #tried = new Map<ItemHash, SnapshotState>();
   readonly #given = new Set<string>();
   readonly #remakes = new Map<string, number>();
   readonly #stop = new AbortController();
@@ -69,6 +74,18 @@ export class SnapshotMaker implements AsyncDisposable {
     this.#running ??= this.#work().finally(() => {
       this.#running = undefined;
     });
+  }
+
+  /** What is known of a program's snapshot; undefined where none was wanted since the node has started. */
+  stateOf(itemHash: ItemHash): SnapshotState | undefined {
+    return this.#wanted.has(itemHash) ? { state: 'making' } : this.#tried.get(itemHash);
+  }
+
+  #remember(itemHash: ItemHash, state: SnapshotState): void {
+    this.#tried.delete(itemHash);
+    this.#tried.set(itemHash, state);
+    const [oldest] = this.#tried.keys();
+    if (this.#tried.size > MAX_TRIED && oldest !== undefined) this.#tried.delete(oldest);
   }
 
   /** Notes that a snapshot was not restored, so that it is not made again for ever. */
@@ -112,7 +129,7 @@ export class SnapshotMaker implements AsyncDisposable {
       const either = AbortSignal.any([signal, turn.signal]);
       try {
         // Only now: it may have been removed, stopped or changed while it waited.
-        await this.#make(await wanted.prepare(either), either);
+        if (await this.#make(await wanted.prepare(either), either)) this.#remember(wanted.itemHash, { state: 'ready' });
         return false;
       } catch (error) {
         if (turn.signal.aborted) return !signal.aborted;
@@ -125,17 +142,20 @@ export class SnapshotMaker implements AsyncDisposable {
     }
   }
 
-  async #make(program: RunnableProgram, signal: AbortSignal): Promise<void> {
-    if (!program.snapshot) return;
+  /** @returns whether it is there now */
+  async #make(program: RunnableProgram, signal: AbortSignal): Promise<boolean> {
+    if (!program.snapshot) return false;
     const { backend, saved } = this.#components;
     const made = { backend, host: saved.host };
     const inputs = programInputs(program, made);
-    if (this.isGivenUp(snapshotKey(inputs)) || (await saved.snapshots.find(inputs))) return;
+    if (this.isGivenUp(snapshotKey(inputs))) return false;
+    if (await saved.snapshots.find(inputs)) return true;
     const base = await this.#baseOf(program, { inputs: runtimeInputs(program, made), signal });
     const begun = performance.now();
     await this.#save(inputs, signal, (options) => saveProgram(program, { ...options, base }));
     const seconds = ((performance.now() - begun) / 1000).toFixed(1);
     this.#components.say(program.itemHash, `Saved for quick starts, in ${seconds} s`);
+    return true;
   }
 
   /** The snapshot of a program's runtime, made if there is none; undefined if it cannot be made. */
@@ -177,6 +197,7 @@ export class SnapshotMaker implements AsyncDisposable {
   #failed(itemHash: ItemHash, failure: NotSaved): void {
     this.#note(failure, { itemHash });
     const { cause } = failure;
+    this.#remember(itemHash, { state: 'failed', cause: cause instanceof Error ? cause.message : String(cause) });
     const words = cause instanceof VmletError && cause.detail ? `${cause.message}\n${cause.detail}` : String(cause);
     this.#components.say(itemHash, `Not saved for quick starts: ${words}`);
   }
