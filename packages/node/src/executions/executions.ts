@@ -9,7 +9,7 @@ import type { ProgramLogs } from './logs.ts';
 import { Places } from './places.ts';
 import type { ExecutionsConfig, Runnable } from './runnable.ts';
 import { Spares } from './spares.ts';
-import type { ExecutionState } from './state.ts';
+import { EXECUTION_STATES, type ExecutionState } from './state.ts';
 
 /** How long the requests of a machine may go on after another one has taken its place, in milliseconds. */
 const RETIRE_MS = 60_000;
@@ -44,6 +44,8 @@ export type Temperature = 'paused' | 'spare' | 'snapshot';
  * it while all places at the first are taken, if there is a spare.
  */
 export class Executions implements AsyncDisposable {
+  /** All that a row of `list` may have. */
+  static readonly states = EXECUTION_STATES;
   readonly #components: ExecutionsComponents;
   readonly #current = new Map<ItemHash, Execution>();
   /** Those that take what the current one has no place for. */
