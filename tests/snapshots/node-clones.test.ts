@@ -59,6 +59,9 @@ function programOf({ version, path }: (typeof versions)[number]): ProgramFiles {
   return { files, ...APP, nodes: { [`v${version}/bin/node`]: path } };
 }
 
+/** Clones of the versions that are not the runtime's first. */
+const FEW = 3;
+
 function repeated(values: readonly unknown[]): unknown[] {
   return values.filter((value, index) => values.indexOf(value) !== index);
 }
@@ -74,20 +77,25 @@ describe('clones of a Node.js program', () => {
     await lab?.[Symbol.asyncDispose]();
   });
 
-  test.each(versions)('clones: draw no value that another has drawn, with Node.js $version', async (version) => {
-    // Without a step of the clock: what OpenSSL does not see by itself, it is told.
-    const snapshot = await lab.snapshot(programOf(version), { level: 'program' });
-    const values: unknown[] = [];
-    for (let count = cloneCount(); count > 0; count -= 1) {
-      await using clone = await snapshot.clone();
-      const drawn = await clone.get('/draw');
-      values.push(...Object.values(JSON.parse(drawn) as Record<string, unknown>).flat());
-      expect(JSON.parse(await clone.get('/version'))).toMatch(new RegExp(`^${version.version}`));
-    }
-    expect(values.length).toBeGreaterThanOrEqual(14 * cloneCount());
-    expect(repeated(values)).toEqual([]);
-    expect(snapshot.log).toBe('');
-  });
+  test.each(versions)(
+    'clones: draw no value that another has drawn, with Node.js $version',
+    async (version) => {
+      // Without a step of the clock: what OpenSSL does not see by itself, it is told.
+      const snapshot = await lab.snapshot(programOf(version), { level: 'program' });
+      const values: unknown[] = [];
+      const clones = version === versions[0] ? cloneCount() : FEW;
+      for (let count = clones; count > 0; count -= 1) {
+        await using clone = await snapshot.clone();
+        const drawn = await clone.get('/draw');
+        values.push(...Object.values(JSON.parse(drawn) as Record<string, unknown>).flat());
+        expect(JSON.parse(await clone.get('/version'))).toMatch(new RegExp(`^${version.version}`));
+      }
+      expect(values.length).toBeGreaterThanOrEqual(14 * clones);
+      expect(repeated(values)).toEqual([]);
+      expect(snapshot.log).toBe('');
+    },
+    900_000,
+  );
 
   test('hooks: are called in the machine, with variables that came after the snapshot', async () => {
     const program = { files: { 'app.mjs': DRAWS }, ...APP, variables: { SECRET: 'none' } };

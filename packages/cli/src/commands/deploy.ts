@@ -34,7 +34,6 @@ interface DeployOptions {
   install?: boolean;
   list?: boolean;
   watch?: boolean;
-  snapshot?: boolean;
 }
 
 /** `vmlet deploy`. */
@@ -87,7 +86,6 @@ export function registerDeploy({ program, run }: Cli): void {
     .option('--bundle', 'make one file of a program for Node.js and its packages')
     .option('--install', 'install package.json inside the runtime, whatever is in node_modules')
     .option('--no-install', 'pack node_modules as it is')
-    .option('--no-snapshot', 'never save its machine once it is loaded: each of its machines loads it anew')
     .option('-l, --list', 'show what would be packed, with sizes, and deploy nothing')
     .option('--dry-run', 'the same as --list')
     .option('-w, --watch', 'deploy again when something changes, until Ctrl-C');
