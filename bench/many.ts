@@ -14,7 +14,7 @@ const STORM = 100;
 /** Spares that are asked at the same moment. */
 const BURST = 12;
 
-const recordSchema = z.object({ inputs: z.object({ program: z.unknown() }) });
+const recordSchema = z.object({ inputs: z.object({ program: z.object({ itemHash: z.string() }).nullable() }) });
 
 /**
  * Many programs are asked at the same moment, each with a snapshot of its own: a hundred of which no machine runs, and
@@ -42,14 +42,15 @@ async function perSecond<T>(items: readonly T[], one: (item: T) => Promise<unkno
   return items.length / ((performance.now() - started) / 1000);
 }
 
-/** Blocks on disk of each snapshot of a program, not those of runtimes, as `du` counts them. */
+/** Blocks on disk of the snapshot of a Python program, as `du` counts them. */
 export async function snapshotDisk(node: BenchNode): Promise<Samples> {
+  const files = { 'main.py': `${PYTHON_HELLO}# on disk\n` };
+  const itemHash = await deploySaved(node, { runtime: node.runtime, files, entrypoint: 'main:app' });
   const folder = join(node.home, 'snapshots');
-  const sizes: number[] = [];
   for (const key of await readdir(folder)) {
-    const record = await readFile(join(folder, key, 'snapshot.json'), 'utf8').catch(() => undefined);
-    if (record === undefined || recordSchema.parse(JSON.parse(record)).inputs.program === null) continue;
-    sizes.push(Number.parseInt(await run('du', ['-sm', join(folder, key)]), 10));
+    const { inputs } = recordSchema.parse(JSON.parse(await readFile(join(folder, key, 'snapshot.json'), 'utf8')));
+    if (inputs.program?.itemHash !== itemHash) continue;
+    return { 'snapshot-disk-mb': [Number.parseInt(await run('du', ['-sm', join(folder, key)]), 10)] };
   }
-  return { 'snapshot-disk-mb': sizes };
+  throw new Error('Cannot bench the snapshot on disk: it is not there');
 }

@@ -96,7 +96,6 @@ test.each(SAVING)('node killed at $step: nothing is left, and the next node serv
   await reached;
   await killNode();
   expect(await request(program)).toEqual(OK);
-  await node.logSays(program, SAVED);
 });
 
 test.each(SAVING.filter(({ machine }) => machine))(

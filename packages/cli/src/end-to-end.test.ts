@@ -25,6 +25,7 @@ beforeAll(async () => {
     cache,
     listen: { host: '127.0.0.1', port: 0 },
     allow: 'own',
+    snapshotBudgetMiB: 0,
   });
 });
 

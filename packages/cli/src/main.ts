@@ -6,6 +6,7 @@ import { addExamples, type Cli } from './cli.ts';
 import { registerBlock } from './commands/block.ts';
 import { COMPLETE, registerComplete, registerCompletion } from './commands/completion.ts';
 import { registerConfig } from './commands/config.ts';
+import { registerCool } from './commands/cool.ts';
 import { registerCp } from './commands/cp.ts';
 import { registerDemo } from './commands/demo.ts';
 import { registerDeploy } from './commands/deploy.ts';
@@ -118,6 +119,7 @@ const COMMANDS = [
   registerRm,
   registerBlock,
   registerRuntime,
+  registerCool,
   registerConfig,
   registerInstallService,
   registerCompletion,

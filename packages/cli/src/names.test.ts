@@ -170,17 +170,32 @@ describe('names', () => {
     const { exitCode, stdout } = await vmlet('top', '--once');
     expect(exitCode).toBe(0);
     expect(stdout).toMatch(/^NAME +HASH +STATE +CPU +MEMORY +IN FLIGHT +SERVED +UP\n/);
-    expect(stdout).toMatch(/^shop +[0-9a-f]{12} +running +[\d.]+ % +\d+ MiB +0 +\d+ +\d+s$/m);
+    expect(stdout).toMatch(/^shop +[0-9a-f]{12} +(running|paused) +[\d.]+ % +\d+ MiB +0 +\d+ +\d+s$/m);
     const { machines } = JSON.parse((await vmlet('top', '--once', '--json')).stdout);
     const shop = machines.find(({ name }: { name: string }) => name === 'shop');
-    expect(shop).toMatchObject({ state: 'running', pid: expect.any(Number), cpuPercent: expect.any(Number) });
+    expect(shop).toMatchObject({ pid: expect.any(Number), cpuPercent: expect.any(Number) });
     // QEMU itself is larger than that, whatever its guest has touched.
     expect(shop.memoryMiB).toBeGreaterThan(40);
   });
 
+  test('vmlet cool: brings a program to a temperature, which the list shows', async () => {
+    expect((await vmlet('cool', 'shop', '--to', 'paused')).stderr).toContain('shop is now: paused');
+    expect((await vmlet('ls')).stdout).toMatch(/\nshop +[0-9a-f]{12} +paused /);
+    expect(await byPath()).toBe('two');
+    expect(JSON.parse((await vmlet('cool', 'shop', '--to', 'paused', '--json')).stdout)).toMatchObject({
+      state: 'paused',
+    });
+    expect((await vmlet('cool', 'shop', '--to', 'ice')).exitCode).toBe(2);
+  });
+
   test('vmlet completion: knows the names of programs, when a node runs', async () => {
-    expect((await vmlet('__complete', '--', 'logs', 'sh')).stdout).toBe('shop\trunning\n:none\n');
-    expect((await vmlet('__complete', '--', 'rollback', '')).stdout).toBe('shop\trunning\n:none\n');
+    // A while after the last request its machine is paused.
+    for (const words of [
+      ['logs', 'sh'],
+      ['rollback', ''],
+    ]) {
+      expect((await vmlet('__complete', '--', ...words)).stdout).toMatch(/^shop\t(running|paused)\n:none\n$/);
+    }
   });
 
   test('vmlet stop: refuses requests until it is started, after the node was killed too', async () => {

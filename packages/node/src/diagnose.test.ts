@@ -5,6 +5,7 @@ import { expect, test } from 'vitest';
 import { diagnose } from './diagnose.ts';
 import type { CageFindings } from './machines/cage/index.ts';
 import type { Probe } from './machines/index.ts';
+import type { SnapshotFacts } from './snapshot-making.ts';
 
 const PROBE: Probe = {
   format: 1,
@@ -78,4 +79,19 @@ test('diagnose: tells each part of the confinement that does not stand, with wha
     fix: expect.stringContaining('as root'),
   });
   expect(checks.find(({ code }) => code === 'NAMESPACES')).toMatchObject({ status: 'ok', text: 'it stands' });
+});
+
+test('diagnose: tells what snapshots take, and why the last one was not made', async () => {
+  await using dir = await makeDir();
+  const base = { home: dir.path, probe: async () => PROBE, confinement };
+  const tell = async (facts: SnapshotFacts | undefined) =>
+    (await diagnose({ ...base, snapshots: async () => facts })).find(({ code }) => code === 'SNAPSHOTS');
+  const facts = { count: 3, diskBytes: 250 * 1024 * 1024, budgetBytes: 1024 * 1024 * 1024, lastFailure: undefined };
+  expect(await tell(facts)).toMatchObject({ status: 'ok', text: '3 take 250 of 1024 MiB' });
+  expect(await tell({ ...facts, lastFailure: 'the disk is full' })).toMatchObject({
+    status: 'warning',
+    text: expect.stringContaining('the disk is full'),
+    fix: expect.stringContaining('free space'),
+  });
+  expect(await tell(undefined)).toMatchObject({ status: 'warning', fix: expect.stringContaining('--snapshot-budget') });
 });

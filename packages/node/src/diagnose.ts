@@ -4,6 +4,7 @@ import { delimiter, join } from 'node:path';
 import { ensureBootKit } from '@vmlet/guest';
 import { type Cage, type CageFindings, openCage } from './machines/cage/index.ts';
 import { type Probe as AcceleratorProbe, probeAccelerator } from './machines/index.ts';
+import type { SnapshotFacts } from './snapshot-making.ts';
 import { openCache } from './store/index.ts';
 import { type Check, examine, type Finding, type Probe } from './telemetry/index.ts';
 
@@ -29,6 +30,8 @@ export interface DiagnoseOptions {
   probe: () => Promise<AcceleratorProbe>;
   /** What confines machines here. */
   confinement: () => Promise<CageFindings>;
+  /** What there is of snapshots, as a running node knows it: undefined if it makes none. */
+  snapshots?: () => Promise<SnapshotFacts | undefined>;
 }
 
 /** As {@link diagnose}, for a host on which no node runs: makes the boot kit and boots a machine if nobody has yet. */
@@ -63,6 +66,7 @@ function catalogue(options: DiagnoseOptions): Probe[] {
     { code: 'MEMORY', title: 'Memory', check: checkMemory },
     { code: 'DISK', title: 'Disk', check: () => checkDisk(options.home) },
     ...confinementChecks(options.confinement),
+    ...snapshotChecks(options.snapshots),
   ];
 }
 
@@ -120,6 +124,23 @@ async function checkDisk(home: string): Promise<Finding> {
   const text = `${freeMiB} MiB are free for the home`;
   if (freeMiB >= LOW_DISK_MIB) return { status: 'ok', text };
   return { status: 'warning', text, fix: 'Free space, or move the home with --home' };
+}
+
+function snapshotChecks(facts: DiagnoseOptions['snapshots']): Probe[] {
+  if (!facts) return [];
+  return [{ code: 'SNAPSHOTS', title: 'Snapshots', check: async () => snapshotFinding(await facts()) }];
+}
+
+function snapshotFinding(facts: SnapshotFacts | undefined): Finding {
+  if (!facts) {
+    const text = 'none are made (--snapshot-budget 0): each start boots a machine';
+    return { status: 'warning', text, fix: 'Run the node with a larger --snapshot-budget' };
+  }
+  const mib = (bytes: number) => Math.round(bytes / MIB);
+  const text = `${facts.count} take ${mib(facts.diskBytes)} of ${mib(facts.budgetBytes)} MiB`;
+  if (facts.lastFailure === undefined) return { status: 'ok', text };
+  const fix = 'Look into the log of the program; if the disk is full, free space or lower --snapshot-budget';
+  return { status: 'warning', text: `${text}; the last machine was not saved: ${facts.lastFailure}`, fix };
 }
 
 /** What to do where a part of the confinement does not stand; machines run without it until then. */

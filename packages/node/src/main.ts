@@ -1,12 +1,13 @@
 import { rm } from 'node:fs/promises';
 import { ensureBootKit } from '@vmlet/guest';
+import type { ItemHash } from '@vmlet/messages';
 import { BlockList, capsFor, createAdmission, OwnerUsage } from './admission/index.ts';
 import { type Api, createApi } from './api/index.ts';
 import { openFileStore } from './content/index.ts';
 import { Names, Stops } from './deployments/index.ts';
 import { diagnose } from './diagnose.ts';
 import { VmletError } from './errors.ts';
-import { EXECUTION_STATES, Executions, ProgramLogs } from './executions/index.ts';
+import { Executions, ProgramLogs } from './executions/index.ts';
 import { armedFailpoints } from './failpoint.ts';
 import { Gateway } from './gateway/index.ts';
 import { installFor } from './install-for.ts';
@@ -146,7 +147,8 @@ async function openCompute(options: NodeOptions, { stack, log, network }: Making
     mayUseInternet: internetFor(options, { operator, isConfined: cage.findings.egress.stands }),
     onNoInternet: (itemHash) => logs.of(itemHash).platform(NO_INTERNET),
   });
-  if (saved) stack.use(saveInBackground({ backend, saved, starts, executions, programs, ledger, logs, config, log }));
+  const saving = saved && { backend, saved, starts, executions, programs, ledger, logs, config, log };
+  const snapshots = saving && stack.use(saveInBackground(saving));
   stack.defer(blocks.subscribe(() => stopRefused({ executions, programs, log })));
   const unsubscribe = ledger.subscribe((event) => {
     if (event.type !== 'forgotten' || event.message.type !== 'PROGRAM') return;
@@ -158,7 +160,7 @@ async function openCompute(options: NodeOptions, { stack, log, network }: Making
       .catch((err: unknown) => log.error({ err, itemHash }, 'a forgotten program was not cleaned up'));
   });
   stack.defer(unsubscribe);
-  return { backend, probe, config, logs, executions, programs, metrics, timelines };
+  return { backend, probe, config, logs, executions, programs, metrics, timelines, snapshots };
 }
 
 /** What confines machines, which is all that this host has for it; or an error, if that is too little. */
@@ -190,7 +192,7 @@ function addGauges(
     read: () => {
       const list = executions.list();
       const count = (state: string) => list.filter((one) => one.state === state).length;
-      return EXECUTION_STATES.map((state) => ({ labels: { state }, value: count(state) }));
+      return Executions.states.map((state) => ({ labels: { state }, value: count(state) }));
     },
   });
   metrics.gauge('vmlet_requests_in_flight', {
@@ -216,7 +218,7 @@ function stopRefused({ executions, programs, log }: Pick<Compute, 'executions' |
 async function openEdges(options: NodeOptions, made: Making & { network: Network; compute: Compute }) {
   const { stack, log, network, compute } = made;
   const { home, ledger, content, operator, blocks, names, stops } = network;
-  const { executions, logs, programs, backend, probe, config, metrics, timelines } = compute;
+  const { executions, logs, programs, backend, probe, config, metrics, timelines, snapshots } = compute;
   const api = stack.use(await openApi(options, made));
   const programDomain = options.programDomain ?? PROGRAM_DOMAIN;
   const { apiHosts = [], trustForwarded = false } = options;
@@ -233,7 +235,8 @@ async function openEdges(options: NodeOptions, made: Making & { network: Network
   const url = `http://${urlHost(options.listen.host)}:${port}`;
   const status = statusOf({ url, programDomain, operator, backend: backend.accelerator });
   const { ownerSocket, nodeFile } = home.paths;
-  const doctor = () => diagnose({ home: home.dir, probe, confinement: async () => backend.cage.findings });
+  const confinement = async () => backend.cage.findings;
+  const doctor = () => diagnose({ home: home.dir, probe, confinement, snapshots: async () => snapshots?.facts() });
   const install = installFor({ ledger, content, backend, bootDeadlineMs: config.bootDeadlineMs });
   const urlsOf = programs.urlsOf({ url, programDomain, port });
   const nameUrlsOf = programs.nameUrlsOf({ url, programDomain, port });
@@ -241,7 +244,8 @@ async function openEdges(options: NodeOptions, made: Making & { network: Network
   const deployments = { names, stops, findProgram, urlsOf, nameUrlsOf };
   const { maxBoots, memoryBudgetMiB } = config;
   const startLimits = { accelerator: backend.accelerator, maxBoots, memoryBudgetMiB };
-  const telling = { logs, status, runtimes, doctor, timelines, startLimits, metrics };
+  const snapshotOf = (itemHash: ItemHash) => (snapshots ? snapshots.stateOf(itemHash) : { state: 'off' as const });
+  const telling = { snapshotOf, logs, status, runtimes, doctor, timelines, startLimits, metrics };
   const owner = { ledger, executions, install, blocks, ...telling, ...deployments };
   stack.use(await serveOwner(ownerSocket, owner));
   const record = { format: 1, pid: process.pid, url, programDomain, ownerSocket };

@@ -22,7 +22,7 @@ export async function openSnapshots(
     budgetBytes: snapshotBudgetMiB * MIB,
     onDamaged: (damage) => log.warn(damage, 'a snapshot is damaged, and is removed'),
   });
-  return { snapshots, host: await hostFacts(backend, signal) };
+  return { snapshots, host: await hostFacts(backend.cage.qemu, signal) };
 }
 
 /** Processes started ahead for the machines that are restored. */
@@ -46,11 +46,22 @@ interface Making {
   log: Logger;
 }
 
-/**
- * Makes the snapshot of each program that is published, and of each that had to be started without. Disposing of it
- * ends what is being made.
- */
-export function saveInBackground(making: Making): AsyncDisposable {
+/** What `doctor` tells of snapshots. */
+export interface SnapshotFacts {
+  count: number;
+  diskBytes: number;
+  budgetBytes: number;
+  /** Why the last one was not made; undefined if it was. */
+  lastFailure: string | undefined;
+}
+
+/** Disposing of it ends what is being made. */
+export interface Saving extends AsyncDisposable, Pick<SnapshotMaker, 'stateOf'> {
+  facts(): Promise<SnapshotFacts>;
+}
+
+/** Makes the snapshot of each program that is published, and of each that had to be started without. */
+export function saveInBackground(making: Making): Saving {
   const { backend, saved, starts, executions, programs, ledger, logs, config, log } = making;
   const { bootDeadlineMs, loadDeadlineMs } = config;
   const maker = new SnapshotMaker({
@@ -72,6 +83,13 @@ export function saveInBackground(making: Making): AsyncDisposable {
   starts.onMissed = ({ itemHash }) => want(itemHash);
   starts.onRefused = (key) => maker.refused(key);
   return {
+    stateOf: (itemHash) => maker.stateOf(itemHash),
+    facts: async () => {
+      const all = await saved.snapshots.list();
+      const diskBytes = all.reduce((sum, one) => sum + one.diskBytes, 0);
+      const { budgetBytes } = saved.snapshots;
+      return { count: all.length, diskBytes, budgetBytes, lastFailure: maker.lastFailure };
+    },
     [Symbol.asyncDispose]: async () => {
       unsubscribe();
       await maker[Symbol.asyncDispose]();

@@ -17,6 +17,24 @@ export type Started = z.output<typeof startedSchema>;
 
 const stoppedSchema = z.object({ itemHash: z.string() });
 
+const cooledSchema = z.object({ itemHash: z.string(), state: z.string() });
+
+/** To what a program can be brought. */
+export const TEMPERATURES = ['paused', 'spare', 'snapshot'] as const;
+export type Temperature = (typeof TEMPERATURES)[number];
+
+/**
+ * Brings a program to a temperature now.
+ * @throws ProblemError `PROGRAM_NOT_COOLED` while it is being asked
+ */
+export async function coolProgram(
+  owner: OwnerClient,
+  itemHash: string,
+  { to, signal }: { to: Temperature; signal: AbortSignal },
+): Promise<void> {
+  await owner.ask('POST', `/programs/${itemHash}/cool?to=${to}`, { schema: cooledSchema, signal });
+}
+
 /**
  * Lets a stopped program answer again, and with `wait` starts a machine of it if none runs.
  * @throws ProblemError why it does not start, its traceback in `detail`

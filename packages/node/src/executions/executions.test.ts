@@ -189,3 +189,29 @@ test('executions: gives the owner’s place back, however the start has ended', 
   // Nobody knows what a machine has used that did not start: the time is charged.
   expect(charged).toEqual([expect.any(Number)]);
 });
+
+test('executions: give a turn when no start is under way, and take it back for a request, or with its program', async () => {
+  await using it = await startExecutions({ memoryWaitMs: 20_000 });
+  const starting = it.executions.acquire(it.program(A), never);
+  const waiting = it.executions.turn({ itemHash: B, memoryMiB: 60 }, never);
+  await it.prepared();
+  it.preparing.get(A)?.reject(failure());
+  await expect(starting).rejects.toMatchObject({ code: 'CODE_NOT_FOUND' });
+  const turn = await waiting;
+  expect(turn.signal.aborted).toBe(false);
+  // It has no room beside that: the turn is asked back, and the start waits until it is given.
+  const prepared = it.prepared();
+  const request = it.executions.acquire(it.program(A, 60), never);
+  const back = await new Promise((resolve) => turn.signal.addEventListener('abort', () => resolve(turn.signal.reason)));
+  expect(back).toBeInstanceOf(Error);
+  turn[Symbol.dispose]();
+  await prepared;
+  it.preparing.get(A)?.reject(failure());
+  await expect(request).rejects.toMatchObject({ code: 'CODE_NOT_FOUND' });
+  const next = await it.executions.turn({ itemHash: B, memoryMiB: 60 }, never);
+  const stopped = it.executions.stop(B, 'its owner has stopped it');
+  expect(next.signal.aborted).toBe(true);
+  next[Symbol.dispose]();
+  await stopped;
+  await expect(it.executions.turn({ itemHash: B, memoryMiB: 101 }, never)).rejects.toMatchObject({ code: 'NODE_FULL' });
+});

@@ -8,7 +8,7 @@ import { type Execution, ExecutionOver, type Lease } from './execution.ts';
 import type { ProgramLogs } from './logs.ts';
 import { type ExecutionsConfig, Places, type Runnable } from './places.ts';
 import { Spares } from './spares.ts';
-import type { ExecutionState } from './state.ts';
+import { EXECUTION_STATES, type ExecutionState } from './state.ts';
 
 /** How long the requests of a machine may go on after another one has taken its place, in milliseconds. */
 const RETIRE_MS = 60_000;
@@ -43,6 +43,8 @@ export type Temperature = 'paused' | 'spare' | 'snapshot';
  * it while all places at the first are taken, if there is a spare.
  */
 export class Executions implements AsyncDisposable {
+  /** All that a row of `list` may have. */
+  static readonly states = EXECUTION_STATES;
   readonly #components: ExecutionsComponents;
   readonly #current = new Map<ItemHash, Execution>();
   /** Those that take what the current one has no place for. */

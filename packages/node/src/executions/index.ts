@@ -5,4 +5,3 @@ export { Executions, type Temperature } from './executions.ts';
 export { type Installed, installPackages } from './installer.ts';
 export { type LogEntry, type ProgramLog, ProgramLogs } from './logs.ts';
 export type { ExecutionsConfig, Runnable } from './places.ts';
-export { EXECUTION_STATES } from './state.ts';

@@ -49,17 +49,8 @@ async function startExecutions(config: Partial<ExecutionsConfig> = {}) {
   const runnable = (itemHash: ItemHash, owner: string, memoryMiB: number): Runnable => ({
     ...{ itemHash, owner, vcpus: 1, memoryMiB },
     prepare: async () => ({
-      ...{
-        itemHash,
-        memoryMiB,
-        runtimeImage: '/runtime',
-        codeImage: '/code',
-        variables: {},
-        vcpus: 1,
-        seconds: 1,
-        internet: false,
-      },
-      ...{ runtimeHash: RUNTIME, codeHash: CODE, codeForm: 'zip', snapshot: true },
+      ...{ itemHash, memoryMiB, runtimeImage: '/runtime', codeImage: '/code', variables: {}, vcpus: 1, seconds: 1 },
+      ...{ runtimeHash: RUNTIME, codeHash: CODE, codeForm: 'zip', snapshot: true, internet: false },
       launch: { kind: 'python', init: 'kit', argv: ['python3'], entrypoint: 'main:app', interface: 'asgi', args: [] },
     }),
   });

@@ -40,3 +40,22 @@ test('semaphore: loses no place, when those that wait give up', async () => {
     await expect(semaphore.acquire(client.signal)).rejects.toThrow('left');
   }
 });
+
+test('semaphore: is idle when nobody is in, and not before', async () => {
+  const semaphore = new Semaphore(2);
+  await semaphore.idle(never);
+  const [first, second] = [await semaphore.acquire(never), await semaphore.acquire(never)];
+  let isIdle = false;
+  const idle = semaphore.idle(never).then(() => {
+    isIdle = true;
+  });
+  const client = new AbortController();
+  const leaving = semaphore.idle(client.signal);
+  client.abort(new Error('left'));
+  await expect(leaving).rejects.toThrow('left');
+  first[Symbol.dispose]();
+  await semaphore.acquire(never).then((place) => place[Symbol.dispose]());
+  expect(isIdle).toBe(false);
+  second[Symbol.dispose]();
+  await idle;
+});

@@ -361,7 +361,7 @@ describe('answers', () => {
     expect(await client.closed()).toContain('second');
   });
 
-  test('gateway: gives a body that comes whole, in pieces or without end, byte by byte', async () => {
+  test('gateway: gives a body byte by byte, whether it comes whole or in pieces', async () => {
     const bytes = Buffer.from(Array.from({ length: 40_000 }, (_, index) => index % 256));
     const one = (length: number) => bytes.subarray(0, length);
     await using it = await startGateway(() => {}, {

@@ -215,6 +215,21 @@ test('machine: says why its guest begins no session', async () => {
   });
 });
 
+test('machine: is not prepared for a snapshot, once anybody has had a stream into it', async () => {
+  const refuses = `wire.on('data', () => {});`;
+  await using asked = await boot(`${refuses} ${LOADED} await hang();`);
+  // Nothing answers it.
+  const stream = asked.machine.connect(8080).catch(() => {});
+  expect(() => asked.machine.prepare()).toThrow('its program has been asked for something');
+  await using touched = await boot(`${refuses} ${LOADED} await hang();`);
+  // Nothing answers it.
+  const session = touched.machine.openSession({ kind: 2, payload: Buffer.alloc(1) }).catch(() => {});
+  expect(() => touched.machine.prepare()).toThrow('its owner has had a session in it');
+  await end(asked.machine);
+  await end(touched.machine);
+  await Promise.all([stream, session]);
+});
+
 describe('ending', () => {
   const loaded = async (scenario: Scenario) => {
     const it = await boot(`${LOADED} ${scenario}`);

@@ -62,7 +62,7 @@ export interface OwnerComponents {
   /** What starts are bounded by here. */
   startLimits: Pick<StartFacts, 'accelerator' | 'maxBoots' | 'memoryBudgetMiB'>;
   /** What is known of a program's own snapshot. */
-  snapshotOf?: (itemHash: ItemHash) => SnapshotState | undefined;
+  snapshotOf: (itemHash: ItemHash) => SnapshotState | undefined;
   metrics: Pick<NodeMetrics, 'metrics'>;
   install: (request: InstallCall) => Promise<Installed>;
 }

@@ -75,6 +75,7 @@ async function serve({ acquire, machines = 0 }: Serving = {}) {
     names: new Names(database),
     stops,
     timelines: new Timelines({ metrics, log: createLogger('silent') }),
+    snapshotOf: () => undefined,
     startLimits: { accelerator: 'tcg', maxBoots: 2, memoryBudgetMiB: 1024 },
     metrics,
     blocks: await BlockList.open({ path: join(dir.path, 'block-list') }),

@@ -87,6 +87,7 @@ async function serve(components: Partial<OwnerComponents> = {}) {
     ...names(),
     findProgram: unasked.acquire,
     ...{ logs, timelines, metrics },
+    snapshotOf: () => undefined,
     startLimits: { accelerator: 'tcg', maxBoots: 2, memoryBudgetMiB: 1024 },
     status: () => status,
     runtimes: () => [],

@@ -36,7 +36,7 @@ function factsOf(
     language: languageOf(content.code),
     entrypoint: content.code.entrypoint,
     mayHaveSnapshot: content.metadata?.snapshot !== false,
-    snapshot: snapshotOf?.(itemHash),
+    snapshot: snapshotOf(itemHash),
     isFirst,
   };
 }

@@ -163,6 +163,15 @@ describe('Snapshots', () => {
     expect(damaged).toHaveLength(1);
   });
 
+  test('removes what nobody wants any more, of what was there when it was asked', async () => {
+    const snapshots = await openSnapshots();
+    const [first, second] = [await save(snapshots, inputs()), await save(snapshots, inputs({ vcpus: 2 }))];
+    expect(await snapshots.retain(() => new Set([second, HASH]))).toEqual([first]);
+    expect(await readdir(dir)).toEqual([second]);
+    expect(await snapshots.find(inputs())).toBeUndefined();
+    expect(await snapshots.find(inputs({ vcpus: 2 }))).toBeDefined();
+  });
+
   test('removes those used longest ago when the budget is passed', async () => {
     const snapshots = await openSnapshots(2.5 * MIB);
     const first = await save(snapshots, inputs({ vcpus: 1 }));

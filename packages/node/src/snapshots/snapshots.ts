@@ -78,6 +78,10 @@ export class Snapshots {
     return this.#config.dir;
   }
 
+  get budgetBytes(): number {
+    return this.#config.budgetBytes;
+  }
+
   /**
    * The snapshot with these inputs. It is hashed in full once in the life of this process; after that its files'
    * identities and times are compared, which takes two calls.

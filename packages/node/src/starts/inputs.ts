@@ -11,14 +11,11 @@ import { launcherEnvironment, loadOf, machineOf } from './program-machine.ts';
 export type HostFacts = Pick<SnapshotInputs, 'qemu' | 'host'>;
 
 /**
- * Looks at QEMU's program and the host's processor. Two builds of one version of QEMU may differ in their devices.
+ * Looks at QEMU's program, by its path, and the host's processor. Two builds of one version of QEMU may differ in their devices.
  * @throws the system call's error
  */
-export async function hostFacts(backend: Backend, signal: AbortSignal): Promise<HostFacts> {
-  const [{ sha256 }, cpuinfo] = await Promise.all([
-    hashFile(backend.cage.qemu, signal),
-    readFile('/proc/cpuinfo', 'utf8'),
-  ]);
+export async function hostFacts(qemu: string, signal: AbortSignal): Promise<HostFacts> {
+  const [{ sha256 }, cpuinfo] = await Promise.all([hashFile(qemu, signal), readFile('/proc/cpuinfo', 'utf8')]);
   return { qemu: sha256, host: hashOf([...processorOf(cpuinfo), release()]) };
 }
 

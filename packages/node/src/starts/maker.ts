@@ -4,6 +4,7 @@ import type { Backend } from '../machines/index.ts';
 import type { RunnableProgram } from '../runtimes/index.ts';
 import { type Snapshot, type SnapshotInputs, snapshotKey } from '../snapshots/index.ts';
 import type { Logger } from '../telemetry/index.ts';
+import type { SnapshotState } from '../timelines/index.ts';
 import { programInputs, runtimeInputs } from './inputs.ts';
 import { DiskFull, type SaveOptions, saveProgram, saveRuntime } from './save.ts';
 import type { Saved } from './starts.ts';
@@ -15,6 +16,8 @@ export interface Turn extends Disposable {
 
 /** How often a snapshot that is not restored is made again, in the life of a node. */
 const MAX_REMAKES = 1;
+/** Programs of which it is remembered what came of their snapshots. */
+const MAX_TRIED = 1024;
 
 export interface MakerComponents {
   backend: Backend;
@@ -51,9 +54,13 @@ class NotSaved extends Error {
 export class SnapshotMaker implements AsyncDisposable {
   readonly #components: MakerComponents;
   readonly #wanted = new Map<ItemHash, Wanted>();
+  /** Of the programs tried last, what came of it. */
+  readonly #tried = new Map<ItemHash, SnapshotState>();
   readonly #given = new Set<string>();
   readonly #remakes = new Map<string, number>();
   readonly #stop = new AbortController();
+  /** Why the last one was not made; undefined if it was, or if there was none yet. */
+  lastFailure: string | undefined;
   #running: Promise<void> | undefined;
 
   constructor(components: MakerComponents) {
@@ -69,11 +76,28 @@ export class SnapshotMaker implements AsyncDisposable {
     });
   }
 
+  /** What is known of a program's snapshot; undefined where none was wanted since the node has started. */
+  stateOf(itemHash: ItemHash): SnapshotState | undefined {
+    return this.#wanted.has(itemHash) ? { state: 'making' } : this.#tried.get(itemHash);
+  }
+
+  #remember(itemHash: ItemHash, state: SnapshotState): void {
+    this.#tried.delete(itemHash);
+    this.#tried.set(itemHash, state);
+    const [oldest] = this.#tried.keys();
+    if (this.#tried.size > MAX_TRIED && oldest !== undefined) this.#tried.delete(oldest);
+  }
+
   /** Notes that a snapshot was not restored, so that it is not made again for ever. */
   refused(key: string): void {
     const remakes = (this.#remakes.get(key) ?? 0) + 1;
     this.#remakes.set(key, remakes);
     if (remakes > MAX_REMAKES) this.#given.add(key);
+  }
+
+  /** Whether a snapshot is not made any more, since it was tried and came to nothing. */
+  isGivenUp(key: string): boolean {
+    return this.#given.has(key);
   }
 
   /** Resolves when all that was wanted until now is made, or has failed. */
@@ -105,7 +129,7 @@ export class SnapshotMaker implements AsyncDisposable {
       const either = AbortSignal.any([signal, turn.signal]);
       try {
         // Only now: it may have been removed, stopped or changed while it waited.
-        await this.#make(await wanted.prepare(either), either);
+        if (await this.#make(await wanted.prepare(either), either)) this.#remember(wanted.itemHash, { state: 'ready' });
         return false;
       } catch (error) {
         if (turn.signal.aborted) return !signal.aborted;
@@ -118,17 +142,20 @@ export class SnapshotMaker implements AsyncDisposable {
     }
   }
 
-  async #make(program: RunnableProgram, signal: AbortSignal): Promise<void> {
-    if (!program.snapshot) return;
+  /** @returns whether it is there now */
+  async #make(program: RunnableProgram, signal: AbortSignal): Promise<boolean> {
+    if (!program.snapshot) return false;
     const { backend, saved } = this.#components;
     const made = { backend, host: saved.host };
     const inputs = programInputs(program, made);
-    if (this.#given.has(snapshotKey(inputs)) || (await saved.snapshots.find(inputs))) return;
+    if (this.isGivenUp(snapshotKey(inputs))) return false;
+    if (await saved.snapshots.find(inputs)) return true;
     const base = await this.#baseOf(program, { inputs: runtimeInputs(program, made), signal });
     const begun = performance.now();
     await this.#save(inputs, signal, (options) => saveProgram(program, { ...options, base }));
     const seconds = ((performance.now() - begun) / 1000).toFixed(1);
     this.#components.say(program.itemHash, `Saved for quick starts, in ${seconds} s`);
+    return true;
   }
 
   /** The snapshot of a program's runtime, made if there is none; undefined if it cannot be made. */
@@ -137,7 +164,7 @@ export class SnapshotMaker implements AsyncDisposable {
     { inputs, signal }: { inputs: SnapshotInputs; signal: AbortSignal },
   ): Promise<Snapshot | undefined> {
     const found = await this.#components.saved.snapshots.find(inputs);
-    if (found || this.#given.has(snapshotKey(inputs))) return found;
+    if (found || this.isGivenUp(snapshotKey(inputs))) return found;
     try {
       return await this.#save(inputs, signal, (options) => saveRuntime(program, options));
     } catch (error) {
@@ -155,11 +182,13 @@ export class SnapshotMaker implements AsyncDisposable {
   ): Promise<Snapshot> {
     const { backend, saved, bootDeadlineMs, loadDeadlineMs } = this.#components;
     try {
-      return await how({
+      const snapshot = await how({
         ...{ backend, snapshots: saved.snapshots, inputs, bootDeadlineMs, loadDeadlineMs, signal },
         // What a program prints as it is loaded is printed by every machine of it, and stands in its log by those.
         onLog: () => {},
       });
+      this.lastFailure = undefined;
+      return snapshot;
     } catch (cause) {
       throw new NotSaved(snapshotKey(inputs), cause);
     }
@@ -168,6 +197,7 @@ export class SnapshotMaker implements AsyncDisposable {
   #failed(itemHash: ItemHash, failure: NotSaved): void {
     this.#note(failure, { itemHash });
     const { cause } = failure;
+    this.#remember(itemHash, { state: 'failed', cause: cause instanceof Error ? cause.message : String(cause) });
     const words = cause instanceof VmletError && cause.detail ? `${cause.message}\n${cause.detail}` : String(cause);
     this.#components.say(itemHash, `Not saved for quick starts: ${words}`);
   }
@@ -175,6 +205,11 @@ export class SnapshotMaker implements AsyncDisposable {
   /** A full disk may have room again when it is wanted the next time; all else stays as it is. */
   #note({ key, cause }: NotSaved, of: { itemHash: ItemHash } | { runtime: string }): void {
     if (!(cause instanceof DiskFull)) this.#given.add(key);
-    this.#components.log.warn({ err: cause, key, ...of }, 'a machine was not saved: starts take longer');
+    this.lastFailure = cause instanceof Error ? cause.message : String(cause);
+    const { log } = this.#components;
+    // What does not load is told to whoever asks for it, and to its owner.
+    const isOwn = cause instanceof VmletError && cause.entry.fault === 'program';
+    if (isOwn) log.info({ found: cause.message, key, ...of }, 'a machine was not saved: its program does not load');
+    else log.warn({ err: cause, key, ...of }, 'a machine was not saved: starts take longer');
   }
 }

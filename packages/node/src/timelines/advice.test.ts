@@ -31,7 +31,7 @@ test('advice: says nothing of a start that nothing is known to make faster', () 
 test.each([
   [{ snapshot: { state: 'ready' } }, 'SNAPSHOT_READY'],
   [{ snapshot: { state: 'making' } }, 'SNAPSHOT_BEING_MADE'],
-  [{ snapshot: { state: 'none' } }, 'SNAPSHOT_MISSING'],
+  [{ snapshot: { state: 'off' } }, 'SNAPSHOTS_OFF'],
   [{ snapshot: { state: 'failed', cause: 'the disk is full' } }, 'SNAPSHOT_FAILED'],
   [{ mayHaveSnapshot: false }, 'SNAPSHOT_OPTED_OUT'],
 ] as const)('advice: says of %j why the start was from no snapshot of its own: %s', (facts, code) => {

@@ -9,7 +9,7 @@ const NOTABLE_MS = 50;
 export type SnapshotState =
   | { state: 'ready' }
   | { state: 'making' }
-  | { state: 'none' }
+  | { state: 'off' }
   | { state: 'failed'; cause: string };
 
 /** What a start is judged by. */
@@ -90,10 +90,10 @@ function onSnapshot({ from }: Timeline, facts: StartFacts): Advice | undefined {
         code: 'SNAPSHOT_FAILED',
         text: `It started ${from_}: its own snapshot was not made (${snapshot.cause}). What was tried is in: vmlet logs ${ref}`,
       };
-    case 'none':
+    case 'off':
       return {
-        code: 'SNAPSHOT_MISSING',
-        text: `It started ${from_}: it had no snapshot. One is made after its first start`,
+        code: 'SNAPSHOTS_OFF',
+        text: `It started ${from_}: this node saves no machines (vmlet up --snapshot-budget 0)`,
       };
     case undefined:
       return undefined;

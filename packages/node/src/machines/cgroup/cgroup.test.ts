@@ -68,6 +68,25 @@ test('cgroup: v2 moves the node into a leaf before it hands controllers down', a
   expect(await machine?.ranOutOfMemory()).toBe(true);
 });
 
+test('cgroup: in both versions all others go before what is in the background', async () => {
+  await using dir = await makeDir();
+  const v1 = await openV1(
+    'node',
+    ['memory', 'cpu'].map((name) => ({ controllers: [name], folder: join(dir.path, name) })),
+  );
+  await v1?.create('m', { ...LIMITS, background: true });
+  expect(await readFile(join(dir.path, 'cpu/node/m/cpu.shares'), 'utf8')).toBe('2');
+  const own = await unified(dir.path, {
+    'cgroup.controllers': 'cpu memory pids',
+    'cgroup.subtree_control': 'cpu memory pids',
+  });
+  const v2 = await openV2('node', own);
+  await v2?.create('m', { ...LIMITS, background: true });
+  await v2?.create('n', LIMITS);
+  expect(await readFile(join(own, 'node/m/cpu.weight'), 'utf8')).toBe('1');
+  expect(await readdir(join(own, 'node/n'))).not.toContain('cpu.weight');
+});
+
 test('cgroup: v2 leaves alone a cgroup that others are in, or that has no controllers', async () => {
   await using dir = await makeDir();
   const files = { 'cgroup.controllers': 'cpu memory pids', 'cgroup.subtree_control': '', 'cgroup.procs': '1\n' };
