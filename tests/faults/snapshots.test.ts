@@ -193,7 +193,8 @@ test(
         .find((line) => line.includes('a snapshot is damaged') && line.includes(`"${key}"`));
       expect(JSON.parse(told ?? '{}'), DAMAGES[index]!.what).toHaveProperty('found', expect.stringMatching(/./));
     }
-    // Made again, one after the other.
+    // Made again, one after the other, where there is memory that no machine has.
+  await Promise.all((await machinesOf(node.homeId)).map(kill));
     await node.logSays(await deploy(), SAVED);
     for (const path of paths) expect((await stat(join(path, 'memory'))).size).toBe(MEMORY_MIB * MIB);
   },
