@@ -42,15 +42,16 @@ export async function restoreMachine(backend: Backend, spec: MachineSpec, option
   signal.throwIfAborted();
   const id = randomBytes(6).toString('hex');
   using limit = deadline(options.deadlineMs, signal);
-  const { drives, ...described } = machineOf(backend, spec, `${backend.namePrefix}${id}`);
-  const { kernel: _kernel, initramfs: _initramfs, name, ...rest } = described;
-  const shape = { ...rest, driveCount: drives.length, share: save !== undefined };
+  const { drives, name, shape } = described(backend, spec, `${backend.namePrefix}${id}`);
   const waiting =
-    (save ? undefined : backend.waiting?.take(shape)) ??
-    (await startWaiting(shape, {
-      ...{ cage: backend.cage, library: backend.kit.lateFiles, name, receiver: save?.receiver },
-      egress: { ...backend.egress, ...spec.egress },
-    }));
+    (save ? undefined : waitingFor(backend, spec)?.take(shape)) ??
+    (await startWaiting(
+      { ...shape, share: save !== undefined },
+      {
+        ...{ cage: backend.cage, library: backend.kit.lateFiles, name, receiver: save?.receiver },
+        egress: { ...backend.egress, ...spec.egress },
+      },
+    ));
   const process = await waiting.give({
     memoryPath: save?.memoryPath ?? snapshot.memoryPath,
     statePath: snapshot.statePath,
@@ -76,14 +77,31 @@ export async function restoreMachine(backend: Backend, spec: MachineSpec, option
   }
 }
 
+/** Says that machines of this kind will be restored: processes for some are started ahead, where that is done at all. */
+export function expectRestores(backend: Backend, spec: MachineSpec): void {
+  waitingFor(backend, spec)?.want(described(backend, spec, '').shape);
+}
+
+/** A network is made for one machine, by what that one may reach: no process can wait with it for any. */
+function waitingFor({ waiting }: Backend, { internet }: MachineSpec): Backend['waiting'] {
+  return internet ? undefined : waiting;
+}
+
+function described(backend: Backend, spec: MachineSpec, machineName: string) {
+  const { drives, kernel: _kernel, initramfs: _initramfs, name, ...rest } = machineOf(backend, spec, machineName);
+  return { drives, name, shape: { ...rest, driveCount: drives.length, share: false } };
+}
+
 function tooLate(ms: number): VmletError {
   return new VmletError('SNAPSHOT_FAILED', { operands: { found: `it was not restored within ${ms} ms` } });
 }
 
 async function restore(machine: Machine): Promise<void> {
   await machine.qmp.handshake();
-  await machine.qmp.execute('migrate-set-capabilities', { capabilities: migrationCapabilities });
   const done = migrated(machine);
-  await machine.qmp.execute('migrate-incoming', { uri: `fd:${STATE_FD}` });
-  await done;
+  await Promise.all([
+    machine.qmp.execute('migrate-set-capabilities', { capabilities: migrationCapabilities }),
+    machine.qmp.execute('migrate-incoming', { uri: `fd:${STATE_FD}` }),
+    done,
+  ]);
 }

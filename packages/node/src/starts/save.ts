@@ -4,7 +4,7 @@ import { run } from '@vmlet/host';
 import { VmletError } from '../errors.ts';
 import { failpoint } from '../failpoint.ts';
 import { type Backend, bootMachine, type LogLine, loadProgram, type Machine } from '../machines/index.ts';
-import { captureMachine, openStateReceiver, restoreMachine } from '../machines/snapshot/index.ts';
+import { captureMachine, expectRestores, openStateReceiver, restoreMachine } from '../machines/snapshot/index.ts';
 import type { RunnableProgram } from '../runtimes/index.ts';
 import type { Snapshot, SnapshotDraft, SnapshotInputs, Snapshots } from '../snapshots/index.ts';
 import {
@@ -94,7 +94,9 @@ async function save(
   try {
     const machine = await captured(draft, { make, signal });
     await failpoint('snapshot.captured');
-    return await draft.commit({ serves: machine.serves ?? null }, signal);
+    const snapshot = await draft.commit({ serves: machine.serves ?? null }, signal);
+    expectRestores(options.backend, machineOf(program, program));
+    return snapshot;
   } catch (error) {
     signal.throwIfAborted();
     // A guest that writes to memory for which the disk has no room dies in the middle of it.
