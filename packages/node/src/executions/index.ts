@@ -5,4 +5,3 @@ export { Executions } from './executions.ts';
 export { type Installed, installPackages } from './installer.ts';
 export { type LogEntry, type ProgramLog, ProgramLogs } from './logs.ts';
 export type { ExecutionsConfig, Runnable } from './runnable.ts';
-export { EXECUTION_STATES } from './state.ts';
