@@ -26,6 +26,14 @@ export async function pickProgram(wanted: string, context: Context, what: string
   return { node, owner, program, shown: shownName(program) };
 }
 
+/** States of a machine that answers in some milliseconds. */
+const AT_ONCE: ReadonlySet<string> = new Set(['running', 'paused', 'resuming', 'spare']);
+
+/** Whether nobody has to be told that a machine is being started. */
+export function answersAtOnce({ state }: Pick<ListedProgram, 'state'>): boolean {
+  return AT_ONCE.has(state);
+}
+
 /** What a program is called: the name that leads to it, an older version of one, or what it was deployed as. */
 export function shownName({ names, name, itemHash }: ListedProgram): string {
   const current = names.find((one) => one.current);

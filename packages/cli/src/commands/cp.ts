@@ -2,7 +2,7 @@ import { basename, posix, resolve } from 'node:path';
 import { encodeCopyRequest } from '@vmlet/guest-protocol/session-requests';
 import type { Command } from 'commander';
 import { addExamples, type Cli } from '../cli.ts';
-import { pickProgram } from '../client/pick-program.ts';
+import { answersAtOnce, pickProgram } from '../client/pick-program.ts';
 import { openSession } from '../client/session.ts';
 import type { Context } from '../context.ts';
 import type { Copied } from '../copy/entries.ts';
@@ -63,7 +63,7 @@ async function sendTo(source: string, { program, path }: Remote, context: Contex
 async function begin(wanted: string, request: Buffer, context: Context) {
   const { output, signal } = context;
   const { node, program, shown } = await pickProgram(wanted, context, 'copy files');
-  if (program.state !== 'running') output.step(`Starting ${cleanLine(shown)}`);
+  if (!answersAtOnce(program)) output.step(`Starting ${cleanLine(shown)}`);
   const { itemHash } = program;
   const socket = await openSession(node.ownerSocket ?? '', { itemHash, kind: 'copy', request, signal });
   output.step('Copying');

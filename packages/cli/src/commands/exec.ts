@@ -2,7 +2,7 @@ import { SessionError } from '@vmlet/guest-protocol/session';
 import { encodeExecRequest } from '@vmlet/guest-protocol/session-requests';
 import { type Command, Option } from 'commander';
 import { addExamples, type Cli } from '../cli.ts';
-import { pickProgram } from '../client/pick-program.ts';
+import { answersAtOnce, pickProgram } from '../client/pick-program.ts';
 import { openSession } from '../client/session.ts';
 import type { Context } from '../context.ts';
 import { CliError } from '../errors.ts';
@@ -62,7 +62,7 @@ async function exec({ wanted, argv, options }: Exec, context: Context): Promise<
     }),
   );
   const { node, program, shown } = await pickProgram(wanted, context, 'run a command');
-  if (program.state !== 'running') output.step(`Starting ${cleanLine(shown)}`);
+  if (!answersAtOnce(program)) output.step(`Starting ${cleanLine(shown)}`);
   const { itemHash } = program;
   const socket = await openSession(node.ownerSocket ?? '', { itemHash, kind: 'exec', request, signal });
   output.settle();
