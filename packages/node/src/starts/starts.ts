@@ -1,3 +1,4 @@
+import { VmletError } from '../errors.ts';
 import { type Backend, bootMachine, type LogLine, loadProgram, type Machine } from '../machines/index.ts';
 import { restoreMachine } from '../machines/snapshot/index.ts';
 import type { ProgramFacts, RunnableProgram } from '../runtimes/index.ts';
@@ -123,6 +124,8 @@ export class Starts {
       signal.throwIfAborted();
       const { key } = snapshot;
       log.warn({ err, key, itemHash: program.itemHash }, 'a snapshot was not restored, and is removed');
+      // The guest's own words, a hook's above all: its machine was gone before its output had come.
+      if (err instanceof VmletError && err.code === 'MACHINE_BOOT_FAILED') onLog(wordsOf(err));
       await saved?.snapshots.remove(key);
       this.onRefused(key);
       return undefined;
@@ -137,4 +140,8 @@ export class Starts {
     if (!saved) return undefined;
     return await saved.snapshots.find(inputsOf(program, { backend, host: saved.host }));
   }
+}
+
+function wordsOf({ detail = '' }: VmletError): LogLine {
+  return { type: 'log', stream: 'stderr', timeUs: Date.now() * 1000, text: `Not woken from its snapshot: ${detail}\n` };
 }
