@@ -251,7 +251,7 @@ static bool apply_name(void) {
     int fd;
   } files[] = {{"/etc/machine-id", "%2$s\n", -1},
                {"/etc/hostname", "%1$s\n", -1},
-               {"/etc/hosts", "127.0.0.1\tlocalhost\n::1\tlocalhost\n127.0.1.1\t%1$s\n", -1}};
+               {"/etc/hosts", "127.0.0.1\tlocalhost\n::1\tlocalhost\n127.0.0.1\t%1$s\n", -1}};
   char text[256];
   if (sethostname(order.hostname, strlen(order.hostname)) != 0)
     return fail(errno, "HOSTNAME_FAILED", "Cannot set hostname \"%s\"", order.hostname);

@@ -1,10 +1,11 @@
 /*
- * The bind() and listen() of a program, seen and made by its launcher. A seccomp filter hands each of these calls, of
- * the program and all that come of it, to whoever reads the filter's descriptor; all other calls take their own way.
- * README.md has the reasons.
+ * The listen() of a program, seen and made by its launcher. A seccomp filter hands each of these calls, of the program
+ * and all that come of it, to whoever reads the filter's descriptor; all other calls take their own way. README.md has
+ * the reasons.
  */
 #ifndef VMLET_CALLS_H
 #define VMLET_CALLS_H
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/audit.h>
@@ -31,11 +32,10 @@
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
 /* What an i386 program calls, whatever this is compiled for. */
-enum { I386_SOCKETCALL = 102, I386_BIND = 361, I386_LISTEN = 363, SOCKETCALL_BIND = 2, SOCKETCALL_LISTEN = 4 };
+enum { I386_SOCKETCALL = 102, I386_LISTEN = 363, SOCKETCALL_LISTEN = 4 };
 enum { PIDFD_OF_THREAD = O_EXCL }; /* PIDFD_THREAD, Linux 6.9 */
 
 static bool has_listened;
-static bool wide_v4, wide_v6; /* a loopback address was widened: to 0.0.0.0, to [::] with 0.0.0.0 in it */
 
 /* Says something once in the program's log; what was said is known by its format. */
 __attribute__((format(printf, 1, 2))) static void remark(const char *format, ...) {
@@ -56,23 +56,20 @@ __attribute__((format(printf, 1, 2))) static void remark(const char *format, ...
 static int install_filter(void) {
   static struct sock_filter code[] = {
       BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch)),
-      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AUDIT_ARCH_X86_64, 0, 3),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AUDIT_ARCH_X86_64, 0, 2),
       BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_bind, 10, 0),
-      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_listen, 9, 8),
-      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AUDIT_ARCH_I386, 0, 7),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_listen, 7, 6),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AUDIT_ARCH_I386, 0, 5),
       BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, I386_BIND, 6, 0),
-      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, I386_LISTEN, 5, 0),
-      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, I386_SOCKETCALL, 0, 3),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, I386_LISTEN, 4, 0),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, I386_SOCKETCALL, 0, 2),
       BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[0])),
-      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SOCKETCALL_BIND, 2, 0),
       BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SOCKETCALL_LISTEN, 1, 0),
       BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
       BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_USER_NOTIF),
   };
   struct sock_fprog filter = {COUNT(code), code};
-  /* A call that is being answered is not restarted by a signal: a second bind() of one socket would fail. */
+  /* A call that is being answered is not restarted by a signal: the launcher would make it twice. */
   unsigned long flags = SECCOMP_FILTER_FLAG_NEW_LISTENER | SECCOMP_FILTER_FLAG_SPEC_ALLOW |
                         SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV;
   int fd = (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &filter);
@@ -87,35 +84,19 @@ static bool peek(pid_t thread, uint64_t address, void *to, size_t n) {
   return process_vm_readv(thread, &mine, 1, &theirs, 1, 0) == (ssize_t)n;
 }
 
-/* A call, with what bind() points to. */
 struct call {
-  bool is_listen;
   int fd, backlog;
-  socklen_t length;
-  union {
-    struct sockaddr any;
-    struct sockaddr_in v4;
-    struct sockaddr_in6 v6;
-  } to;
 };
 
-/* Reads a call out of its thread. False if it is of no interest: a bind() to another port. */
-static bool read_call(const struct seccomp_notif *notice, struct call *call, int port) {
+/* Reads a call out of its thread. False if that is not possible: the kernel says what is wrong with it. */
+static bool read_call(const struct seccomp_notif *notice, struct call *call) {
   const struct seccomp_data *data = &notice->data;
-  bool is_i386 = data->arch == AUDIT_ARCH_I386;
-  uint64_t args[3] = {data->args[0], data->args[1], data->args[2]};
-  call->is_listen = data->nr == (is_i386 ? I386_LISTEN : SYS_listen);
-  if (is_i386 && data->nr == I386_SOCKETCALL) {
-    uint32_t words[3] = {0};
-    call->is_listen = args[0] == SOCKETCALL_LISTEN;
-    if (!peek((pid_t)notice->pid, args[1], words, (call->is_listen ? 2 : 3) * sizeof *words)) return false;
-    for (size_t i = 0; i < COUNT(words); i++) args[i] = words[i];
-  }
-  call->fd = (int)args[0];
-  if (call->is_listen) return call->backlog = (int)args[1], true;
-  call->length = args[2] < sizeof call->to ? (socklen_t)args[2] : (socklen_t)sizeof call->to;
-  if (call->length < sizeof call->to.v4 || !peek((pid_t)notice->pid, args[1], &call->to, call->length)) return false;
-  return ntohs(call->to.v4.sin_port) == port; /* where it is in IPv6 too */
+  uint32_t words[2] = {(uint32_t)data->args[0], (uint32_t)data->args[1]};
+  if (data->arch == AUDIT_ARCH_I386 && data->nr == I386_SOCKETCALL &&
+      !peek((pid_t)notice->pid, data->args[1], words, sizeof words)) return false;
+  call->fd = (int)words[0];
+  call->backlog = (int)words[1];
+  return true;
 }
 
 /* A duplicate of a thread's descriptor, or -1. The number is a thread's, and a pidfd is of its process. */
@@ -158,62 +139,28 @@ static bool is_served(int fd) {
   return !is_other;
 }
 
-/*
- * Makes a call of the program on its socket. "localhost" may be two sockets, and [::] then takes 0.0.0.0 with it:
- * where that is in the way, the two share the port.
- */
-static int attempt(int fd, const struct call *call) {
-  const int on = 1, off = 0;
-  int shared = 0;
-  socklen_t size = sizeof shared;
-  for (bool again = false;; again = true) {
-    int result = call->is_listen ? listen(fd, call->backlog) : bind(fd, &call->to.any, call->length), error = errno;
-    if (result == 0) return 0;
-    if (again && !shared) setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &off, sizeof off);
-    if (again || error != EADDRINUSE || !wide_v6) return -error;
-    getsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &shared, &size);
-    setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
-  }
-}
-
-/* Binds to all addresses where the program says loopback. False leaves the call to the kernel, as it came. */
-static bool bind_wide(int fd, struct call *call) {
-  const int on = 1, off = 0;
-  struct in6_addr *v6 = &call->to.v6.sin6_addr;
-  bool is_v6 = call->to.any.sa_family == AF_INET6 && call->length >= sizeof call->to.v6 - sizeof(uint32_t);
-  bool is_mapped = is_v6 && IN6_IS_ADDR_V4MAPPED(v6) && v6->s6_addr[12] == 127;
-  is_v6 = is_v6 && IN6_IS_ADDR_LOOPBACK(v6);
-  if (is_mapped) memset(v6->s6_addr + 12, 0, 4);
-  else if (call->to.any.sa_family == AF_INET && ntohl(call->to.v4.sin_addr.s_addr) >> 24 == 127)
-    call->to.v4.sin_addr.s_addr = INADDR_ANY;
-  else if (!is_v6 || wide_v4) return false; /* 0.0.0.0 was there before [::1]: it serves the host */
-  if (is_v6) {
-    *v6 = in6addr_any;
-    int was = 0;
-    socklen_t size = sizeof was;
-    getsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &was, &size);
-    setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off); /* the host comes by IPv4 */
-    if (attempt(fd, call) != 0) return setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &was, sizeof was), false;
-    setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on); /* for a 127.0.0.1 that comes after it */
-    wide_v6 = true;
-  } else {
-    if (attempt(fd, call) != 0) return false;
-    wide_v4 = true;
-  }
-  remark("the program binds the loopback address on port %d; it now listens on all addresses, where the host is",
-         ntohs(call->to.v4.sin_port));
-  return true;
-}
-
-/* Whether a socket that listens has that port. */
-static bool has_port(int fd, int port) {
-  struct sockaddr_in6 at = {0};
+/* Whether a socket that listens is where the wire connects: at 127.0.0.1 or ::1, on that port. */
+static bool is_waited_for(int fd, int port) {
+  union {
+    struct sockaddr any;
+    struct sockaddr_in v4;
+    struct sockaddr_in6 v6;
+  } at = {0};
   socklen_t length = sizeof at;
-  getsockname(fd, (struct sockaddr *)&at, &length);
-  int found = ntohs(at.sin6_port); /* where it is in IPv4 too */
+  char text[INET6_ADDRSTRLEN] = "";
+  getsockname(fd, &at.any, &length);
+  int found = ntohs(at.v4.sin_port); /* where it is in IPv6 too */
   has_listened |= found == port;
   if (!has_listened) remark("the program listens on port %d; what is waited for is $PORT, %d", found, port);
-  return found == port;
+  if (found != port) return false;
+  bool is_v6 = at.any.sa_family == AF_INET6, is_mapped = is_v6 && IN6_IS_ADDR_V4MAPPED(&at.v6.sin6_addr);
+  struct in_addr v4 = at.v4.sin_addr;
+  if (is_mapped) memcpy(&v4, at.v6.sin6_addr.s6_addr + 12, sizeof v4);
+  bool is_reached = is_v6 && !is_mapped ? IN6_IS_ADDR_UNSPECIFIED(&at.v6.sin6_addr) || IN6_IS_ADDR_LOOPBACK(&at.v6.sin6_addr)
+                                        : v4.s_addr == htonl(INADDR_ANY) || v4.s_addr == htonl(INADDR_LOOPBACK);
+  inet_ntop(at.any.sa_family, is_v6 ? (void *)&at.v6.sin6_addr : (void *)&at.v4.sin_addr, text, sizeof text);
+  if (!is_reached) remark("the program listens on %s only; what is reached is 127.0.0.1 and ::1", text);
+  return is_reached;
 }
 
 /* Answers one call: the program waits, so nothing here may block. True if a socket now listens on that port. */
@@ -231,18 +178,14 @@ static bool take_call(int calls_fd, int port) {
   if (ioctl(calls_fd, SECCOMP_IOCTL_NOTIF_RECV, &in) != 0) return false; /* killed in the call */
   out.answer.id = in.notice.id;
   out.answer.flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE;
-  int fd = read_call(&in.notice, &call, port) ? take_descriptor((pid_t)in.notice.pid, call.fd) : -1;
-  if (fd < 0 && call.is_listen && is_out_of_reach((pid_t)in.notice.pid, call.fd))
+  int fd = read_call(&in.notice, &call) ? take_descriptor((pid_t)in.notice.pid, call.fd) : -1;
+  if (fd < 0 && is_out_of_reach((pid_t)in.notice.pid, call.fd))
     remark("cannot see what the program listens on; its main thread must not end before");
   /* Still valid after the look at it, so it was its thread that was looked at, not one with its number. */
   if (fd >= 0 && ioctl(calls_fd, SECCOMP_IOCTL_NOTIF_ID_VALID, &in.notice.id) == 0 && is_served(fd)) {
-    if (call.is_listen) {
-      out.answer.flags = 0;
-      out.answer.error = attempt(fd, &call);
-      listens = out.answer.error == 0 && has_port(fd, port);
-    } else if (bind_wide(fd, &call)) {
-      out.answer.flags = 0;
-    }
+    out.answer.flags = 0;
+    out.answer.error = listen(fd, call.backlog) == 0 ? 0 : -errno;
+    listens = out.answer.error == 0 && is_waited_for(fd, port);
   }
   ioctl(calls_fd, SECCOMP_IOCTL_NOTIF_SEND, &out); /* fails if it was killed meanwhile */
   if (fd >= 0) close(fd);

@@ -1,7 +1,7 @@
 /*
  * init1-exec: the launcher of executables in a vmlet machine. It starts an ELF program or a script that serves HTTP by
  * itself, reports `loaded` the moment its port listens, and ends as the program ends. A seccomp filter in the program
- * hands each bind() and listen() to this process, which makes the call itself on a duplicate of the socket: no polling,
+ * hands each listen() to this process, which makes the call itself on a duplicate of the socket: no polling,
  * no race. One thread, one poll loop, no timer. Frames are in docs/formats/frames.md, states and reasons in README.md.
  */
 #define _GNU_SOURCE

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { DeadlinePassed, deadline, idleTimer, orAborted, timeLimit } from './deadline.ts';
+import { DeadlinePassed, deadline, idleTimer, orAborted, TimeLimits } from './deadline.ts';
 
 const aborted = (signal: AbortSignal) =>
   signal.aborted
@@ -42,9 +42,10 @@ describe('deadline', () => {
   });
 
   test('time limit: calls back once when it has passed, and never when it is disposed of', async () => {
+    const limits = new TimeLimits();
     const passed: DeadlinePassed[] = [];
-    using limit = timeLimit(1, (reason) => passed.push(reason));
-    const never = timeLimit(1, (reason) => passed.push(reason));
+    using limit = limits.start(1, (reason) => passed.push(reason));
+    const never = limits.start(1, (reason) => passed.push(reason));
     never[Symbol.dispose]();
     using longer = deadline(20);
     await aborted(longer.signal);
@@ -52,8 +53,26 @@ describe('deadline', () => {
     expect([limit.expired, never.expired]).toEqual([true, false]);
   });
 
+  test('time limit: is whole again, when its timer was used before, by one that passed or was over in time', async () => {
+    const limits = new TimeLimits();
+    const passed: string[] = [];
+    for (const round of ['first', 'second']) {
+      using limit = limits.start(1, () => passed.push(round));
+      expect(limit.expired).toBe(false);
+      using longer = deadline(10);
+      await aborted(longer.signal);
+      expect(limit.expired).toBe(true);
+    }
+    limits.start(60_000, () => passed.push('other'))[Symbol.dispose]();
+    using again = limits.start(5, () => passed.push('third'));
+    using longer = deadline(20);
+    await aborted(longer.signal);
+    expect(again.expired).toBe(true);
+    expect(passed).toEqual(['first', 'second', 'third']);
+  });
+
   test('time limit: waits, when it is longer than a timer can be', async () => {
-    using limit = timeLimit(315_360_000_000, () => {});
+    using limit = new TimeLimits().start(315_360_000_000, () => {});
     using short = deadline(5);
     await aborted(short.signal);
     expect(limit.expired).toBe(false);

@@ -55,29 +55,69 @@ export function deadline(ms: number, parent?: AbortSignal): Deadline {
   };
 }
 
-/** A deadline for who waits for no signal: it costs a timer and nothing else. Dispose it when the wait is over. */
+/** A deadline for who waits for no signal. Dispose of it once, when the wait is over, and do not use it after that. */
 export interface TimeLimit extends Disposable {
   /** Whether it has passed. */
   readonly expired: boolean;
 }
 
-/** Calls `onPassed` once, `ms` milliseconds from now, unless disposed of before. */
-export function timeLimit(ms: number, onPassed: (passed: DeadlinePassed) => void): TimeLimit {
-  let expired = false;
-  const pass = () => {
-    expired = true;
-    onPassed(new DeadlinePassed(ms));
-  };
-  const timer = setTimeout(pass, Math.min(ms, MAX_TIMER_MS));
-  timer.unref();
-  return {
-    get expired() {
-      return expired;
-    },
-    [Symbol.dispose]() {
-      clearTimeout(timer);
-    },
-  };
+/** Timers that nobody uses are kept, up to so many. */
+const MAX_SPARE_TIMERS = 256;
+
+/**
+ * Time limits of many short waits, most of the same length. Timers are used again: one that is made and cleared for each
+ * wait stays in memory for long, and its collection cost the gateway a tenth of its time.
+ */
+export class TimeLimits {
+  readonly #spare: ReusableLimit[] = [];
+
+  /** Calls `onPassed` once, `ms` milliseconds from now, unless disposed of before. */
+  start(ms: number, onPassed: (passed: DeadlinePassed) => void): TimeLimit {
+    const spare = this.#spare.pop();
+    if (spare?.ms === ms) return spare.start(onPassed);
+    spare?.end();
+    return new ReusableLimit(ms, (unused) => {
+      if (this.#spare.length < MAX_SPARE_TIMERS) this.#spare.push(unused);
+      else unused.end();
+    }).start(onPassed);
+  }
+}
+
+class ReusableLimit implements TimeLimit {
+  readonly ms: number;
+  expired = false;
+  readonly #onUnused: (limit: ReusableLimit) => void;
+  readonly #timer: NodeJS.Timeout;
+  #onPassed: ((passed: DeadlinePassed) => void) | undefined;
+
+  constructor(ms: number, onUnused: (limit: ReusableLimit) => void) {
+    this.ms = ms;
+    this.#onUnused = onUnused;
+    this.#timer = setTimeout(() => this.#pass(), Math.min(ms, MAX_TIMER_MS));
+    this.#timer.unref();
+  }
+
+  start(onPassed: (passed: DeadlinePassed) => void): this {
+    this.expired = false;
+    this.#onPassed = onPassed;
+    this.#timer.refresh();
+    return this;
+  }
+
+  end(): void {
+    clearTimeout(this.#timer);
+  }
+
+  [Symbol.dispose](): void {
+    this.#onPassed = undefined;
+    this.#onUnused(this);
+  }
+
+  #pass(): void {
+    if (this.#onPassed === undefined) return;
+    this.expired = true;
+    this.#onPassed(new DeadlinePassed(this.ms));
+  }
 }
 
 /** A timer that can be armed again and again without a new allocation each time. */

@@ -3,7 +3,7 @@ import { resolve } from 'node:path';
 import { type Command, Option } from 'commander';
 import { addExamples, type Cli } from '../cli.ts';
 import type { Context } from '../context.ts';
-import { allowList, apiHost, durationMs, listenAddress, wholeNumber } from '../option-values.ts';
+import { allowList, apiHost, duration, durationMs, listenAddress, wholeNumber } from '../option-values.ts';
 import { notifyManager } from '../service/notify.ts';
 import { uidRange } from '../uid-range.ts';
 
@@ -14,6 +14,8 @@ interface UpOptions {
   idle?: number;
   memoryBudget?: number;
   snapshotBudget?: number;
+  spareBudget?: number;
+  pauseAfter?: number;
   trustForwarded?: boolean;
   apiHost?: string[];
   logLevel: string;
@@ -60,7 +62,7 @@ export function registerUp({ program, run }: Cli): void {
 async function up(options: UpOptions, context: Context): Promise<undefined> {
   const { output, paths, signal, env } = context;
   const { listen, allow, domain, idle, memoryBudget, trustForwarded, apiHost: apiHosts, logLevel } = options;
-  const { snapshotBudget: snapshotBudgetMiB } = options;
+  const { snapshotBudget: snapshotBudgetMiB, spareBudget: spareBudgetMiB, pauseAfter: pauseAfterMs } = options;
   const { startNode } = await import('@vmlet/node');
   {
     await using node = await startNode({
@@ -70,6 +72,8 @@ async function up(options: UpOptions, context: Context): Promise<undefined> {
       ...(idle === undefined ? {} : { idleMs: idle }),
       ...(memoryBudget === undefined ? {} : { memoryBudgetMiB: memoryBudget }),
       ...(snapshotBudgetMiB === undefined ? {} : { snapshotBudgetMiB }),
+      ...(spareBudgetMiB === undefined ? {} : { spareBudgetMiB }),
+      ...(pauseAfterMs === undefined ? {} : { pauseAfterMs }),
       ...(trustForwarded === undefined ? {} : { trustForwarded }),
       ...(apiHosts === undefined ? {} : { apiHosts }),
       ...boundsOf(options, context),
@@ -109,6 +113,16 @@ export function addUpOptions(command: Command): void {
       '--memory-budget <MiB>',
       'memory of all machines together',
       wholeNumber('--memory-budget', { min: 64, max: 1e9 }),
+    )
+    .option(
+      '--pause-after <time>',
+      'pause a machine nobody has asked for so long, as 500ms or 10s',
+      duration('--pause-after'),
+    )
+    .option(
+      '--spare-budget <MiB>',
+      'what of the memory machines may have that are started ahead',
+      wholeNumber('--spare-budget', { min: 0, max: 1e9 }),
     )
     .option(
       '--snapshot-budget <MiB>',

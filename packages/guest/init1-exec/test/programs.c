@@ -146,11 +146,8 @@ static int listening_late(void) {
   if (bind(unix_fd, (struct sockaddr *)&local, sizeof local) != 0 || listen(unix_fd, 1) != 0) die("unix");
   set_address("127.0.0.1", port);
   if (bind(udp, (struct sockaddr *)&address, length) != 0) die("udp");
-  if (getsockname(udp, (struct sockaddr *)&address, &length) != 0 ||
-      ((struct sockaddr_in *)&address)->sin_addr.s_addr != htonl(INADDR_LOOPBACK)) die("udp was widened");
   int other = listening("127.0.0.1", 0);
   getsockname(other, (struct sockaddr *)&address, &length);
-  if (((struct sockaddr_in *)&address)->sin_addr.s_addr != htonl(INADDR_LOOPBACK)) die("other was widened");
   printf("other %d\n", ntohs(address.sin6_port));
   fflush(stdout);
   if (accept(other, NULL, NULL) < 0) die("accept");

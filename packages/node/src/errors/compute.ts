@@ -315,7 +315,7 @@ export const computeErrors = {
     phase: 'queue',
     status: 503,
     title: 'A paused machine did not go on',
-    template: 'Cannot resume machine {machine}: it had not said so after {ms} ms, expected its clock set',
+    template: 'Cannot resume machine "{machine}": it had not said so after {ms} ms, expected its clock set',
     hint: 'Nothing is to be done: another machine is started in its place',
     fault: 'platform',
     retryable: true,

@@ -11,7 +11,7 @@ import { createLogger } from '../telemetry/index.ts';
 import type { OwnerMeter } from './cpu.ts';
 import { Executions } from './executions.ts';
 import { ProgramLogs } from './logs.ts';
-import type { ExecutionsConfig } from './places.ts';
+import type { ExecutionsConfig } from './runnable.ts';
 import { noMeter } from './testing.ts';
 
 const never = new AbortController().signal;

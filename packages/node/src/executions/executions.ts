@@ -6,7 +6,8 @@ import type { OwnerMeter } from './cpu.ts';
 import { Demand } from './demand.ts';
 import { type Execution, ExecutionOver, type Lease } from './execution.ts';
 import type { ProgramLogs } from './logs.ts';
-import { type ExecutionsConfig, Places, type Runnable } from './places.ts';
+import { Places } from './places.ts';
+import type { ExecutionsConfig, Runnable } from './runnable.ts';
 import { Spares } from './spares.ts';
 import { EXECUTION_STATES, type ExecutionState } from './state.ts';
 

@@ -16,13 +16,11 @@ function budgetOf(budgetMiB: number, config: Partial<MemoryBudgetConfig> = {}) {
 /** Whether each has its memory by now. */
 async function settled(...all: Promise<unknown>[]): Promise<boolean[]> {
   const done = all.map(() => false);
-  for (const [index, promise] of all.entries())
-    promise.then(
-      () => {
-        done[index] = true;
-      },
-      () => {},
-    );
+  for (const [index, promise] of all.entries()) {
+    void promise.then(() => {
+      done[index] = true;
+    });
+  }
   for (let turn = 0; turn < 20; turn++) await Promise.resolve();
   return done;
 }

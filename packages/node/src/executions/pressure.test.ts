@@ -11,7 +11,7 @@ import { Starts } from '../starts/index.ts';
 import { createLogger } from '../telemetry/index.ts';
 import { Executions } from './executions.ts';
 import { ProgramLogs } from './logs.ts';
-import type { ExecutionsConfig, Runnable } from './places.ts';
+import type { ExecutionsConfig, Runnable } from './runnable.ts';
 import { noMeter } from './testing.ts';
 
 const never = new AbortController().signal;

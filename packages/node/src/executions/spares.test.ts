@@ -1,7 +1,7 @@
 import type { ItemHash } from '@vmlet/messages';
 import { expect, test } from 'vitest';
 import { Demand } from './demand.ts';
-import type { Runnable } from './places.ts';
+import type { Runnable } from './runnable.ts';
 import { SPARE_MIB, Spares, type SparesComponents } from './spares.ts';
 import { startExecution, type TestExecution } from './testing.ts';
 

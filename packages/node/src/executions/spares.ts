@@ -3,7 +3,7 @@ import { type IdleTimer, idleTimer } from '../deadline.ts';
 import type { StartedFrom } from '../timelines/index.ts';
 import type { Demand } from './demand.ts';
 import type { Execution } from './execution.ts';
-import type { Runnable } from './places.ts';
+import type { Runnable } from './runnable.ts';
 
 /**
  * What a spare counts for in the node's memory, in MiB. It is a clone whose processors are stopped: most of its memory is

@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Dispatcher } from 'undici';
-import { timeLimit } from '../deadline.ts';
+import type { TimeLimits } from '../deadline.ts';
 import { VmletError } from '../errors.ts';
 import type { Lease } from '../executions/index.ts';
 import { failpoint } from '../failpoint.ts';
@@ -19,6 +19,7 @@ export interface Exchange {
   requestId: string;
   /** How long the program may take, in seconds. */
   seconds: number;
+  limits: TimeLimits;
   trustForwarded: boolean;
   /** From the request to its place at the machine, in milliseconds. */
   waitedMs: number;
@@ -34,7 +35,7 @@ export interface Exchange {
  * @throws VmletError `REQUEST_TIMEOUT`, or why the connection broke; the signal's reason
  */
 export async function proxy(exchange: Exchange, lease: Lease): Promise<void> {
-  const { request, response, path, requestId, seconds, signal } = exchange;
+  const { request, response, path, requestId, seconds, limits, signal } = exchange;
   signal.throwIfAborted();
   const started = performance.now();
   const answer = new Answer(response, {
@@ -53,7 +54,7 @@ export async function proxy(exchange: Exchange, lease: Lease): Promise<void> {
     await failpoint('request.sent');
     answer.passOn();
   };
-  using limit = timeLimit(seconds * 1000, (late) => answer.abort(late));
+  using limit = limits.start(seconds * 1000, (late) => answer.abort(late));
   try {
     const method = (request.method ?? 'GET') as Dispatcher.HttpMethod;
     const headers = requestHeaders(request, exchange);

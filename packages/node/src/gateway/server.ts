@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http';
 import { type AddressInfo, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { deadline, orAborted, watchIdle } from '../deadline.ts';
+import { deadline, orAborted, TimeLimits, watchIdle } from '../deadline.ts';
 import { asVmletError, VmletError } from '../errors.ts';
 import type { Executions, Lease, Runnable } from '../executions/index.ts';
 import { programLabel } from '../program-label.ts';
@@ -55,8 +55,8 @@ export class Gateway implements AsyncDisposable {
   readonly #components: GatewayComponents;
   readonly #config: GatewayConfig & { limits: GatewayLimits };
   readonly #connections: Connections;
-  readonly #underWay = new Set<ServerResponse>();
   readonly #upgraded = new Set<Duplex>();
+  readonly #limits = new TimeLimits();
 
   constructor(config: GatewayConfig, components: GatewayComponents) {
     const { programDomain, apiHosts } = config;
@@ -107,7 +107,11 @@ export class Gateway implements AsyncDisposable {
     using limit = deadline(this.#config.drainMs);
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
     // A kept connection would hold the server open after its last answer.
-    for (const response of this.#underWay) response.shouldKeepAlive = false;
+    for (const response of this.#connections.underWay()) {
+      response.shouldKeepAlive = false;
+      // One that had begun has kept its connection.
+      response.once('close', () => this.#server.closeIdleConnections());
+    }
     this.#server.closeIdleConnections();
     // A WebSocket has no end to wait for; its client connects again.
     for (const socket of this.#upgraded) socket.destroy();
@@ -116,8 +120,6 @@ export class Gateway implements AsyncDisposable {
   }
 
   async #take(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    this.#underWay.add(response);
-    response.once('close', () => this.#leave(response));
     if (!(await this.#connections.turn(request, response))) return;
     const refusal = refusalOf(request, this.#config.limits);
     if (refusal !== undefined) {
@@ -177,12 +179,6 @@ export class Gateway implements AsyncDisposable {
     }
   }
 
-  /** An answer that had begun when the server was told to close has kept its connection. */
-  #leave(response: ServerResponse): void {
-    this.#underWay.delete(response);
-    if (!this.#server.listening) this.#server.closeIdleConnections();
-  }
-
   async #answer(to: Exclude<Route, { kind: 'api' }>, request: IncomingMessage, response: ServerResponse) {
     const requestId = requestIdOf(request);
     const started = performance.now();
@@ -213,8 +209,9 @@ export class Gateway implements AsyncDisposable {
     const onFirstByte = (appMs: number) => {
       if (lease.phases) timelines.answered(program.itemHash, lease.phases, { appMs });
     };
-    const asked = { ...exchange, host, path, seconds: program.seconds, trustForwarded, waitedMs, onFirstByte };
-    await proxy(asked, lease);
+    const { seconds } = program;
+    const told = { host, path, seconds, limits: this.#limits, trustForwarded, waitedMs, onFirstByte };
+    await proxy({ ...exchange, ...told }, lease);
     metrics.requests.add({ status: `${Math.floor(exchange.response.statusCode / 100)}xx` });
   }
 
