@@ -20,8 +20,8 @@ async def app(scope, receive, send):
         await send({"type": "http.response.body", "body": b"ok"})
 `;
 const MEMORY_MIB = 128;
-/** Room for two machines, an eighth of which is none for a spare: that would be restored behind the test's back. */
-const START = { stepped: true, args: ['--snapshot-budget', '4096', '--memory-budget', '380'] };
+/** A spare would be restored behind the test's back. */
+const START = { stepped: true, args: ['--snapshot-budget', '4096', '--spare-budget', '0'] };
 const SAVED = 'Saved for quick starts';
 const NOT_SAVED = 'Not saved for quick starts';
 const OK = { status: 200, body: 'ok' };
@@ -194,7 +194,7 @@ test(
       expect(JSON.parse(told ?? '{}'), DAMAGES[index]!.what).toHaveProperty('found', expect.stringMatching(/./));
     }
     // Made again, one after the other, where there is memory that no machine has.
-  await Promise.all((await machinesOf(node.homeId)).map(kill));
+    await Promise.all((await machinesOf(node.homeId)).map(kill));
     await node.logSays(await deploy(), SAVED);
     for (const path of paths) expect((await stat(join(path, 'memory'))).size).toBe(MEMORY_MIB * MIB);
   },
