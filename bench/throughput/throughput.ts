@@ -10,8 +10,8 @@ import { startUpstream } from './upstream.ts';
 /** Kept connections of the load generator, each with one request under way. */
 const CONNECTIONS = 32;
 const SAMPLE_SECONDS = 1;
-/** Node.js compiles what is called often while it runs. */
-const WARM_UP_SECONDS = 3;
+/** Node.js compiles what is called often while it runs; counted in requests, for a busy host takes longer to them. */
+const WARM_UP_REQUESTS = 60_000;
 
 /** What one sample found. */
 export interface Load {
@@ -39,10 +39,14 @@ export async function prepareThroughput(): Promise<Throughput> {
     gateway: stack.use(await startGatewayAlone(port)),
     'gateway-2-processes': stack.use(await startGatewayAlone(port, { processes: 2 })),
   };
-  for (const { url } of Object.values(proxies)) await wrk(url, WARM_UP_SECONDS);
+  for (const { url } of Object.values(proxies)) await warmUp(url);
   const rows = Object.entries(proxies).map(([row, proxy]) => [row, () => load(proxy)] as const);
   const owned = stack.move();
   return { rows: Object.fromEntries(rows), [Symbol.asyncDispose]: () => owned.disposeAsync() };
+}
+
+async function warmUp(url: string): Promise<void> {
+  for (let sent = 0; sent < WARM_UP_REQUESTS; ) sent += (await wrk(url, SAMPLE_SECONDS)).requests;
 }
 
 async function load({ url, pid }: ProxyServer): Promise<Load> {
