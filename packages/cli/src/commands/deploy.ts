@@ -28,6 +28,7 @@ interface DeployOptions {
   vcpus: number;
   seconds: number;
   env?: Record<string, string>;
+  snapshot?: boolean;
   internet?: boolean;
   channel?: string;
   bundle?: boolean;
@@ -81,6 +82,7 @@ export function registerDeploy({ program, run }: Cli): void {
       seconds,
     )
     .option('--env <NAME=VALUE>', 'environment variable, public; may be given again', variable)
+    .option('--no-snapshot', 'start it from nothing each time: nothing of its memory is kept on disk')
     .option('--internet', 'let it reach the internet, and not only be reached')
     .option('--channel <name>', 'channel of the messages (default: VMLET)')
     .option('--bundle', 'make one file of a program for Node.js and its packages')
