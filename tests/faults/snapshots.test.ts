@@ -5,6 +5,7 @@ import { chmod, copyFile, mkdir, open, readdir, readFile, rm, stat, truncate } f
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import type { ItemHash } from '@vmlet/messages';
+import { Client } from 'undici';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { machinesOf, openFilesOf, processesNaming, tracesOf, unfinishedIn } from '../framework/leaks.ts';
 import { makeTestHome, type NodeProcess, type TestHome } from '../framework/node-process.ts';
@@ -45,6 +46,17 @@ afterAll(async () => home[Symbol.asyncDispose]());
 
 const folder = () => join(home.home, 'snapshots');
 const request = (program: ItemHash) => ask(`${node.url}/vm/${program}/`);
+
+/** Halts the machine that serves a program, and none that is being saved. */
+async function halt(program: ItemHash): Promise<void> {
+  const owner = new Client('http://owner', { socketPath: join(home.home, 'owner.sock') });
+  try {
+    const { statusCode, body } = await owner.request({ method: 'POST', path: `/programs/${program}/cool?to=snapshot` });
+    expect([statusCode, await body.text()]).toEqual([200, expect.any(String)]);
+  } finally {
+    await owner.close();
+  }
+}
 
 async function deploy(): Promise<ItemHash> {
   const code = await publishFile(node, zipOf({ 'main.py': `${PROGRAM}# ${randomUUID()}\n` }));
@@ -194,7 +206,7 @@ test(
       expect(JSON.parse(told ?? '{}'), DAMAGES[index]!.what).toHaveProperty('found', expect.stringMatching(/./));
     }
     // Made again, one after the other, where there is memory that no machine has.
-    await Promise.all((await machinesOf(node.homeId)).map(kill));
+    await Promise.all(programs.map(halt));
     await node.logSays(await deploy(), SAVED);
     for (const path of paths) expect((await stat(join(path, 'memory'))).size).toBe(MEMORY_MIB * MIB);
   },
