@@ -15,8 +15,11 @@ const shownSchema = z.object({
   status: z.literal(200),
   body: z.string().startsWith('Hello, world!'),
   coldMs: z.number().positive(),
+  savedMs: z.number().positive(),
+  pausedMs: z.number().positive(),
   hotMs: z.number().positive(),
   phases: phasesSchema,
+  savedPhases: phasesSchema,
 });
 const demoSchema = z.strictObject({
   python: shownSchema.extend({ body: z.string().includes('This is Python 3') }),
@@ -24,7 +27,7 @@ const demoSchema = z.strictObject({
   backend: z.enum(['kvm', 'tcg']),
 });
 
-test('demo: calls an example of each language cold and hot, ends with one line of JSON, and leaves nothing', async () => {
+test('demo: calls an example of each language from all its temperatures, ends with one line of JSON, and leaves nothing', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'vmlet-test-'));
   try {
     const child = spawn(join(REPOSITORY, 'packages/cli/bin/vmlet'), ['demo', '--json', '--runs', '5'], {
@@ -36,7 +39,8 @@ test('demo: calls an example of each language cold and hot, ends with one line o
     expect(code, stderr).toBe(0);
     const { python, node } = demoSchema.parse(JSON.parse(stdout.trimEnd().split('\n').at(-1) ?? ''));
     for (const shown of [python, node]) {
-      expect(Object.keys(shown.phases)).toEqual(['prepare', 'boot', 'load', 'app']);
+      expect(Object.keys(shown.phases)).toEqual(['queue', 'prepare', 'boot', 'load', 'app', 'total']);
+      expect(Object.keys(shown.savedPhases)).toEqual(['queue', 'prepare', 'restore', 'resume', 'app', 'total']);
       expect(shown.hotMs).toBeLessThan(shown.coldMs);
     }
     expect(await readdir(folder)).toEqual([]);

@@ -6,6 +6,8 @@ import { fileURLToPath } from 'node:url';
 import type { Command } from 'commander';
 import { addExamples, type Cli } from '../cli.ts';
 import { broken, readText, send } from '../client/http.ts';
+import { OwnerClient } from '../client/owner.ts';
+import { coolProgram, type Temperature } from '../client/owner-lifecycle.ts';
 import { ProblemError, parseProblem } from '../client/problem.ts';
 import type { Context } from '../context.ts';
 import { CliError } from '../errors.ts';
@@ -35,7 +37,7 @@ export function registerDemo({ program, run }: Cli): void {
     .summary('deploy two examples to a node of its own and call them')
     .description(
       'Builds the runtimes and the boot kit if they are not in the cache, starts a node with a home of its own, deploys ' +
-        'examples/python-hello and examples/node-hello, calls each while it sleeps and when it is awake, and shows where ' +
+        'examples/python-hello and examples/node-hello, calls each from all its temperatures, and shows where ' +
         'the time goes. Leaves nothing running and nothing behind but the cache.',
     )
     .option('--keep', 'leave the node running until Ctrl-C, and keep its home')
@@ -48,7 +50,7 @@ export function registerDemo({ program, run }: Cli): void {
   addExamples(command, [
     ['vmlet demo', 'the first thing to try'],
     ['vmlet demo --keep', 'and look around while it runs'],
-    ['vmlet demo --json | tail -n 1 | jq .python.coldMs', 'the cold start in milliseconds'],
+    ['vmlet demo --json | tail -n 1 | jq .python.savedMs', 'the start from a snapshot, in milliseconds'],
   ]);
   command.action(async (options: DemoOptions, self: Command) => {
     await run(self, (context) => demo(options, context));
@@ -106,7 +108,12 @@ interface Call {
 }
 
 interface Measured {
+  /** The first request ever, which boots a machine. */
   cold: Call;
+  /** One that finds nothing but the program's snapshot. */
+  saved: Call;
+  /** One that finds a machine whose processors are stopped. */
+  pausedMs: number;
   hotMs: number;
 }
 
@@ -125,13 +132,33 @@ interface Target {
 }
 
 async function measure(target: Target, { output, signal }: Context): Promise<Measured> {
-  output.step('Calling it while it sleeps');
+  output.step('Calling it for the first time');
   const cold = await call(target, signal);
   output.step('Calling it again', `${target.runs} times`);
-  const times: number[] = [];
-  for (let index = 0; index < target.runs; index++) times.push((await call(target, signal)).ms);
+  const hot: number[] = [];
+  for (let index = 0; index < target.runs; index++) hot.push((await call(target, signal)).ms);
+  output.step('Calling it while its machine is paused', `${target.runs} times`);
+  const paused: number[] = [];
+  const owner = new OwnerClient(target.ownerSocket);
+  const cool = (to: Temperature) => coolProgram(owner, target.itemHash, { to, signal });
+  for (let index = 0; index < target.runs; index++) {
+    await cool('paused');
+    paused.push((await call(target, signal)).ms);
+  }
+  output.step('Saving its machine');
+  await cool('snapshot');
+  await saved(owner, target.itemHash, signal);
+  output.step('Calling it while there is nothing but its snapshot');
+  const fromSnapshot = await call(target, signal);
   output.settle();
-  return { cold, hotMs: median(times) };
+  return { cold, saved: fromSnapshot, pausedMs: median(paused), hotMs: median(hot) };
+}
+
+/** Waits until the node has saved a program for quick starts. */
+async function saved(owner: OwnerClient, itemHash: string, signal: AbortSignal): Promise<void> {
+  for await (const { stream, text } of owner.logs(itemHash, { lines: 1000, follow: true, signal })) {
+    if (stream === 'platform' && /^(Not s|S)aved for quick starts/.test(text)) return;
+  }
 }
 
 async function call({ url, itemHash, ownerSocket }: Target, signal: AbortSignal): Promise<Call> {
@@ -161,19 +188,22 @@ function show(shown: readonly [Language, Shown][], { backend, output }: { backen
   output.line(`Machines run on ${backend === 'kvm' ? 'KVM' : 'emulation (TCG): KVM does not work on this host'}`);
 }
 
-function asJson({ cold: { status, body, phases, ms }, hotMs }: Measured) {
+function asJson({ cold: { status, body, phases, ms }, saved, pausedMs, hotMs }: Measured) {
   const rounded = (value: number) => Math.round(value * 100) / 100;
-  return { status, body, coldMs: rounded(ms), hotMs: rounded(hotMs), phases };
+  const times = { coldMs: rounded(ms), savedMs: rounded(saved.ms), pausedMs: rounded(pausedMs), hotMs: rounded(hotMs) };
+  return { status, body, ...times, phases, savedPhases: saved.phases };
 }
 
-function showOne({ cold: { body, phases, ms }, hotMs, url }: Shown, output: Output): void {
+function showOne({ cold, saved, pausedMs, hotMs, url }: Shown, output: Output): void {
   output.line(`GET ${url}`);
-  for (const line of clean(body).trimEnd().split('\n')) output.line(`  ${line}`);
+  for (const line of clean(cold.body).trimEnd().split('\n')) output.line(`  ${line}`);
   output.line('');
   // The total is told as the client sees it.
-  const steps = Object.entries(phases).filter(([name]) => name !== 'total');
-  const rows = steps.map(([name, each]) => [name, formatMs(each), name === 'app' ? formatMs(hotMs) : '-']);
-  const lines = formatTable([['', 'cold', 'hot'], ...rows, ['total', formatMs(ms), formatMs(hotMs)]]);
+  const names = ['queue', 'prepare', 'boot', 'restore', 'resume', 'load', 'app'];
+  const cell = ({ phases }: Call, name: string) => (phases[name] === undefined ? '-' : formatMs(phases[name]));
+  const rows = names.map((name) => [name, cell(cold, name), cell(saved, name), '', '']);
+  const totals = [cold.ms, saved.ms, pausedMs, hotMs].map(formatMs);
+  const lines = formatTable([['', 'first', 'from snapshot', 'paused', 'hot'], ...rows, ['total', ...totals]]);
   for (const line of lines) output.line(line);
   output.line('');
 }
