@@ -1,38 +1,42 @@
-/** Keeps V8 from compiling for speed in the first moments of a clone. */
+/** Keeps V8 from compiling what is merely warm, in the first moments of a clone. */
 
-/** With these V8 compiles what runs often. All of them are on from this version of Node on. */
-const FLAGS = ['sparkplug', 'maglev', 'opt'];
+/**
+ * V8's first compiler, for what has run a few times. What computes for long is compiled by others, which nobody holds:
+ * without those a loop of a second takes eight.
+ */
+const FLAG = 'sparkplug';
+/** From here on it is on by default. */
 const FIRST_VERSION = 22;
-/** How long a clone does without, in milliseconds: it has given its first answer by then, even where it is emulated. */
-const HELD_MS = 500;
+/** How long a clone does without, in milliseconds of its own running time. */
+const HELD_MS = 5000;
 
 let isHeld = false;
 
 /**
- * Stops V8's compilers, for good or until they are released. What a program has compiled by now stays quick; but a
- * clone's first request would tip some function over, and wait for a compiler that has never run in that machine.
+ * Stops the compiler, for good or until it is released. What was compiled by now stays quick; but a clone's first request
+ * would tip some function over, and wait for code of the compiler that has never run in that machine: 10,000 blocks of
+ * it, 50 ms under emulation.
  */
-export function holdCompilers(): void {
+export function holdCompiler(): void {
   if (Number.parseInt(process.versions.node, 10) < FIRST_VERSION || isHeld || isChosen()) return;
   isHeld = true;
-  setFlags('--no-');
+  setFlag(`--no-${FLAG}`);
 }
 
-/** Lets them go on, a moment after a clone has begun. */
-export function releaseCompilers(): void {
+/** Lets it go on, a while after a clone has begun. */
+export function releaseCompiler(): void {
   if (!isHeld) return;
   isHeld = false;
   // biome-ignore lint/style/noRestrictedGlobals: nothing waits for it, and no event says that a start is over
-  setTimeout(() => setFlags('--'), HELD_MS).unref();
+  setTimeout(() => setFlag(`--${FLAG}`), HELD_MS).unref();
 }
 
-function setFlags(prefix: string): void {
-  const { setFlagsFromString } = require('v8') as typeof import('v8');
-  for (const flag of FLAGS) setFlagsFromString(prefix + flag);
+function setFlag(flag: string): void {
+  (require('v8') as typeof import('v8')).setFlagsFromString(flag);
 }
 
-/** Whoever chose a compiler is not to have another one chosen for them. */
+/** Whoever chose for themselves is not to have another choice made for them. */
 function isChosen(): boolean {
   const { NODE_OPTIONS = '' } = process.env;
-  return FLAGS.some((flag) => [...process.execArgv, NODE_OPTIONS].some((options) => options.includes(flag)));
+  return [...process.execArgv, NODE_OPTIONS].some((options) => options.includes(FLAG));
 }
