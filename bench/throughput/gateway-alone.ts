@@ -45,7 +45,8 @@ async function serveByWorkers(upstreamPort: string, processes: number): Promise<
   );
   process.send?.(started[0]);
   await gone;
-  cluster.disconnect();
+  // The workers hear of it.
+  process.exit();
 }
 
 /** In that process: ends when its parent does. */
@@ -59,7 +60,7 @@ async function serve(upstreamPort: number): Promise<void> {
   });
   const log = createLogger('silent');
   const metrics = createNodeMetrics();
-  await using gateway = new Gateway(
+  const gateway = new Gateway(
     { programDomain: 'vm.localhost', apiHosts: [], trustForwarded: false, drainMs: 1000, limits: {} },
     {
       executions: {
@@ -89,7 +90,8 @@ async function serve(upstreamPort: number): Promise<void> {
   const { port } = await gateway.listen('127.0.0.1', 0);
   process.send?.({ port });
   await gone;
-  await pool.destroy();
+  // Nobody waits for an answer any more, and a worker without its parent cannot close what it shares with others.
+  process.exit();
 }
 
 if (import.meta.main) {
