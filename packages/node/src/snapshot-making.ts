@@ -27,11 +27,11 @@ export async function openSnapshots(
 
 /** Processes started ahead for the machines that are restored. */
 export function waitingFor(
-  { cage, kit, namePrefix, egress }: Backend,
+  { cage, kit, namePrefix }: Backend,
   { perShape, log }: { perShape: number; log: Logger },
 ): WaitingMachines {
   const onError = (err: unknown) => log.warn({ err }, 'a process was not started ahead');
-  return new WaitingMachines({ cage, library: kit.lateFiles, egress, namePrefix, perShape, onError });
+  return new WaitingMachines({ cage, library: kit.lateFiles, namePrefix, perShape, onError });
 }
 
 interface Making {

@@ -112,7 +112,8 @@ export class Starts {
         variables: snapshot.serves === null ? {} : program.variables,
         ...{ deadlineMs: RESTORE_DEADLINE_MS, events: { onLog }, signal },
       });
-      await saved?.snapshots.touch(snapshot);
+      // The request does not wait for it.
+      void saved?.snapshots.touch(snapshot);
       const totalMs = performance.now() - begun;
       const restoredMs = Math.min(totalMs, machine.marks.find(({ step }) => step === 'frozen')?.atMs ?? 0);
       const steps: StartStep[] = [
@@ -123,6 +124,11 @@ export class Starts {
     } catch (err) {
       signal.throwIfAborted();
       const { key } = snapshot;
+      if (err instanceof VmletError && err.code === 'QEMU_NOT_STARTED') {
+        // No word against the snapshot: nothing came up that could have read it.
+        log.warn({ err, key, itemHash: program.itemHash }, 'no process was there to restore a snapshot');
+        return undefined;
+      }
       log.warn({ err, key, itemHash: program.itemHash }, 'a snapshot was not restored, and is removed');
       // The guest's own words, a hook's above all: its machine was gone before its output had come.
       if (err instanceof VmletError && err.code === 'MACHINE_BOOT_FAILED') onLog(wordsOf(err));

@@ -65,6 +65,10 @@ describe('waiting machines', () => {
     const given = await startWaiting(SHAPE, it);
     await expect(given.give({ ...it.files, memoryPath: '/no/such' })).rejects.toThrow('ENOENT');
     expect(isAlive(given.process.pid)).toBe(false);
+    const killed = await startWaiting(SHAPE, it);
+    killed.process.kill();
+    await killed.process.exited;
+    await expect(killed.give(it.files)).rejects.toMatchObject({ code: 'QEMU_NOT_STARTED' });
   });
 
   test('pool: has some of each shape that is wanted, gives each once and none that died, and ends the rest', async () => {

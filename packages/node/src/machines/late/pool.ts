@@ -7,7 +7,7 @@ const REFILL_AFTER_MS = 250;
 /** Shapes of which some are kept, those asked for last. */
 const MAX_SHAPES = 4;
 
-export interface WaitingConfig extends Omit<WaitingRequest, 'name' | 'receiver'> {
+export interface WaitingConfig extends Omit<WaitingRequest, 'name' | 'receiver' | 'egress'> {
   namePrefix: string;
   /** How many are kept of each shape. */
   perShape: number;
@@ -91,8 +91,8 @@ export class WaitingMachines implements AsyncDisposable {
   }
 
   async #start(shape: WaitingShape): Promise<WaitingQemu> {
-    const { cage, library, namePrefix, egress } = this.#config;
-    return await startWaiting(shape, { cage, library, egress, name: `${namePrefix}${randomBytes(6).toString('hex')}` });
+    const { cage, library, namePrefix } = this.#config;
+    return await startWaiting(shape, { cage, library, name: `${namePrefix}${randomBytes(6).toString('hex')}` });
   }
 }
 

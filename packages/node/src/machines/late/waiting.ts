@@ -33,7 +33,10 @@ export interface WaitingShape extends Omit<QemuMachine, 'kernel' | 'initramfs' |
 /** A QEMU that has been started and waits for its files. Disposing of it before they are given ends it. */
 export interface WaitingQemu extends AsyncDisposable {
   readonly process: QemuProcess;
-  /** Hands over the files: from now on it is the caller's. @throws Error of the system; it is gone then */
+  /**
+   * Hands over the files: from now on it is the caller's.
+   * @throws Error of the system for a file; VmletError `QEMU_NOT_STARTED` if it died while it waited; it is gone then
+   */
   give(files: LateFiles): Promise<QemuProcess>;
 }
 
@@ -86,7 +89,7 @@ export async function startWaiting(shape: WaitingShape, request: WaitingRequest)
     give: async (files) => {
       try {
         await using opened = await openAll(files, share);
-        passing.pass(near, opened.descriptors);
+        handOver(() => passing.pass(near, opened.descriptors), cage.qemu);
       } catch (error) {
         await end();
         throw error;
@@ -97,6 +100,15 @@ export async function startWaiting(shape: WaitingShape, request: WaitingRequest)
     },
     [Symbol.asyncDispose]: end,
   };
+}
+
+/** It may have died while it waited, which nobody has noticed yet. */
+function handOver(pass: () => void, command: string): void {
+  try {
+    pass();
+  } catch (cause) {
+    throw new VmletError('QEMU_NOT_STARTED', { operands: { command, found: 'it ended while it waited' }, cause });
+  }
 }
 
 async function openAll(files: LateFiles, share: boolean): Promise<AsyncDisposable & { descriptors: number[] }> {
