@@ -1,0 +1,7 @@
+import type { Migration } from './migration.ts';
+
+/** States, posts and aggregates. */
+export const ledgerStates: Migration = {
+  version: 3,
+  up: '',
+};
