@@ -25,6 +25,7 @@ import { Starts } from './starts/index.ts';
 import { openCache, openDatabase, openHome, writeFileAtomic } from './store/index.ts';
 import { createLogger, createNodeMetrics, type Logger, type NodeMetrics } from './telemetry/index.ts';
 import { Timelines } from './timelines/index.ts';
+import { Triggers } from './triggers/index.ts';
 import { VERSION } from './version.ts';
 
 export { diagnoseHost } from './diagnose.ts';
@@ -115,7 +116,7 @@ async function openNetwork(options: NodeOptions, { stack, log }: Making) {
       stops.forget(event.message.itemHash);
     }),
   );
-  return { home, content, ledger, operator, admission, blocks, capsOf, policy, names, stops };
+  return { home, database, content, ledger, operator, admission, blocks, capsOf, policy, names, stops };
 }
 
 /** What runs machines here, and the executions of programs. */
@@ -224,6 +225,7 @@ async function openEdges(options: NodeOptions, made: Making & { network: Network
   const { stack, log, network, compute } = made;
   const { home, ledger, content, operator, blocks, names, stops } = network;
   const { executions, logs, programs, backend, probe, config, metrics, timelines, snapshots } = compute;
+  const triggers = openTriggers(options, made);
   const api = stack.use(await openApi(options, made));
   const programDomain = options.programDomain ?? PROGRAM_DOMAIN;
   const { apiHosts = [], trustForwarded = false } = options;
@@ -251,12 +253,22 @@ async function openEdges(options: NodeOptions, made: Making & { network: Network
   const startLimits = { accelerator: backend.accelerator, maxBoots, memoryBudgetMiB };
   const snapshotOf = (itemHash: ItemHash) => (snapshots ? snapshots.stateOf(itemHash) : { state: 'off' as const });
   const telling = { snapshotOf, logs, status, runtimes, doctor, timelines, startLimits, metrics };
-  const owner = { ledger, executions, install, blocks, ...telling, ...deployments };
+  const owner = { ledger, executions, install, blocks, triggers, ...telling, ...deployments };
   stack.use(await serveOwner(ownerSocket, owner));
   const record = { format: 1, pid: process.pid, url, programDomain, ownerSocket };
   await writeFileAtomic(nodeFile, { bytes: Buffer.from(`${JSON.stringify(record)}\n`), mode: 0o600 });
   stack.defer(() => rm(nodeFile, { force: true }));
   return { url, programDomain, ownerSocket };
+}
+
+/** Before anything is accepted: what came until then is looked up in the ledger, what comes from then on is told. */
+function openTriggers({ triggerRetries: retries }: NodeOptions, made: Making & { network: Network; compute: Compute }) {
+  const { stack, log, network, compute } = made;
+  const { database, ledger } = network;
+  const { executions, logs, programs, metrics, timelines } = compute;
+  const findProgram = programs.find;
+  const shared = { database, ledger, executions, logs, metrics, timelines, log };
+  return stack.use(new Triggers({ ...shared, findProgram, retries }));
 }
 
 function openApi(options: NodeOptions, { log, network }: Making & { network: Network }): Promise<Api> {

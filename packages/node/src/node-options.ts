@@ -5,6 +5,7 @@ import type { ExecutionsConfig } from './executions/index.ts';
 import type { GatewayLimits } from './gateway/index.ts';
 import type { UidRange } from './machines/cage/index.ts';
 import type { Backend } from './machines/index.ts';
+import type { RetryConfig } from './triggers/index.ts';
 
 const MIB = 1024 * 1024;
 
@@ -65,6 +66,8 @@ export interface NodeOptions {
   blockList?: string;
   /** Bounds on what clients may hold. */
   gatewayLimits?: Partial<GatewayLimits>;
+  /** How messages are tried again that programs did not take. */
+  triggerRetries?: RetryConfig;
   onProgress?: (step: string, detail?: string) => void;
   signal?: AbortSignal;
 }

@@ -7,6 +7,7 @@ import type { ProgramTarget } from './gateway/index.ts';
 import type { Ledger, ProgramRecord } from './ledger/index.ts';
 import type { PublishedRuntime } from './owner/index.ts';
 import { programLabel } from './program-label.ts';
+import type { TriggerTarget } from './triggers/index.ts';
 import { type CodeImages, factsOf, manifestOf, type ProgramFacts, resolveProgram } from './runtimes/index.ts';
 
 export interface ProgramsComponents {
@@ -24,11 +25,19 @@ export interface ProgramsComponents {
   onNoInternet?: (itemHash: ItemHash) => void;
 }
 
+/** A program that may run, as the edges want it. */
+type FoundProgram = ProgramTarget & TriggerTarget;
+
+/** Where messages are posted to that a program listens to; `metadata.on_message_path` names another path. */
+const ON_MESSAGE_PATH = '/';
+/** Printable ASCII, as a request target may have it. */
+const PATH = /^\/[!-~]{0,1023}$/;
+
 /** What the edges ask about programs and runtimes; here the network side meets the compute side. */
 export function createPrograms(components: ProgramsComponents) {
   const { ledger } = components;
   // Reading a message costs as much as the rest of a hot request's way, and what was signed does not change.
-  const targets = new Map<string, ProgramTarget>();
+  const targets = new Map<string, FoundProgram>();
   ledger.subscribe((event) => {
     if (event.type === 'forgotten' || event.type === 'removed') targets.delete(event.itemHash);
   });
@@ -91,7 +100,7 @@ function partsOf({ itemHash, content }: ProgramRecord, ledger: ProgramsComponent
 }
 
 /** @throws VmletError `PROGRAM_NOT_FOUND`, `RUN_FORBIDDEN`, `CONTENT_BLOCKED`, `PROGRAM_STOPPED` */
-function target(ref: string, components: ProgramsComponents): ProgramTarget {
+function target(ref: string, components: ProgramsComponents): FoundProgram {
   const program = findRunnable(ref, components);
   const { memory, seconds, vcpus } = program.content.resources;
   const { on, metadata, variables } = program.content;
@@ -102,6 +111,8 @@ function target(ref: string, components: ProgramsComponents): ProgramTarget {
     vcpus,
     memoryMiB: memory,
     seconds,
+    http: on.http,
+    onMessagePath: onMessagePath(metadata?.on_message_path),
     neverPaused: on.persistent === true || metadata?.pause === false,
     ...(primePath?.startsWith('/') ? { primePath } : {}),
     // Looked up anew: it may have been forgotten or stopped, or may no longer run here, while its request was in line.
@@ -112,6 +123,10 @@ function target(ref: string, components: ProgramsComponents): ProgramTarget {
       return resolved;
     },
   };
+}
+
+function onMessagePath(named: unknown): string {
+  return typeof named === 'string' && PATH.test(named) ? named : ON_MESSAGE_PATH;
 }
 
 /** The runtimes that the operator and the owners of programs have published here. */

@@ -113,6 +113,13 @@ export class DeliveryTable {
     return this.#statements.revive.run({ id, nowMs }).changes > 0;
   }
 
+  /** All dead letters wait again, of a program or of all. Gives the program of each. */
+  reviveAll(program: ItemHash | undefined, nowMs: number): ItemHash[] {
+    const { reviveAll, reviveOf } = this.#statements;
+    const rows = program === undefined ? reviveAll.all(nowMs) : reviveOf.all(nowMs, program);
+    return rows.map((row) => row.program);
+  }
+
   /** Deliveries in a state, of a program or of all, the oldest first. */
   list(state: Delivery['state'], { program, limit }: { program?: ItemHash | undefined; limit: number }): Delivery[] {
     const { listAll, listOf } = this.#statements;
@@ -133,6 +140,8 @@ export class DeliveryTable {
 }
 
 const COLUMNS = 'id, program, message, state, tries, due_ms AS dueMs, created_ms AS createdMs, failure';
+
+const REVIVE = "UPDATE trigger_deliveries SET state = 'waiting', tries = 0, due_ms = ? WHERE state = 'dead'";
 
 function prepare(database: TriggersDatabase) {
   return {
@@ -170,6 +179,8 @@ function prepare(database: TriggersDatabase) {
     revive: database.prepare<[{ id: number; nowMs: number }]>(
       "UPDATE trigger_deliveries SET state = 'waiting', tries = 0, due_ms = :nowMs WHERE id = :id AND state = 'dead'",
     ),
+    reviveAll: database.prepare<[number], { program: ItemHash }>(`${REVIVE} RETURNING program`),
+    reviveOf: database.prepare<[number, string], { program: ItemHash }>(`${REVIVE} AND program = ? RETURNING program`),
     listAll: database.prepare<[string, number], Delivery>(
       `SELECT ${COLUMNS} FROM trigger_deliveries WHERE state = ? ORDER BY id LIMIT ?`,
     ),

@@ -68,6 +68,12 @@ export class Listeners {
     return this.#listeners.has(itemHash);
   }
 
+  /** The newest version of each program that listens. */
+  newest(): Listener[] {
+    const newest = [...this.#families.keys()].map((original) => this.#newest(original, Number.POSITIVE_INFINITY));
+    return newest.filter((listener) => listener !== undefined).filter(({ itemHash }) => this.#entries.has(itemHash));
+  }
+
   /** Takes a program in force; the same one again changes nothing. */
   add(listener: Listener): void {
     const { itemHash, original, on } = listener;
@@ -173,5 +179,5 @@ function isNewer(one: Listener, other: Listener): boolean {
   // The original itself is the oldest, whatever its time says.
   if (one.itemHash === one.original) return false;
   if (other.itemHash === other.original) return true;
-  return one.time === other.time ? one.itemHash > other.itemHash : one.time > other.time;
+  return one.time === other.time ? one.itemHash < other.itemHash : one.time > other.time;
 }

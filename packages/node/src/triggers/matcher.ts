@@ -54,7 +54,7 @@ export class Matcher implements AsyncDisposable {
       this.#seq = this.#newest;
       this.#write([]);
     }
-    this.#kick();
+    this.kick();
   }
 
   /** Told of each change of the ledger, in order. */
@@ -64,7 +64,7 @@ export class Matcher implements AsyncDisposable {
     if (event.type !== 'processed') return;
     if (event.message.type === 'PROGRAM') this.#listen(event.message, event.seq);
     this.#newest = event.seq;
-    this.#kick();
+    this.kick();
   }
 
   /** Resolves when all that has come is matched. */
@@ -75,15 +75,17 @@ export class Matcher implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.settled();
     this.#ended = true;
+    // If not, the node behind this one looks at some messages twice.
     if (this.#seq > this.#written) this.#write([]);
   }
 
   #listen({ itemHash, content }: ProgramRecord, seq: number): void {
     const { replaces, time, on } = content;
-    this.listeners.add({ itemHash, original: replaces ?? itemHash, time, seq, on: on.message ?? [] });
+    this.listeners.add({ itemHash, original: (replaces as ItemHash | undefined) ?? itemHash, time, seq, on: on.message ?? [] });
   }
 
-  #kick(): void {
+  /** Goes on, if there is something to match. */
+  kick(): void {
     if (this.#ended || this.#seq >= this.#newest) return;
     this.#running ??= this.#run()
       .catch((error: unknown) => this.#components.onError(error))
