@@ -32,7 +32,9 @@ export interface ProgramOptions {
   http?: boolean;
   /** `on.message`. */
   onMessage?: Record<string, unknown>[];
-  /** The program that this one takes the place of. Each one may itself be replaced. */
+  /** Whether another one may take its place. */
+  allowAmend?: boolean;
+  /** The program that this one takes the place of. */
   replaces?: ItemHash;
 }
 
@@ -46,14 +48,16 @@ export async function publishFile(to: Publisher, file: Blob, options: FileOption
 
 interface FileOptions {
   metadata?: Record<string, unknown> | undefined;
+  /** The STORE that this one updates. */
+  ref?: ItemHash | undefined;
 }
 
 /** The signed STORE of a file. */
-export async function messageOfFile({ signer }: Publisher, file: Blob, { metadata }: FileOptions = {}) {
+export async function messageOfFile({ signer }: Publisher, file: Blob, { metadata, ref }: FileOptions = {}) {
   const fileHash = createHash('sha256')
     .update(Buffer.from(await file.arrayBuffer()))
     .digest('hex');
-  const content = { item_type: 'storage' as const, item_hash: fileHash, ...(metadata ? { metadata } : {}) };
+  const content = { item_type: 'storage' as const, item_hash: fileHash, ...(metadata ? { metadata } : {}), ...(ref ? { ref } : {}) };
   return await buildMessage({ signer, type: 'STORE', content, channel: CHANNEL, now: new Date() });
 }
 
@@ -81,7 +85,7 @@ export async function publishProgram(to: Publisher, options: ProgramOptions): Pr
   const metadata = { ...(name ? { name } : {}), ...(snapshot === undefined ? {} : { snapshot }), ...options.metadata };
   const content = {
     type: 'vm-function' as const,
-    allow_amend: options.replaces === undefined,
+    allow_amend: options.allowAmend ?? false,
     ...(options.replaces ? { replaces: options.replaces } : {}),
     ...(Object.keys(metadata).length > 0 ? { metadata } : {}),
     on: {

@@ -26,7 +26,9 @@ import { openCache, openDatabase, openHome, writeFileAtomic } from './store/inde
 import { createLogger, createNodeMetrics, type Logger, type NodeMetrics } from './telemetry/index.ts';
 import { Timelines } from './timelines/index.ts';
 import { Triggers } from './triggers/index.ts';
+import { Updates } from './updates.ts';
 import { VERSION } from './version.ts';
+import { Versions } from './versions.ts';
 
 export { diagnoseHost } from './diagnose.ts';
 export { toProblem, VmletError } from './errors.ts';
@@ -148,13 +150,15 @@ async function openCompute(options: NodeOptions, { stack, log, network }: Making
   const metrics = createNodeMetrics();
   const timelines = new Timelines({ metrics, log });
   addGauges(metrics, { executions, accelerator });
+  const versions = stack.use(new Versions({ ledger, isServing: (itemHash) => executions.isServing(itemHash) }));
   const programs = createPrograms({
-    ...{ ledger, content, codeImages, admission, blocks, names, stops, operator },
+    ...{ ledger, content, codeImages, admission, blocks, names, stops, versions, operator },
     mayUseInternet: internetFor(options, { operator, isConfined: cage.findings.egress.stands }),
     onNoInternet: (itemHash) => logs.of(itemHash).platform(NO_INTERNET),
   });
   const saving = saved && { backend, saved, starts, executions, programs, ledger, logs, config, log };
   const snapshots = saving && stack.use(saveInBackground(saving));
+  stack.use(new Updates({ ledger, executions, versions, findVersion: programs.findVersion, logs }));
   stack.defer(blocks.subscribe(() => stopRefused({ executions, programs, log })));
   const unsubscribe = ledger.subscribe((event) => {
     if (!isGone(event) || event.message.type !== 'PROGRAM') return;

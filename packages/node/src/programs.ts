@@ -7,8 +7,9 @@ import type { ProgramTarget } from './gateway/index.ts';
 import type { Ledger, ProgramRecord } from './ledger/index.ts';
 import type { PublishedRuntime } from './owner/index.ts';
 import { programLabel } from './program-label.ts';
-import type { TriggerTarget } from './triggers/index.ts';
 import { type CodeImages, factsOf, manifestOf, type ProgramFacts, resolveProgram } from './runtimes/index.ts';
+import type { TriggerTarget } from './triggers/index.ts';
+import type { Versions } from './versions.ts';
 
 export interface ProgramsComponents {
   ledger: Pick<Ledger, 'program' | 'programs' | 'store' | 'storesOf' | 'subscribe'>;
@@ -18,6 +19,8 @@ export interface ProgramsComponents {
   blocks: Pick<BlockList, 'find' | 'subscribe'>;
   names: Pick<Names, 'find'>;
   stops: Pick<Stops, 'refuse'>;
+  /** Which version of a program serves. */
+  versions: Pick<Versions, 'serving'>;
   operator: string;
   /** Whether programs of an address that ask for the internet get it here. */
   mayUseInternet?: ((address: string) => boolean) | undefined;
@@ -42,15 +45,25 @@ export function createPrograms(components: ProgramsComponents) {
     if (event.type === 'forgotten' || event.type === 'removed') targets.delete(event.itemHash);
   });
   components.blocks.subscribe(() => targets.clear());
+  const findVersion = (itemHash: string): FoundProgram => {
+    const known = targets.get(itemHash) ?? target(itemHash, components);
+    targets.set(itemHash, known);
+    components.stops.refuse(known.itemHash);
+    return known;
+  };
   return {
-    /** By item_hash or by name. What a name leads to is asked once a request, which then stays with that program. */
+    /**
+     * By item_hash or by name: the version that serves. It is asked for once a request, which then stays with that. Who
+     * stops a program, stops whatever version of it.
+     */
     find: (ref: string) => {
-      const itemHash = components.names.find(ref)?.itemHash ?? ref;
-      const known = targets.get(itemHash) ?? target(itemHash, components);
-      targets.set(itemHash, known);
-      components.stops.refuse(known.itemHash);
-      return known;
+      const named = components.names.find(ref)?.itemHash ?? (ref as ItemHash);
+      const serving = components.versions.serving(named);
+      if (serving !== named) components.stops.refuse(named);
+      return findVersion(serving);
     },
+    /** By its own item_hash, whatever has replaced it. */
+    findVersion,
     /** What each program in force is made of; one of which a part is missing has none. */
     facts: () => ledger.programs().flatMap((program) => factsOrNone(program, components)),
     runtimes: () => publishedRuntimes(ledger, components.operator),
