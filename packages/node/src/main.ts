@@ -232,7 +232,8 @@ async function openEdges(options: NodeOptions, made: Making & { network: Network
       { programDomain, apiHosts, trustForwarded, drainMs: DRAIN_MS, limits: options.gatewayLimits ?? {} },
       {
         ...{ executions, timelines, metrics, log },
-        ...{ findProgram: programs.find, hasName: (label) => names.has(label), api: api.handler },
+        ...{ findProgram: programs.find, hasName: (label) => names.has(label) },
+        ...{ api: api.handler, upgradeApi: api.upgrade },
       },
     ),
   );
@@ -266,6 +267,7 @@ function openApi(options: NodeOptions, { log, network }: Making & { network: Net
     ledger,
     admission,
     policy,
+    recent: () => [],
     version: VERSION,
     // Where only the operator publishes, nobody else fills the disk.
     limits: options.allow === 'own' ? { unsignedFileBytes: 0 } : {},
