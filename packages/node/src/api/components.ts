@@ -25,6 +25,8 @@ export interface ApiComponents {
   readonly policy: PublishPolicy;
   /** Of this vmlet, as `/version` answers it. */
   readonly version: string;
+  /** Whether the node was told to stop, and answers what still comes. */
+  readonly isDraining: () => boolean;
   readonly limits: ApiLimits;
   /** Told of every answer with a status of 500 or more. */
   readonly onFailure: (failure: { error: VmletError; method: string; url: string }) => void;

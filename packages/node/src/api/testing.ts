@@ -33,6 +33,7 @@ export interface ApiFixture extends AsyncDisposable {
   readonly operator: Author;
   readonly content: ContentStore;
   readonly ledger: Ledger;
+  readonly database: ReturnType<typeof openDatabase>;
   /** What was reported as a failure of the node. */
   readonly failures: string[];
   call(method: string, path: string, call?: Call): Promise<Answer>;
@@ -43,6 +44,7 @@ export interface ApiFixture extends AsyncDisposable {
 export interface ApiFixtureOptions {
   allow?: Allowed;
   limits?: Partial<ApiLimits>;
+  isDraining?: () => boolean;
   /** Takes everything, unless given. */
   policy?: (parts: { content: ContentStore; ledger: Ledger }) => ApiComponents['policy'];
 }
@@ -70,7 +72,9 @@ export async function startApi(options: ApiFixtureOptions = {}): Promise<ApiFixt
   const policy = options.policy?.({ content, ledger }) ?? openPolicy;
   const onFailure = ({ error }: { error: Error }) => failures.push(error.message);
   const limits = options.limits ?? {};
-  const api = stack.use(await createApi({ content, ledger, admission, policy, version: '1.2.3', limits, onFailure }));
+  const isDraining = options.isDraining ?? (() => false);
+  const parts = { content, ledger, admission, policy, isDraining };
+  const api = stack.use(await createApi({ ...parts, version: '1.2.3', limits, onFailure }));
   const socketPath = join(dir.path, 'api.sock');
   const server = createServer(api.handler).listen(socketPath);
   await once(server, 'listening');
@@ -84,6 +88,7 @@ export async function startApi(options: ApiFixtureOptions = {}): Promise<ApiFixt
     operator,
     content,
     ledger,
+    database,
     failures,
     call: (method, path, call = {}) => send(socketPath, { method, path, call }),
     files: () => filesIn(join(dir.path, 'content')),

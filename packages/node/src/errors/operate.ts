@@ -1,7 +1,7 @@
 import { entry } from './entry.ts';
 
-/** Errors of backing up a home, and of making one of a backup. */
-export const backupErrors = {
+/** Errors of operating a node: backing up its home, making one of a backup, and stopping. */
+export const operateErrors = {
   BACKUP_TARGET_TAKEN: entry({
     phase: 'config',
     status: 409,
@@ -37,5 +37,14 @@ export const backupErrors = {
     hint: 'Use another backup; nothing was restored, and the home was not touched',
     fault: 'operator',
     retryable: false,
+  }),
+  NODE_DRAINING: entry({
+    phase: 'config',
+    status: 503,
+    title: 'The node is stopping',
+    template: 'Cannot take more requests: the node was told to stop, expected a running one',
+    hint: 'Send requests to another node, or try again when it runs',
+    fault: 'operator',
+    retryable: true,
   }),
 };
