@@ -4,6 +4,7 @@ import fastify, { type FastifyInstance } from 'fastify';
 import type { ApiComponents } from './components.ts';
 import { figuresOf } from './figures.ts';
 import { registerHeaders } from './headers.ts';
+import { registerHealth } from './health.ts';
 import { type ApiLimits, defaultLimits } from './limits.ts';
 import { registerMessages } from './messages.ts';
 import { registerProblems } from './problem.ts';
@@ -56,6 +57,7 @@ function registerRoutes(app: FastifyInstance, components: ApiComponents): void {
   registerHeaders(app);
   registerProblems(app, components);
   registerVersion(app, components);
+  registerHealth(app, components);
   registerMessages(app, components);
   registerStorageAddFile(app, components);
   registerStorageAddJson(app, components);
