@@ -68,6 +68,8 @@ export interface NodeOptions {
   gatewayLimits?: Partial<GatewayLimits>;
   /** How messages are tried again that programs did not take. */
   triggerRetries?: RetryConfig;
+  /** How long a node that is told to stop says so at `/readyz` and still takes requests. In milliseconds. */
+  drainDelayMs?: number;
   onProgress?: (step: string, detail?: string) => void;
   signal?: AbortSignal;
 }
