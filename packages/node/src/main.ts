@@ -16,7 +16,9 @@ import { type LedgerEvent, openLedger } from './ledger/index.ts';
 import { missing, openCage } from './machines/cage/index.ts';
 import { type Backend, probeAccelerator, sweepMachines } from './machines/index.ts';
 import { executionsConfig, internetFor, type NodeOptions } from './node-options.ts';
+import { isOperatorToken } from './operator-token.ts';
 import { type NodeStatus, serveOwner } from './owner/index.ts';
+import { pricesFrom } from './pricing/index.ts';
 import { createPrograms } from './programs.ts';
 import { createPublishPolicy } from './publish-policy.ts';
 import { CodeImages } from './runtimes/index.ts';
@@ -260,12 +262,14 @@ async function openEdges(options: NodeOptions, made: Making & { network: Network
 }
 
 function openApi(options: NodeOptions, { log, network }: Making & { network: Network }): Promise<Api> {
-  const { content, ledger, admission, policy } = network;
+  const { content, ledger, admission, policy, operator } = network;
   return createApi({
     content,
     ledger,
     admission,
     policy,
+    prices: () => pricesFrom(ledger.aggregate(operator, ['pricing'])[0]?.content),
+    isOperatorToken: (token) => isOperatorToken(token, { operator }),
     version: VERSION,
     // Where only the operator publishes, nobody else fills the disk.
     limits: options.allow === 'own' ? { unsignedFileBytes: 0 } : {},

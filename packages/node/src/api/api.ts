@@ -1,9 +1,12 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import fastify, { type FastifyInstance } from 'fastify';
 import type { ApiComponents } from './components.ts';
+import { registerCosts } from './costs.ts';
+import { registerCredits } from './credits.ts';
 import { registerHeaders } from './headers.ts';
 import { type ApiLimits, defaultLimits } from './limits.ts';
 import { registerMessages } from './messages.ts';
+import { registerPrice } from './price.ts';
 import { registerProblems } from './problem.ts';
 import { registerStorageAddFile } from './storage-add-file.ts';
 import { registerStorageAddJson } from './storage-add-json.ts';
@@ -46,6 +49,9 @@ function registerRoutes(app: FastifyInstance, components: ApiComponents): void {
   registerProblems(app, components);
   registerVersion(app, components);
   registerMessages(app, components);
+  registerCosts(app, components);
+  registerCredits(app);
+  registerPrice(app, components);
   registerStorageAddFile(app, components);
   registerStorageAddJson(app, components);
   registerStorageRaw(app, components);

@@ -3,6 +3,7 @@ import type { Admission } from '../admission/index.ts';
 import type { ContentStore } from '../content/index.ts';
 import type { VmletError } from '../errors.ts';
 import type { Ledger } from '../ledger/index.ts';
+import type { PriceTable } from '../pricing/index.ts';
 import type { ApiLimits } from './limits.ts';
 
 /** What this node takes of whom, beyond what a message says of itself. */
@@ -20,9 +21,16 @@ export interface PublishPolicy {
 /** What the routes use. */
 export interface ApiComponents {
   readonly content: Pick<ContentStore, 'stage' | 'put' | 'read' | 'sizeOf'>;
-  readonly ledger: Pick<Ledger, 'check' | 'accept' | 'get' | 'subscribe'>;
+  readonly ledger: Pick<
+    Ledger,
+    'check' | 'accept' | 'get' | 'subscribe' | 'store' | 'storesOf' | 'programs' | 'instances'
+  >;
   readonly admission: Pick<Admission, 'mayPublish' | 'trusts'>;
   readonly policy: PublishPolicy;
+  /** By which prices are calculated; nothing is charged. */
+  readonly prices: () => PriceTable;
+  /** Whether the operator signed a token, a few minutes ago at most. */
+  readonly isOperatorToken: (token: string) => boolean;
   /** Of this vmlet, as `/version` answers it. */
   readonly version: string;
   readonly limits: ApiLimits;

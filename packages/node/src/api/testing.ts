@@ -7,6 +7,7 @@ import { type Allowed, createAdmission } from '../admission/index.ts';
 import { type ContentStore, openFileStore } from '../content/index.ts';
 import { type Ledger, openLedger } from '../ledger/index.ts';
 import { type Author, makeAuthor } from '../ledger/testing.ts';
+import { pricesFrom } from '../pricing/index.ts';
 import { openDatabase } from '../store/index.ts';
 import { createApi } from './api.ts';
 import type { ApiComponents } from './components.ts';
@@ -70,7 +71,14 @@ export async function startApi(options: ApiFixtureOptions = {}): Promise<ApiFixt
   const policy = options.policy?.({ content, ledger }) ?? openPolicy;
   const onFailure = ({ error }: { error: Error }) => failures.push(error.message);
   const limits = options.limits ?? {};
-  const api = stack.use(await createApi({ content, ledger, admission, policy, version: '1.2.3', limits, onFailure }));
+  const api = stack.use(
+    await createApi({
+      ...{ content, ledger, admission, policy, limits, onFailure },
+      prices: () => pricesFrom(ledger.aggregate(operator.signer.address, ['pricing'])[0]?.content),
+      isOperatorToken: (token) => token === 'by the operator',
+      version: '1.2.3',
+    }),
+  );
   const socketPath = join(dir.path, 'api.sock');
   const server = createServer(api.handler).listen(socketPath);
   await once(server, 'listening');
