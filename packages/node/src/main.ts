@@ -12,7 +12,7 @@ import { armedFailpoints } from './failpoint.ts';
 import { Gateway } from './gateway/index.ts';
 import { installFor } from './install-for.ts';
 import { loadOrCreateKey } from './keys/index.ts';
-import { openLedger } from './ledger/index.ts';
+import { type LedgerEvent, openLedger } from './ledger/index.ts';
 import { missing, openCage } from './machines/cage/index.ts';
 import { type Backend, probeAccelerator, sweepMachines } from './machines/index.ts';
 import { executionsConfig, internetFor, type NodeOptions } from './node-options.ts';
@@ -86,6 +86,11 @@ interface Making {
 type Network = Awaited<ReturnType<typeof openNetwork>>;
 type Compute = Awaited<ReturnType<typeof openCompute>>;
 
+/** Whether a message that was in force is so no longer. */
+function isGone(event: LedgerEvent): event is Extract<LedgerEvent, { type: 'forgotten' | 'removed' }> {
+  return event.type === 'forgotten' || event.type === 'removed';
+}
+
 /** Home, content, messages, and who may use them. */
 async function openNetwork(options: NodeOptions, { stack, log }: Making) {
   const home = stack.use(await openHome(options.home));
@@ -105,7 +110,7 @@ async function openNetwork(options: NodeOptions, { stack, log }: Making) {
   const stops = new Stops(database);
   stack.defer(
     ledger.subscribe((event) => {
-      if (event.type !== 'forgotten' || event.message.type !== 'PROGRAM') return;
+      if (!isGone(event) || event.message.type !== 'PROGRAM') return;
       names.forget(event.message.itemHash);
       stops.forget(event.message.itemHash);
     }),
@@ -151,7 +156,7 @@ async function openCompute(options: NodeOptions, { stack, log, network }: Making
   const snapshots = saving && stack.use(saveInBackground(saving));
   stack.defer(blocks.subscribe(() => stopRefused({ executions, programs, log })));
   const unsubscribe = ledger.subscribe((event) => {
-    if (event.type !== 'forgotten' || event.message.type !== 'PROGRAM') return;
+    if (!isGone(event) || event.message.type !== 'PROGRAM') return;
     const { itemHash } = event.message;
     timelines.forget(itemHash);
     executions

@@ -69,15 +69,28 @@ function refuseUnknown(database: SqliteDatabase, expected: { path: string; known
 }
 
 function migrate(database: SqliteDatabase, migrations: readonly Migration[]): void {
-  for (const [index, { version, up }] of migrations.entries()) {
+  for (const [index, migration] of migrations.entries()) {
+    const { version } = migration;
     if (version !== index + 1)
       throw new Error(`Cannot migrate: version ${version} stands at ${index + 1}, expected order`);
     if (versionOf(database) >= version) continue;
-    transact(database, () => {
-      // Again inside: another process may have come first.
-      if (versionOf(database) >= version) return;
-      database.exec(up);
-      database.pragma(`user_version = ${version}`);
-    });
+    // Within a transaction the switch does nothing.
+    if (migration.rebuilds) database.pragma('foreign_keys = OFF');
+    try {
+      transact(database, () => step(database, migration));
+    } finally {
+      database.pragma('foreign_keys = ON');
+    }
   }
+}
+
+function step(database: SqliteDatabase, { version, up, rebuilds }: Migration): void {
+  // Again inside: another process may have come first.
+  if (versionOf(database) >= version) return;
+  database.exec(up);
+  if (rebuilds) {
+    const broken = database.pragma('foreign_key_check') as unknown[];
+    if (broken.length > 0) throw new Error(`Cannot migrate: ${broken.length} references broken, expected none`);
+  }
+  database.pragma(`user_version = ${version}`);
 }

@@ -1,6 +1,6 @@
 import type { FileHash, ItemHash } from '@vmlet/messages';
 import type { MessageType } from '@vmlet/messages/schema';
-import type { AnyProcessedMessage, ProgramRecord } from '../log.ts';
+import type { AnyProcessedMessage, ProgramRecord } from '../records.ts';
 import type { MessageStatus } from '../state.ts';
 
 /** What a rule may ask of any message. */
