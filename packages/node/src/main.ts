@@ -22,7 +22,7 @@ import { createPublishPolicy } from './publish-policy.ts';
 import { CodeImages } from './runtimes/index.ts';
 import { openSnapshots, saveInBackground, waitingFor } from './snapshot-making.ts';
 import { Starts } from './starts/index.ts';
-import { openCache, openDatabase, openHome, writeFileAtomic } from './store/index.ts';
+import { DiskSpace, openCache, openDatabase, openHome, writeFileAtomic } from './store/index.ts';
 import { createLogger, createNodeMetrics, type Logger, type NodeMetrics } from './telemetry/index.ts';
 import { Timelines } from './timelines/index.ts';
 import { VERSION } from './version.ts';
@@ -92,7 +92,8 @@ async function openNetwork(options: NodeOptions, { stack, log }: Making) {
   const database = stack.adopt(openDatabase(home.paths.database), (opened) => {
     opened.close();
   });
-  const content = await openFileStore(home.paths.content);
+  const disk = new DiskSpace(home.dir, { minFreeBytes: options.minFreeDiskBytes });
+  const content = await openFileStore(home.paths.content, { disk });
   await content.sweepTemporary();
   const onListenerError = (err: unknown) => log.error({ err }, 'a ledger listener failed');
   const ledger = stack.use(await openLedger({ database, content, onListenerError }));
@@ -110,7 +111,7 @@ async function openNetwork(options: NodeOptions, { stack, log }: Making) {
       stops.forget(event.message.itemHash);
     }),
   );
-  return { home, content, ledger, operator, admission, blocks, capsOf, policy, names, stops };
+  return { home, disk, content, ledger, operator, admission, blocks, capsOf, policy, names, stops };
 }
 
 /** What runs machines here, and the executions of programs. */
@@ -255,9 +256,10 @@ async function openEdges(options: NodeOptions, made: Making & { network: Network
 }
 
 function openApi(options: NodeOptions, { log, network }: Making & { network: Network }): Promise<Api> {
-  const { content, ledger, admission, policy } = network;
+  const { content, disk, ledger, admission, policy } = network;
   return createApi({
     content,
+    disk,
     ledger,
     admission,
     policy,

@@ -1,12 +1,14 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import fastify, { type FastifyInstance } from 'fastify';
+import { registerAddJson } from './add-json.ts';
 import type { ApiComponents } from './components.ts';
 import { registerHeaders } from './headers.ts';
+import { registerIpfsAddFile } from './ipfs-add-file.ts';
 import { type ApiLimits, defaultLimits } from './limits.ts';
 import { registerMessages } from './messages.ts';
 import { registerProblems } from './problem.ts';
 import { registerStorageAddFile } from './storage-add-file.ts';
-import { registerStorageAddJson } from './storage-add-json.ts';
+import { registerStorageContent } from './storage-content.ts';
 import { registerStorageRaw } from './storage-raw.ts';
 import { registerVersion } from './version.ts';
 
@@ -45,8 +47,10 @@ function registerRoutes(app: FastifyInstance, components: ApiComponents): void {
   registerHeaders(app);
   registerProblems(app, components);
   registerVersion(app, components);
+  registerAddJson(app, components);
+  registerIpfsAddFile(app, components);
   registerMessages(app, components);
   registerStorageAddFile(app, components);
-  registerStorageAddJson(app, components);
+  registerStorageContent(app, components);
   registerStorageRaw(app, components);
 }

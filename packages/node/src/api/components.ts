@@ -3,6 +3,7 @@ import type { Admission } from '../admission/index.ts';
 import type { ContentStore } from '../content/index.ts';
 import type { VmletError } from '../errors.ts';
 import type { Ledger } from '../ledger/index.ts';
+import type { DiskSpace } from '../store/index.ts';
 import type { ApiLimits } from './limits.ts';
 
 /** What this node takes of whom, beyond what a message says of itself. */
@@ -19,7 +20,9 @@ export interface PublishPolicy {
 
 /** What the routes use. */
 export interface ApiComponents {
-  readonly content: Pick<ContentStore, 'stage' | 'put' | 'read' | 'sizeOf'>;
+  readonly content: Pick<ContentStore, 'stage' | 'put' | 'read' | 'find'>;
+  /** Whether the disk has room for more. */
+  readonly disk: Pick<DiskSpace, 'require'>;
   readonly ledger: Pick<Ledger, 'check' | 'accept' | 'get' | 'subscribe'>;
   readonly admission: Pick<Admission, 'mayPublish' | 'trusts'>;
   readonly policy: PublishPolicy;

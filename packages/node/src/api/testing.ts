@@ -7,7 +7,7 @@ import { type Allowed, createAdmission } from '../admission/index.ts';
 import { type ContentStore, openFileStore } from '../content/index.ts';
 import { type Ledger, openLedger } from '../ledger/index.ts';
 import { type Author, makeAuthor } from '../ledger/testing.ts';
-import { openDatabase } from '../store/index.ts';
+import { DiskSpace, openDatabase } from '../store/index.ts';
 import { createApi } from './api.ts';
 import type { ApiComponents } from './components.ts';
 import type { ApiLimits } from './limits.ts';
@@ -43,6 +43,8 @@ export interface ApiFixture extends AsyncDisposable {
 export interface ApiFixtureOptions {
   allow?: Allowed;
   limits?: Partial<ApiLimits>;
+  /** None, unless given. */
+  minFreeDiskBytes?: number;
   /** Takes everything, unless given. */
   policy?: (parts: { content: ContentStore; ledger: Ledger }) => ApiComponents['policy'];
 }
@@ -70,7 +72,9 @@ export async function startApi(options: ApiFixtureOptions = {}): Promise<ApiFixt
   const policy = options.policy?.({ content, ledger }) ?? openPolicy;
   const onFailure = ({ error }: { error: Error }) => failures.push(error.message);
   const limits = options.limits ?? {};
-  const api = stack.use(await createApi({ content, ledger, admission, policy, version: '1.2.3', limits, onFailure }));
+  const disk = new DiskSpace(dir.path, { minFreeBytes: options.minFreeDiskBytes ?? 0 });
+  const parts = { content, disk, ledger, admission, policy };
+  const api = stack.use(await createApi({ ...parts, version: '1.2.3', limits, onFailure }));
   const socketPath = join(dir.path, 'api.sock');
   const server = createServer(api.handler).listen(socketPath);
   await once(server, 'listening');
