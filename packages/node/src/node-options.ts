@@ -67,6 +67,8 @@ export interface NodeOptions {
   minFreeDiskBytes?: number;
   /** Bounds on what clients may hold. */
   gatewayLimits?: Partial<GatewayLimits>;
+  /** How long a node that is told to stop says so at `/readyz` and still takes requests. In milliseconds. */
+  drainDelayMs?: number;
   onProgress?: (step: string, detail?: string) => void;
   signal?: AbortSignal;
 }

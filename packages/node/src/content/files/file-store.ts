@@ -3,9 +3,10 @@ import { open, readdir, rm, stat, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { addAbortSignal, Readable } from 'node:stream';
 import type { FileHash } from '@vmlet/messages';
+import type { DiskSpace } from '../../disk-space.ts';
 import { VmletError } from '../../errors.ts';
 import { failpoint } from '../../failpoint.ts';
-import { type DiskSpace, errnoOf, makePrivateDir } from '../../store/index.ts';
+import { errnoOf, makePrivateDir } from '../../store/index.ts';
 import { canonicalCid, namesOfCid } from '../cid.ts';
 import type {
   CollectOptions,

@@ -1,6 +1,7 @@
 import type { FileHash } from '@vmlet/messages';
+import type { DiskSpace } from '../../disk-space.ts';
 import { VmletError } from '../../errors.ts';
-import { type DiskSpace, stageFile } from '../../store/index.ts';
+import { stageFile } from '../../store/index.ts';
 import { canonicalCid } from '../cid.ts';
 import { DagHasher } from '../dag/hasher.ts';
 import type { StageOptions, VerifiedCid } from '../store.ts';

@@ -1,5 +1,5 @@
 import { statfs } from 'node:fs/promises';
-import { VmletError } from '../errors.ts';
+import { VmletError } from './errors.ts';
 
 const MIB = 1024 * 1024;
 /** Of the file system, unless that is larger. */
