@@ -7,6 +7,7 @@ import { openFileStore } from './content/index.ts';
 import { passed } from './deadline.ts';
 import { Names, Stops } from './deployments/index.ts';
 import { diagnose } from './diagnose.ts';
+import { DiskSpace } from './disk-space.ts';
 import { VmletError } from './errors.ts';
 import { Executions, ProgramLogs } from './executions/index.ts';
 import { armedFailpoints } from './failpoint.ts';
@@ -106,7 +107,8 @@ async function openNetwork(options: NodeOptions, { stack, log }: Making) {
   const database = stack.adopt(openDatabase(home.paths.database), (opened) => {
     opened.close();
   });
-  const content = await openFileStore(home.paths.content);
+  const disk = new DiskSpace(home.dir, { minFreeBytes: options.minFreeDiskBytes });
+  const content = await openFileStore(home.paths.content, { disk });
   await content.sweepTemporary();
   const onListenerError = (err: unknown) => log.error({ err }, 'a ledger listener failed');
   const ledger = stack.use(await openLedger({ database, content, onListenerError }));
@@ -124,7 +126,7 @@ async function openNetwork(options: NodeOptions, { stack, log }: Making) {
       stops.forget(event.message.itemHash);
     }),
   );
-  return { home, content, ledger, operator, admission, blocks, capsOf, policy, names, stops };
+  return { home, disk, content, ledger, operator, admission, blocks, capsOf, policy, names, stops };
 }
 
 /** What runs machines here, and the executions of programs. */
@@ -277,9 +279,10 @@ async function openEdges(options: NodeOptions, made: MakingEdges) {
 }
 
 function openApi(options: NodeOptions, { log, network, draining }: MakingEdges): Promise<Api> {
-  const { content, ledger, admission, policy, operator } = network;
+  const { content, disk, ledger, admission, policy, operator } = network;
   return createApi({
     content,
+    disk,
     ledger,
     admission,
     policy,

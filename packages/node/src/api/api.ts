@@ -1,18 +1,20 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import fastify, { type FastifyInstance } from 'fastify';
+import { registerAddJson } from './add-json.ts';
 import type { ApiComponents } from './components.ts';
 import { registerCosts } from './costs.ts';
 import { registerCredits } from './credits.ts';
 import { figuresOf } from './figures.ts';
 import { registerHeaders } from './headers.ts';
 import { registerHealth } from './health.ts';
+import { registerIpfsAddFile } from './ipfs-add-file.ts';
 import { type ApiLimits, defaultLimits } from './limits.ts';
 import { registerMessages } from './messages.ts';
 import { registerPrice } from './price.ts';
 import { registerProblems } from './problem.ts';
 import { registerStorageAddFile } from './storage-add-file.ts';
-import { registerStorageAddJson } from './storage-add-json.ts';
+import { registerStorageContent } from './storage-content.ts';
 import { registerStorageRaw } from './storage-raw.ts';
 import { registerVersion } from './version.ts';
 import { openSockets } from './websocket/sockets.ts';
@@ -60,12 +62,14 @@ function registerRoutes(app: FastifyInstance, components: ApiComponents): void {
   registerHeaders(app);
   registerProblems(app, components);
   registerVersion(app, components);
+  registerAddJson(app, components);
+  registerIpfsAddFile(app, components);
   registerHealth(app, components);
   registerMessages(app, components);
   registerCosts(app, components);
   registerCredits(app);
   registerPrice(app, components);
   registerStorageAddFile(app, components);
-  registerStorageAddJson(app, components);
+  registerStorageContent(app, components);
   registerStorageRaw(app, components);
 }

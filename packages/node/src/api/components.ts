@@ -1,6 +1,7 @@
 import type { FileHash } from '@vmlet/messages';
 import type { Admission } from '../admission/index.ts';
 import type { ContentStore } from '../content/index.ts';
+import type { DiskSpace } from '../disk-space.ts';
 import type { VmletError } from '../errors.ts';
 import type { Ledger } from '../ledger/index.ts';
 import type { PriceTable } from '../pricing/index.ts';
@@ -22,7 +23,9 @@ export interface PublishPolicy {
 
 /** What the routes use. */
 export interface ApiComponents {
-  readonly content: Pick<ContentStore, 'stage' | 'put' | 'read' | 'sizeOf'>;
+  readonly content: Pick<ContentStore, 'stage' | 'put' | 'read' | 'find'>;
+  /** Whether the disk has room for more. */
+  readonly disk: Pick<DiskSpace, 'require'>;
   readonly ledger: Pick<
     Ledger,
     'check' | 'accept' | 'get' | 'subscribe' | 'store' | 'storesOf' | 'programs' | 'instances'

@@ -78,8 +78,8 @@ function malformed(path: string, { found, wanted }: { found: string; wanted: str
 /** Bytes of a file that is here; undefined for what is not, and for what names no file. */
 export async function bytesOfFile(
   hash: string,
-  { content }: { content: Pick<ApiComponents['content'], 'sizeOf'> },
+  { content }: { content: Pick<ApiComponents['content'], 'find'> },
 ): Promise<number | undefined> {
   const parsed = fileHashSchema.safeParse(hash);
-  return parsed.success ? await content.sizeOf(parsed.data) : undefined;
+  return parsed.success ? (await content.find(parsed.data))?.sizeBytes : undefined;
 }

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { WebSocket } from 'ws';
 import { type Allowed, createAdmission } from '../admission/index.ts';
 import { type ContentStore, openFileStore } from '../content/index.ts';
+import { DiskSpace } from '../disk-space.ts';
 import { asVmletError } from '../errors.ts';
 import { type Ledger, openLedger } from '../ledger/index.ts';
 import { type Author, makeAuthor } from '../ledger/testing.ts';
@@ -48,6 +49,8 @@ export interface ApiFixture extends AsyncDisposable {
 export interface ApiFixtureOptions {
   allow?: Allowed;
   limits?: Partial<ApiLimits>;
+  /** None, unless given. */
+  minFreeDiskBytes?: number;
   webSocketLimits?: Partial<WebSocketLimits>;
   /** What a list would show, newest first; nothing, unless given. */
   recent?: ApiComponents['recent'];
@@ -79,8 +82,9 @@ export async function startApi(options: ApiFixtureOptions = {}): Promise<ApiFixt
   const policy = options.policy?.({ content, ledger }) ?? openPolicy;
   const onFailure = ({ error }: { error: Error }) => failures.push(error.message);
   const limits = options.limits ?? {};
+  const disk = new DiskSpace(dir.path, { minFreeBytes: options.minFreeDiskBytes ?? 0 });
   const { webSocketLimits = {}, recent = () => [], isDraining = () => false } = options;
-  const parts = { content, ledger, admission, policy, recent, isDraining };
+  const parts = { content, disk, ledger, admission, policy, recent, isDraining };
   const pricing = {
     prices: () => pricesFrom(ledger.aggregate(operator.signer.address, ['pricing'])[0]?.content),
     isOperatorToken: (token: string) => token === 'by the operator',
