@@ -1,12 +1,21 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import fastify, { type FastifyInstance } from 'fastify';
+import { registerAddresses } from './addresses.ts';
+import { registerAggregates } from './aggregates.ts';
+import { registerAuthorizations } from './authorizations.ts';
+import { registerChannels } from './channels.ts';
 import type { ApiComponents } from './components.ts';
 import { figuresOf } from './figures.ts';
 import { registerHeaders } from './headers.ts';
+import { registerInfo } from './info.ts';
 import { type ApiLimits, defaultLimits } from './limits.ts';
 import { registerMessages } from './messages.ts';
+import { registerMetrics } from './metrics.ts';
+import { registerNodeMetrics } from './node-metrics.ts';
 import { registerProblems } from './problem.ts';
+import { registerPrograms } from './programs.ts';
+import { registerPubsub } from './pubsub.ts';
 import { registerStorageAddFile } from './storage-add-file.ts';
 import { registerStorageAddJson } from './storage-add-json.ts';
 import { registerStorageRaw } from './storage-raw.ts';
@@ -55,9 +64,18 @@ export async function createApi(
 function registerRoutes(app: FastifyInstance, components: ApiComponents): void {
   registerHeaders(app);
   registerProblems(app, components);
-  registerVersion(app, components);
+  registerAddresses(app, components);
+  registerAggregates(app, components);
+  registerAuthorizations(app, components);
+  registerChannels(app, components);
+  registerInfo(app);
   registerMessages(app, components);
+  registerMetrics(app, components);
+  registerNodeMetrics(app, components);
+  registerPrograms(app, components);
+  registerPubsub(app, components);
   registerStorageAddFile(app, components);
   registerStorageAddJson(app, components);
   registerStorageRaw(app, components);
+  registerVersion(app, components);
 }

@@ -3,6 +3,7 @@ import type { Admission } from '../admission/index.ts';
 import type { ContentStore } from '../content/index.ts';
 import type { VmletError } from '../errors.ts';
 import type { Ledger } from '../ledger/index.ts';
+import type { Facets, LedgerViews } from '../ledger/views/index.ts';
 import type { ApiLimits } from './limits.ts';
 import type { WebSocketLimits } from './websocket/limits.ts';
 import type { MessageSubscription } from './websocket/subscription.ts';
@@ -22,7 +23,11 @@ export interface PublishPolicy {
 /** What the routes use. */
 export interface ApiComponents {
   readonly content: Pick<ContentStore, 'stage' | 'put' | 'read' | 'sizeOf'>;
-  readonly ledger: Pick<Ledger, 'check' | 'accept' | 'get' | 'subscribe'>;
+  readonly ledger: Pick<Ledger, 'check' | 'accept' | 'get' | 'subscribe' | 'aggregate' | 'programs'>;
+  readonly views: Pick<LedgerViews, 'aggregates' | 'aggregateInfo' | 'grantsTo' | 'measurements'>;
+  readonly facets: Facets;
+  /** Addresses whose measurements of nodes are told. */
+  readonly metricsSources: readonly string[];
   readonly admission: Pick<Admission, 'mayPublish' | 'trusts'>;
   readonly policy: PublishPolicy;
   /** Of this vmlet, as `/version` answers it. */
