@@ -4,6 +4,7 @@ import type { ItemHash } from '@vmlet/messages';
 import { BlockList, capsFor, createAdmission, OwnerUsage } from './admission/index.ts';
 import { type Api, createApi } from './api/index.ts';
 import { openFileStore } from './content/index.ts';
+import { passed } from './deadline.ts';
 import { Names, Stops } from './deployments/index.ts';
 import { diagnose } from './diagnose.ts';
 import { VmletError } from './errors.ts';
@@ -69,7 +70,13 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   if (failpoints.length > 0) log.warn({ failpoints }, 'failpoints are armed: this node is one of a test');
   const network = await openNetwork(options, { stack, log });
   const compute = await openCompute(options, { stack, log, network });
-  const edges = await openEdges(options, { stack, log, network, compute });
+  const draining = { isDraining: false };
+  const edges = await openEdges(options, { stack, log, network, compute, draining });
+  // The first that is done when the node ends.
+  stack.defer(async () => {
+    draining.isDraining = true;
+    await passed(options.drainDelayMs ?? 0);
+  });
   const owned = stack.move();
   return {
     ...edges,
@@ -222,8 +229,15 @@ function stopRefused({ executions, programs, log }: Pick<Compute, 'executions' |
   }
 }
 
+interface MakingEdges extends Making {
+  network: Network;
+  compute: Compute;
+  /** Told by who ends the node. */
+  draining: { readonly isDraining: boolean };
+}
+
 /** The public listener, the owner's socket, and the record by which commands find them. */
-async function openEdges(options: NodeOptions, made: Making & { network: Network; compute: Compute }) {
+async function openEdges(options: NodeOptions, made: MakingEdges) {
   const { stack, log, network, compute } = made;
   const { home, ledger, content, operator, blocks, names, stops } = network;
   const { executions, logs, programs, backend, probe, config, metrics, timelines, snapshots } = compute;
@@ -263,7 +277,7 @@ async function openEdges(options: NodeOptions, made: Making & { network: Network
   return { url, programDomain, ownerSocket };
 }
 
-function openApi(options: NodeOptions, { log, network }: Making & { network: Network }): Promise<Api> {
+function openApi(options: NodeOptions, { log, network, draining }: MakingEdges): Promise<Api> {
   const { content, ledger, admission, policy, database, operator } = network;
   return createApi({
     content,
@@ -275,6 +289,7 @@ function openApi(options: NodeOptions, { log, network }: Making & { network: Net
     facets: openFacets(database),
     metricsSources: [operator, NETWORK_SCORER],
     version: VERSION,
+    isDraining: () => draining.isDraining,
     // Where only the operator publishes, nobody else fills the disk.
     limits: options.allow === 'own' ? { unsignedFileBytes: 0 } : {},
     onFailure: (failure) => log.error(failure, 'a request to the API failed'),

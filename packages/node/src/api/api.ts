@@ -8,6 +8,7 @@ import { registerChannels } from './channels.ts';
 import type { ApiComponents } from './components.ts';
 import { figuresOf } from './figures.ts';
 import { registerHeaders } from './headers.ts';
+import { registerHealth } from './health.ts';
 import { registerInfo } from './info.ts';
 import { type ApiLimits, defaultLimits } from './limits.ts';
 import { registerMessages } from './messages.ts';
@@ -68,6 +69,7 @@ function registerRoutes(app: FastifyInstance, components: ApiComponents): void {
   registerAggregates(app, components);
   registerAuthorizations(app, components);
   registerChannels(app, components);
+  registerHealth(app, components);
   registerInfo(app);
   registerMessages(app, components);
   registerMetrics(app, components);

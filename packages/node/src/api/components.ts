@@ -32,6 +32,8 @@ export interface ApiComponents {
   readonly policy: PublishPolicy;
   /** Of this vmlet, as `/version` answers it. */
   readonly version: string;
+  /** Whether the node was told to stop, and answers what still comes. */
+  readonly isDraining: () => boolean;
   readonly limits: ApiLimits;
   /** The newest messages in force that match, newest first, as item_hashes. */
   readonly recent: (wanted: MessageSubscription, options: { limit: number }) => readonly string[];

@@ -37,6 +37,7 @@ export interface ApiFixture extends AsyncDisposable {
   readonly operator: Author;
   readonly content: ContentStore;
   readonly ledger: Ledger;
+  readonly database: ReturnType<typeof openDatabase>;
   /** What was reported as a failure of the node. */
   readonly failures: string[];
   call(method: string, path: string, call?: Call): Promise<Answer>;
@@ -50,6 +51,7 @@ export interface ApiFixtureOptions {
   webSocketLimits?: Partial<WebSocketLimits>;
   /** What a list would show, newest first; nothing, unless given. */
   recent?: ApiComponents['recent'];
+  isDraining?: () => boolean;
   /** Takes everything, unless given. */
   policy?: (parts: { content: ContentStore; ledger: Ledger }) => ApiComponents['policy'];
 }
@@ -77,11 +79,11 @@ export async function startApi(options: ApiFixtureOptions = {}): Promise<ApiFixt
   const policy = options.policy?.({ content, ledger }) ?? openPolicy;
   const onFailure = ({ error }: { error: Error }) => failures.push(error.message);
   const limits = options.limits ?? {};
-  const { webSocketLimits = {}, recent = () => [] } = options;
   const views = new LedgerViews(database);
   const facets = openFacets(database);
   const metricsSources = [operator.signer.address];
-  const parts = { content, ledger, views, facets, metricsSources, admission, policy, recent };
+  const { webSocketLimits = {}, recent = () => [], isDraining = () => false } = options;
+  const parts = { content, ledger, views, facets, metricsSources, admission, policy, recent, isDraining };
   const api = stack.use(await createApi({ ...parts, version: '1.2.3', limits, webSocketLimits, onFailure }));
   const socketPath = join(dir.path, 'api.sock');
   const server = createServer(api.handler).listen(socketPath);
@@ -105,6 +107,7 @@ export async function startApi(options: ApiFixtureOptions = {}): Promise<ApiFixt
     operator,
     content,
     ledger,
+    database,
     failures,
     call: (method, path, call = {}) => send(socketPath, { method, path, call }),
     files: () => filesIn(join(dir.path, 'content')),

@@ -37,6 +37,8 @@ export interface ProgramRow {
 export interface LedgerTables {
   message(itemHash: string): MessageRow | undefined;
   store(itemHash: string): StoreRow | undefined;
+  /** Whether this node has something else to run in the place of a runtime that it lacks. */
+  standIn(ref: string): boolean;
   program(itemHash: string): ProgramRecord | undefined;
   /** The programs in force that use a STORE. */
   usersOf(ref: string): string[];

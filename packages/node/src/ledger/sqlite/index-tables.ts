@@ -20,8 +20,15 @@ interface StoreColumns {
 export class IndexTables implements LedgerTables {
   readonly #statements: ReturnType<typeof prepare>;
 
-  constructor(database: LedgerDatabase) {
+  readonly #standIn: (ref: string) => boolean;
+
+  constructor(database: LedgerDatabase, { standIn }: { standIn?: ((ref: string) => boolean) | undefined } = {}) {
     this.#statements = prepare(database);
+    this.#standIn = standIn ?? (() => false);
+  }
+
+  standIn(ref: string): boolean {
+    return this.#standIn(ref);
   }
 
   message(itemHash: string): MessageRow | undefined {

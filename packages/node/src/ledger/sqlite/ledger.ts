@@ -41,6 +41,8 @@ export interface LedgerComponents {
   content: ContentStore;
   /** Told of what a subscriber threw, which it must not. */
   onListenerError: (error: unknown) => void;
+  /** Whether this node has something else to run in the place of a runtime that it lacks; by default it has nothing. */
+  standIn?: ((ref: string) => boolean) | undefined;
   /** Milliseconds since 1970. */
   now?: () => number;
   /** How many rejected messages are kept. */
@@ -67,7 +69,7 @@ class SqliteLedger implements Ledger {
   constructor(components: LedgerComponents) {
     this.#components = components;
     this.#messages = new MessageTable(components.database);
-    this.#index = new IndexTables(components.database);
+    this.#index = new IndexTables(components.database, { standIn: components.standIn });
     this.#writer = createIndexWriter(components.database);
     this.#unsubscribe = components.content.subscribe(({ fileHash }) =>
       this.#settle(this.#messages.waitingFor({ kind: 'file', wanted: fileHash })),
@@ -172,6 +174,11 @@ class SqliteLedger implements Ledger {
     const entry: LedgerListener = (event) => listener(event);
     this.#listeners.add(entry);
     return () => this.#listeners.delete(entry);
+  }
+
+  async standInChanged(ref: string, { by }: { by: ItemHash }): Promise<void> {
+    await this.#publish([{ type: 'updated', itemHash: by, refs: [ref] }]);
+    await this.#settle(this.#messages.waitingFor({ kind: 'message', wanted: ref }));
   }
 
   /** Tries every pending message again: files may have come while no process ran. */
