@@ -15,6 +15,7 @@ import { Gateway } from './gateway/index.ts';
 import { installFor } from './install-for.ts';
 import { loadOrCreateKey } from './keys/index.ts';
 import { type LedgerEvent, openLedger } from './ledger/index.ts';
+import { LedgerViews, openFacets } from './ledger/views/index.ts';
 import { missing, openCage } from './machines/cage/index.ts';
 import { type Backend, probeAccelerator, sweepMachines } from './machines/index.ts';
 import { executionsConfig, internetFor, type NodeOptions } from './node-options.ts';
@@ -43,6 +44,8 @@ export { VERSION } from './version.ts';
 const DRAIN_MS = 30_000;
 const NO_INTERNET =
   'It asks for the internet and has none here: this node gives it to nobody, to its operator only, or cannot confine it';
+/** Measures the nodes of the reference network, and posts what it found. */
+const NETWORK_SCORER = '0x4D52380D3191274a04846c89c069E6C3F2Ed94e4';
 const PROGRAM_DOMAIN = 'vm.localhost';
 
 /** A node that takes requests. Disposing of it answers those under way, stops all machines and frees its home. */
@@ -126,7 +129,7 @@ async function openNetwork(options: NodeOptions, { stack, log }: Making) {
       stops.forget(event.message.itemHash);
     }),
   );
-  return { home, disk, content, ledger, operator, admission, blocks, capsOf, policy, names, stops };
+  return { home, database, disk, content, ledger, operator, admission, blocks, capsOf, policy, names, stops };
 }
 
 /** What runs machines here, and the executions of programs. */
@@ -279,7 +282,7 @@ async function openEdges(options: NodeOptions, made: MakingEdges) {
 }
 
 function openApi(options: NodeOptions, { log, network, draining }: MakingEdges): Promise<Api> {
-  const { content, disk, ledger, admission, policy, operator } = network;
+  const { content, database, disk, ledger, admission, policy, operator } = network;
   return createApi({
     content,
     disk,
@@ -289,6 +292,9 @@ function openApi(options: NodeOptions, { log, network, draining }: MakingEdges):
     prices: () => pricesFrom(ledger.aggregate(operator, ['pricing'])[0]?.content),
     isOperatorToken: (token) => isOperatorToken(token, { operator }),
     recent: () => [],
+    views: new LedgerViews(database),
+    facets: openFacets(database),
+    metricsSources: [operator, NETWORK_SCORER],
     version: VERSION,
     isDraining: () => draining.isDraining,
     // Where only the operator publishes, nobody else fills the disk.
