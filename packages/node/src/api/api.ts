@@ -14,8 +14,25 @@ import { registerVersion } from './version.ts';
 export interface Api extends AsyncDisposable {
   /** Answers one request, whatever it is. */
   handler(request: IncomingMessage, response: ServerResponse): void;
+  /** Answers one request without streams, for who is in the same process: both bodies are whole. */
+  ask(request: ApiQuestion): Promise<ApiAnswer>;
   /** Refuses further requests with 503; the sockets are for their owner to close. */
   close(): Promise<void>;
+}
+
+/** A request of somebody in the same process. */
+export interface ApiQuestion {
+  method: 'GET' | 'POST';
+  url: string;
+  headers?: Record<string, string>;
+  payload?: string;
+}
+
+/** Its answer. */
+export interface ApiAnswer {
+  statusCode: number;
+  headers: Record<string, unknown>;
+  body: string;
 }
 
 /** Builds the network API. `limits` default to the network's. */
@@ -36,6 +53,7 @@ export async function createApi(
   await app.ready();
   return {
     handler: (request, response) => answer(request, response),
+    ask: async (question) => await app.inject(question),
     close: async () => await app.close(),
     [Symbol.asyncDispose]: async () => await app.close(),
   };
