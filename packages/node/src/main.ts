@@ -4,6 +4,7 @@ import type { ItemHash } from '@vmlet/messages';
 import { BlockList, capsFor, createAdmission, OwnerUsage } from './admission/index.ts';
 import { type Api, createApi } from './api/index.ts';
 import { openFileStore } from './content/index.ts';
+import { passed } from './deadline.ts';
 import { Names, Stops } from './deployments/index.ts';
 import { diagnose } from './diagnose.ts';
 import { VmletError } from './errors.ts';
@@ -13,7 +14,7 @@ import { Gateway } from './gateway/index.ts';
 import { GuestApi, Identities, ProgramCache } from './guest-api/index.ts';
 import { installFor } from './install-for.ts';
 import { loadOrCreateKey } from './keys/index.ts';
-import { openLedger } from './ledger/index.ts';
+import { type LedgerEvent, openLedger } from './ledger/index.ts';
 import { missing, openCage } from './machines/cage/index.ts';
 import { type Backend, probeAccelerator, sweepMachines } from './machines/index.ts';
 import { executionsConfig, internetFor, type NodeOptions } from './node-options.ts';
@@ -68,7 +69,13 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   if (failpoints.length > 0) log.warn({ failpoints }, 'failpoints are armed: this node is one of a test');
   const network = await openNetwork(options, { stack, log });
   const compute = await openCompute(options, { stack, log, network });
-  const edges = await openEdges(options, { stack, log, network, compute });
+  const draining = { isDraining: false };
+  const edges = await openEdges(options, { stack, log, network, compute, draining });
+  // The first that is done when the node ends.
+  stack.defer(async () => {
+    draining.isDraining = true;
+    await passed(options.drainDelayMs ?? 0);
+  });
   const owned = stack.move();
   return {
     ...edges,
@@ -87,6 +94,11 @@ interface Making {
 
 type Network = Awaited<ReturnType<typeof openNetwork>>;
 type Compute = Awaited<ReturnType<typeof openCompute>>;
+
+/** Whether a message that was in force is so no longer. */
+function isGone(event: LedgerEvent): event is Extract<LedgerEvent, { type: 'forgotten' | 'removed' }> {
+  return event.type === 'forgotten' || event.type === 'removed';
+}
 
 /** Home, content, messages, and who may use them. */
 async function openNetwork(options: NodeOptions, { stack, log }: Making) {
@@ -109,7 +121,7 @@ async function openNetwork(options: NodeOptions, { stack, log }: Making) {
   const stops = new Stops(database);
   stack.defer(
     ledger.subscribe((event) => {
-      if (event.type !== 'forgotten' || event.message.type !== 'PROGRAM') return;
+      if (!isGone(event) || event.message.type !== 'PROGRAM') return;
       names.forget(event.message.itemHash);
       stops.forget(event.message.itemHash);
     }),
@@ -157,7 +169,7 @@ async function openCompute(options: NodeOptions, { stack, log, network }: Making
   const snapshots = saving && stack.use(saveInBackground(saving));
   stack.defer(blocks.subscribe(() => stopRefused({ executions, programs, log })));
   const unsubscribe = ledger.subscribe((event) => {
-    if (event.type !== 'forgotten' || event.message.type !== 'PROGRAM') return;
+    if (!isGone(event) || event.message.type !== 'PROGRAM') return;
     const { itemHash } = event.message;
     timelines.forget(itemHash);
     executions
@@ -241,8 +253,15 @@ function stopRefused({ executions, programs, log }: Pick<Compute, 'executions' |
   }
 }
 
+interface MakingEdges extends Making {
+  network: Network;
+  compute: Compute;
+  /** Told by who ends the node. */
+  draining: { readonly isDraining: boolean };
+}
+
 /** The public listener, the owner's socket, and the record by which commands find them. */
-async function openEdges(options: NodeOptions, made: Making & { network: Network; compute: Compute }) {
+async function openEdges(options: NodeOptions, made: MakingEdges) {
   const { stack, log, network, compute } = made;
   const { home, ledger, content, operator, blocks, names, stops } = network;
   const { executions, logs, programs, backend, probe, config, metrics, timelines, snapshots } = compute;
@@ -255,7 +274,8 @@ async function openEdges(options: NodeOptions, made: Making & { network: Network
       { programDomain, apiHosts, trustForwarded, drainMs: DRAIN_MS, limits: options.gatewayLimits ?? {} },
       {
         ...{ executions, timelines, metrics, log },
-        ...{ findProgram: programs.find, hasName: (label) => names.has(label), api: api.handler },
+        ...{ findProgram: programs.find, hasName: (label) => names.has(label) },
+        ...{ api: api.handler, upgradeApi: api.upgrade },
       },
     ),
   );
@@ -282,14 +302,16 @@ async function openEdges(options: NodeOptions, made: Making & { network: Network
   return { url, programDomain, ownerSocket };
 }
 
-function openApi(options: NodeOptions, { log, network }: Making & { network: Network }): Promise<Api> {
+function openApi(options: NodeOptions, { log, network, draining }: MakingEdges): Promise<Api> {
   const { content, ledger, admission, policy } = network;
   return createApi({
     content,
     ledger,
     admission,
     policy,
+    recent: () => [],
     version: VERSION,
+    isDraining: () => draining.isDraining,
     // Where only the operator publishes, nobody else fills the disk.
     limits: options.allow === 'own' ? { unsignedFileBytes: 0 } : {},
     onFailure: (failure) => log.error(failure, 'a request to the API failed'),

@@ -65,6 +65,8 @@ export interface NodeOptions {
   blockList?: string;
   /** Bounds on what clients may hold. */
   gatewayLimits?: Partial<GatewayLimits>;
+  /** How long a node that is told to stop says so at `/readyz` and still takes requests. In milliseconds. */
+  drainDelayMs?: number;
   onProgress?: (step: string, detail?: string) => void;
   signal?: AbortSignal;
 }

@@ -72,7 +72,8 @@ function setUp(found: Found = { program }, blocked: { what?: string } = {}) {
   };
   const forget = (message: ProgramRecord) => {
     delete found.program;
-    for (const listener of listeners) listener({ type: 'forgotten', message });
+    for (const listener of listeners)
+      listener({ type: 'forgotten', itemHash: message.itemHash, message, forgottenBy: hash('e') });
   };
   return { asked, forget, programs: createPrograms(components) };
 }

@@ -30,7 +30,7 @@ export function createPrograms(components: ProgramsComponents) {
   // Reading a message costs as much as the rest of a hot request's way, and what was signed does not change.
   const targets = new Map<string, ProgramTarget>();
   ledger.subscribe((event) => {
-    if (event.type === 'forgotten') targets.delete(event.message.itemHash);
+    if (event.type === 'forgotten' || event.type === 'removed') targets.delete(event.itemHash);
   });
   components.blocks.subscribe(() => targets.clear());
   return {

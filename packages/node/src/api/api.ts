@@ -1,7 +1,10 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { Duplex } from 'node:stream';
 import fastify, { type FastifyInstance } from 'fastify';
 import type { ApiComponents } from './components.ts';
+import { figuresOf } from './figures.ts';
 import { registerHeaders } from './headers.ts';
+import { registerHealth } from './health.ts';
 import { type ApiLimits, defaultLimits } from './limits.ts';
 import { registerMessages } from './messages.ts';
 import { registerProblems } from './problem.ts';
@@ -9,6 +12,7 @@ import { registerStorageAddFile } from './storage-add-file.ts';
 import { registerStorageAddJson } from './storage-add-json.ts';
 import { registerStorageRaw } from './storage-raw.ts';
 import { registerVersion } from './version.ts';
+import { openSockets } from './websocket/sockets.ts';
 
 /** The network API without a socket: whoever owns one hands its requests over. */
 export interface Api extends AsyncDisposable {
@@ -16,6 +20,8 @@ export interface Api extends AsyncDisposable {
   handler(request: IncomingMessage, response: ServerResponse): void;
   /** Answers one request without streams, for who is in the same process: both bodies are whole. */
   ask(request: ApiQuestion): Promise<ApiAnswer>;
+  /** Answers the handshake of a WebSocket. @throws VmletError if it is refused; then nothing was written */
+  upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void;
   /** Refuses further requests with 503; the sockets are for their owner to close. */
   close(): Promise<void>;
 }
@@ -51,11 +57,17 @@ export async function createApi(
   });
   registerRoutes(app, built);
   await app.ready();
+  const sockets = openSockets({ ...built, figures: () => figuresOf(built) });
+  const close = async () => {
+    sockets[Symbol.dispose]();
+    await app.close();
+  };
   return {
     handler: (request, response) => answer(request, response),
     ask: async (question) => await app.inject(question),
-    close: async () => await app.close(),
-    [Symbol.asyncDispose]: async () => await app.close(),
+    upgrade: (request, socket, head) => sockets.upgrade(request, socket, head),
+    close,
+    [Symbol.asyncDispose]: close,
   };
 }
 
@@ -63,6 +75,7 @@ function registerRoutes(app: FastifyInstance, components: ApiComponents): void {
   registerHeaders(app);
   registerProblems(app, components);
   registerVersion(app, components);
+  registerHealth(app, components);
   registerMessages(app, components);
   registerStorageAddFile(app, components);
   registerStorageAddJson(app, components);

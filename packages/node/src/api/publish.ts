@@ -3,7 +3,14 @@ import type { Acceptance } from '../ledger/index.ts';
 import type { ApiComponents } from './components.ts';
 
 /** HTTP status of a message's state, as the network's clients read it. */
-export const HTTP_STATUS = { processed: 200, pending: 202, rejected: 422, forgotten: 410 } as const;
+export const HTTP_STATUS = {
+  processed: 200,
+  removing: 200,
+  pending: 202,
+  rejected: 422,
+  forgotten: 410,
+  removed: 410,
+} as const;
 
 /**
  * Hands a message to the ledger and, with `sync`, waits while it is pending.
@@ -22,8 +29,7 @@ export async function publish(
   if (checked.rejection === undefined) await components.policy.mayAccept(checked);
   const settled = Promise.withResolvers<void>();
   const unsubscribe = ledger.subscribe((event) => {
-    const hash = event.type === 'rejected' ? event.itemHash : event.message.itemHash;
-    if (hash === itemHash) settled.resolve();
+    if (event.itemHash === itemHash && event.type !== 'pending') settled.resolve();
   });
   try {
     const acceptance = await ledger.accept(message);

@@ -3,7 +3,8 @@ import { describe, expect, test } from 'vitest';
 import { NetworkCode } from './codes.ts';
 import type { MakeLedger } from './compliance-fixture.ts';
 import { forgetting } from './compliance-forget.ts';
-import type { Ledger, LedgerEvent } from './log.ts';
+import type { LedgerEvent } from './events.ts';
+import type { Ledger } from './log.ts';
 import { bytesOf, fileHashOf, makeAuthor } from './testing.ts';
 
 /** What every ledger must do. */
@@ -22,7 +23,7 @@ export function ledgerCompliance(name: string, makeFixture: MakeLedger): void {
 export function eventsOf(ledger: Ledger): string[] {
   const told: string[] = [];
   ledger.subscribe((event: LedgerEvent) => {
-    told.push(event.type === 'rejected' ? `rejected ${event.itemHash}` : `${event.type} ${event.message.itemHash}`);
+    if (event.type !== 'pending') told.push(`${event.type} ${event.itemHash}`);
   });
   return told;
 }

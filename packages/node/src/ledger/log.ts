@@ -1,6 +1,8 @@
-import type { Envelope, FileHash, ItemHash } from '@vmlet/messages';
+import type { Envelope, ItemHash } from '@vmlet/messages';
 import type { ContentOf, MessageType } from '@vmlet/messages/schema';
+import type { LedgerListener } from './events.ts';
 import type { Reason } from './reason.ts';
+import type { AggregateRecord, Holdings, InstanceRecord, ProgramRecord, Sequenced, StoreRecord } from './records.ts';
 import type { MessageStatus } from './state.ts';
 import type { StatusEnvelope } from './status-envelope.ts';
 
@@ -12,28 +14,6 @@ export interface Acceptance {
   readonly reason?: Reason | undefined;
 }
 
-/** A message that is in force. `content` is for use; `envelope.item_content` is what was signed. */
-export interface ProcessedMessage<T extends MessageType = MessageType> {
-  readonly type: T;
-  readonly itemHash: ItemHash;
-  readonly envelope: Envelope;
-  readonly content: ContentOf<T>;
-  /** When this node accepted it, in milliseconds since 1970. */
-  readonly receivedMs: number;
-}
-
-/** Any message in force; `type` tells which. */
-export type AnyProcessedMessage = { [T in MessageType]: ProcessedMessage<T> }[MessageType];
-
-/** A PROGRAM in force. */
-export type ProgramRecord = ProcessedMessage<'PROGRAM'>;
-
-/** A STORE in force: the file a ref leads to. */
-export interface StoreRecord extends ProcessedMessage<'STORE'> {
-  readonly fileHash: FileHash;
-  readonly sizeBytes: number;
-}
-
 /** What a message says of itself before it is accepted. */
 export interface CheckedMessage {
   readonly envelope: Envelope;
@@ -42,25 +22,6 @@ export interface CheckedMessage {
   /** Set if accepting it would reject it for its signature or for want of permission. */
   readonly rejection: Reason | undefined;
 }
-
-/** What an address has in the ledger. */
-export interface Holdings {
-  /** The programs in force. */
-  readonly programs: readonly ItemHash[];
-  /** PROGRAMs that wait for something. */
-  readonly pendingPrograms: number;
-  /** Of the files that its STOREs in force name, each counted once. */
-  readonly storedBytes: number;
-}
-
-/** A change of the ledger, told after it is committed. */
-export type LedgerEvent =
-  | { readonly type: 'processed'; readonly message: AnyProcessedMessage }
-  | { readonly type: 'forgotten'; readonly message: AnyProcessedMessage }
-  | { readonly type: 'rejected'; readonly itemHash: ItemHash; readonly reason: Reason };
-
-/** Called once for each event, in the order of commitment. It MUST NOT throw and cannot delay the ledger. */
-export type LedgerListener = (event: LedgerEvent) => void;
 
 /**
  * The log of signed messages and its index. What an implementation promises:
@@ -107,6 +68,45 @@ export interface Ledger extends Disposable {
 
   /** What an address has here. */
   holdingsOf(address: string): Holdings;
+
+  /**
+   * Says that this node is about to give up a message in force, and why (`removing`). It stays in force until `remove`.
+   * @returns false if it is not in force
+   */
+  startRemoving(itemHash: string, options: { reason: string }): Promise<boolean>;
+
+  /** Keeps after all what was about to be given up. False if it was not. */
+  restore(itemHash: string): Promise<boolean>;
+
+  /** Gives up a message that is `removing`: a skeleton is left, for good. False if it was not. */
+  remove(itemHash: string): Promise<boolean>;
+
+  /** The INSTANCEs in force, oldest first. */
+  instances(): InstanceRecord[];
+
+  /** An INSTANCE in force. */
+  instance(itemHash: string): InstanceRecord | undefined;
+
+  /** The programs and instances in force that use a STORE, or the newest under its tag, with `use_latest`. */
+  programsUsing(ref: string): (ProgramRecord | InstanceRecord)[];
+
+  /** The newest PROGRAM or INSTANCE in force that replaces one, by `content.time`; undefined if none does. */
+  replacementOf(itemHash: string): ProgramRecord | InstanceRecord | undefined;
+
+  /** What the AGGREGATEs of an address come to, in the order of their keys: all, or those of some keys. */
+  aggregate(address: string, keys?: readonly string[]): AggregateRecord[];
+
+  /**
+   * Messages in force that came in force after the one with `seq`, in that order; 0 for the first. Fewer than `limit`
+   * means that there are no more. What was forgotten or removed meanwhile is left out.
+   */
+  processedSince(seq: number, options: { limit: number }): Sequenced[];
+
+  /**
+   * To be called when what `standIn` says of a ref is another: tells subscribers (`updated`), and settles what waits for it.
+   * @param by the message that made it so
+   */
+  standInChanged(ref: string, options: { by: ItemHash }): Promise<void>;
 
   /** Calls `listener` for each event. The answer ends the subscription. */
   subscribe(listener: LedgerListener): () => void;

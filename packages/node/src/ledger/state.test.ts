@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { type MessageStatus, transition } from './state.ts';
 
-const ALL: MessageStatus[] = ['pending', 'processed', 'rejected', 'forgotten'];
+const ALL: MessageStatus[] = ['pending', 'processed', 'rejected', 'forgotten', 'removing', 'removed'];
 
 test('transition: allows the moves of the drawing and no other', () => {
   const moves = ALL.flatMap((from) =>
@@ -17,8 +17,14 @@ test('transition: allows the moves of the drawing and no other', () => {
     'pending > pending',
     'pending > processed',
     'pending > rejected',
+    'pending > forgotten',
     'processed > forgotten',
+    'processed > removing',
     'rejected > pending',
+    'removing > processed',
+    'removing > forgotten',
+    'removing > removed',
+    'removed > forgotten',
   ]);
 });
 

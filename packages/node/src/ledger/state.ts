@@ -1,13 +1,16 @@
 /** Where a message is in its life. The drawing is in the part's README. */
-export type MessageStatus = 'pending' | 'processed' | 'rejected' | 'forgotten';
+export type MessageStatus = 'pending' | 'processed' | 'rejected' | 'forgotten' | 'removing' | 'removed';
 
 /** The moves there are. A message enters as pending within the transaction that accepts it. */
 const TRANSITIONS: Readonly<Record<MessageStatus, readonly MessageStatus[]>> = {
-  pending: ['pending', 'processed', 'rejected'],
-  processed: ['forgotten'],
+  // Forgotten: it changes what is forgotten already.
+  pending: ['pending', 'processed', 'rejected', 'forgotten'],
+  processed: ['forgotten', 'removing'],
   // A rejected hash may come again, this time well signed.
   rejected: ['pending'],
   forgotten: [],
+  removing: ['processed', 'removed', 'forgotten'],
+  removed: ['forgotten'],
 };
 
 /**

@@ -23,7 +23,9 @@ export type StatusEnvelope =
   | (StatusMembers & { status: 'pending'; messages: PendingMessage[]; error_code: number; details: Details })
   | (StatusMembers & { status: 'processed'; message: WireMessage })
   | (StatusMembers & { status: 'rejected'; message: Envelope; error_code: number; details: Details })
-  | (StatusMembers & { status: 'forgotten'; message: Skeleton; forgotten_by: ItemHash[] });
+  | (StatusMembers & { status: 'forgotten'; message: Skeleton; forgotten_by: ItemHash[] })
+  | (StatusMembers & { status: 'removing'; message: WireMessage; reason: string })
+  | (StatusMembers & { status: 'removed'; message: Skeleton; reason: string; removed_at: string });
 
 /** The faults in words. */
 export interface Details {
@@ -56,14 +58,38 @@ export function rejectedEnvelope(known: KnownMessage): StatusEnvelope {
 
 /** Writes the state of a message in force. */
 export function processedEnvelope(known: KnownMessage, content: ContentOf<MessageType>): StatusEnvelope {
-  const message = { ...known.envelope, content, confirmed: false, confirmations: [] };
-  return { status: 'processed', ...membersOf(known), message };
+  return { status: 'processed', ...membersOf(known), message: wireMessage(known, content) };
+}
+
+/** Writes the state of a message that this node is about to give up. */
+export function removingEnvelope(
+  known: KnownMessage,
+  { content, reason }: { content: ContentOf<MessageType>; reason: string },
+): StatusEnvelope {
+  return { status: 'removing', ...membersOf(known), message: wireMessage(known, content), reason };
+}
+
+/** Writes the state of a message that this node has given up. */
+export function removedEnvelope(
+  known: KnownMessage,
+  { removedMs, reason }: { removedMs: number; reason: string },
+): StatusEnvelope {
+  const members = { ...membersOf(known), message: skeletonOf(known), reason };
+  return { status: 'removed', ...members, removed_at: new Date(removedMs).toISOString() };
 }
 
 /** Writes the state of a forgotten message. */
 export function forgottenEnvelope(known: KnownMessage, forgottenBy: ItemHash[]): StatusEnvelope {
-  const { item_content: _gone, ...message } = known.envelope;
-  return { status: 'forgotten', ...membersOf(known), message, forgotten_by: forgottenBy };
+  return { status: 'forgotten', ...membersOf(known), message: skeletonOf(known), forgotten_by: forgottenBy };
+}
+
+function wireMessage({ envelope }: KnownMessage, content: ContentOf<MessageType>): WireMessage {
+  return { ...envelope, content, confirmed: false, confirmations: [] };
+}
+
+function skeletonOf({ envelope }: KnownMessage): Skeleton {
+  const { item_content: _gone, ...message } = envelope;
+  return message;
 }
 
 function membersOf(known: KnownMessage): StatusMembers {

@@ -1,6 +1,6 @@
 import { sameAddress } from '@vmlet/messages/schema';
 import { NetworkCode } from '../codes.ts';
-import type { AnyProcessedMessage } from '../log.ts';
+import type { AnyProcessedMessage } from '../records.ts';
 import { type Applying, type Outcome, pending, processed, rejected } from './outcome.ts';
 
 /**

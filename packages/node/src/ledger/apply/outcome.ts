@@ -1,7 +1,7 @@
 import type { Envelope } from '@vmlet/messages';
 import type { ContentOf, MessageType } from '@vmlet/messages/schema';
 import type { NetworkCode } from '../codes.ts';
-import type { AnyProcessedMessage } from '../log.ts';
+import type { AnyProcessedMessage } from '../records.ts';
 import type { LedgerTables } from './tables.ts';
 
 /** Something a pending message waits for: a file's hash or a message's item_hash. */

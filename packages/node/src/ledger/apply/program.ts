@@ -29,8 +29,10 @@ export function refsOf(content: ContentOf<'PROGRAM'>): ItemHash[] {
   return [...new Set(refs.filter((ref) => ref !== undefined))];
 }
 
-function missingRefs({ tables }: Applying<'PROGRAM'>, refs: ItemHash[]): Outcome | undefined {
-  const missing = refs.filter((ref) => tables.store(ref) === undefined);
+function missingRefs({ content, tables }: Applying<'PROGRAM'>, refs: ItemHash[]): Outcome | undefined {
+  const isThere = (ref: ItemHash) =>
+    tables.store(ref) !== undefined || (ref === content.runtime.ref && tables.standIn(ref));
+  const missing = refs.filter((ref) => !isThere(ref));
   const hopeless = missing.find((ref) => ['processed', 'forgotten'].includes(tables.message(ref)?.status ?? ''));
   if (hopeless !== undefined) {
     const fault = `Cannot use '${hopeless}': not a STORE in force, expected one`;

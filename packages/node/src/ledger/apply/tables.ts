@@ -1,6 +1,6 @@
 import type { FileHash, ItemHash } from '@vmlet/messages';
 import type { MessageType } from '@vmlet/messages/schema';
-import type { AnyProcessedMessage, ProgramRecord } from '../log.ts';
+import type { AnyProcessedMessage, ProgramRecord } from '../records.ts';
 import type { MessageStatus } from '../state.ts';
 
 /** What a rule may ask of any message. */
@@ -37,6 +37,8 @@ export interface ProgramRow {
 export interface LedgerTables {
   message(itemHash: string): MessageRow | undefined;
   store(itemHash: string): StoreRow | undefined;
+  /** Whether this node has something else to run in the place of a runtime that it lacks. */
+  standIn(ref: string): boolean;
   program(itemHash: string): ProgramRecord | undefined;
   /** The programs in force that use a STORE. */
   usersOf(ref: string): string[];

@@ -1,7 +1,7 @@
 import type { ItemHash } from '@vmlet/messages';
 import { addressKey } from '../address-key.ts';
 import type { LedgerTables, MessageRow, ProgramRow, StoreRow } from '../apply/tables.ts';
-import type { AnyProcessedMessage, Holdings, ProgramRecord } from '../log.ts';
+import type { AggregateRecord, AnyProcessedMessage, Holdings, InstanceRecord, ProgramRecord } from '../records.ts';
 import { transition } from '../state.ts';
 import type { LedgerDatabase } from './ledger-database.ts';
 import { messageOf, type Row } from './rows.ts';
@@ -20,8 +20,15 @@ interface StoreColumns {
 export class IndexTables implements LedgerTables {
   readonly #statements: ReturnType<typeof prepare>;
 
-  constructor(database: LedgerDatabase) {
+  readonly #standIn: (ref: string) => boolean;
+
+  constructor(database: LedgerDatabase, { standIn }: { standIn?: ((ref: string) => boolean) | undefined } = {}) {
     this.#statements = prepare(database);
+    this.#standIn = standIn ?? (() => false);
+  }
+
+  standIn(ref: string): boolean {
+    return this.#standIn(ref);
   }
 
   message(itemHash: string): MessageRow | undefined {
@@ -85,9 +92,44 @@ export class IndexTables implements LedgerTables {
     if (row.status === 'forgotten') return undefined;
     const message = messageOf(row);
     this.#statements.skeleton.run(transition(row.status, 'forgotten', { itemHash }), itemHash);
+    this.drop(itemHash);
+    return message;
+  }
+
+  /** Takes a message out of the index. */
+  drop(itemHash: string): void {
     this.#statements.deleteStore.run(itemHash);
     this.#statements.deleteProgram.run(itemHash);
-    return message;
+    this.#statements.deleteInstance.run(itemHash);
+  }
+
+  instance(itemHash: string): InstanceRecord | undefined {
+    return asInstance(messageOf(this.#statements.instance.get(itemHash)));
+  }
+
+  /** The instances in force, oldest first. */
+  instances(): InstanceRecord[] {
+    return this.#statements.instances.all().flatMap((row) => asInstance(messageOf(row)) ?? []);
+  }
+
+  /** The programs and instances in force that use the newest STORE under a tag. */
+  usersOfLatest(tag: string): (ProgramRecord | InstanceRecord)[] {
+    return this.#statements.usersOfLatest.all(tag, tag).flatMap((row) => asMachine(messageOf(row)) ?? []);
+  }
+
+  /** The newest program or instance in force that replaces one. */
+  replacementOf(itemHash: string): ProgramRecord | InstanceRecord | undefined {
+    return asMachine(messageOf(this.#statements.replacementOf.get(itemHash, itemHash)));
+  }
+
+  /** The aggregates of an address, in the order of their keys. */
+  aggregates(address: string): AggregateRecord[] {
+    return this.#statements.aggregates.all(addressKey(address)).map(aggregateRecord);
+  }
+
+  aggregate(address: string, key: string): AggregateRecord | undefined {
+    const row = this.#statements.aggregate.get(addressKey(address), key);
+    return row && aggregateRecord(row);
   }
 
   /** The FORGETs that name a message, in the order they came. */
@@ -100,6 +142,26 @@ function storeRow(columns: StoreColumns | undefined): StoreRow | undefined {
   if (columns === undefined) return undefined;
   const { item_hash: itemHash, address, file_hash: fileHash, size_bytes: sizeBytes, tag, is_update, time } = columns;
   return { itemHash, address, fileHash, sizeBytes, tag, isUpdate: is_update === 1, time };
+}
+
+function asInstance(message: AnyProcessedMessage | undefined): InstanceRecord | undefined {
+  return message?.type === 'INSTANCE' ? message : undefined;
+}
+
+function asMachine(message: AnyProcessedMessage | undefined): ProgramRecord | InstanceRecord | undefined {
+  return asProgram(message) ?? asInstance(message);
+}
+
+interface AggregateColumns {
+  owner: string;
+  key: string;
+  content: string;
+  created: number;
+  last_updated: number;
+}
+
+function aggregateRecord({ owner, key, content, created, last_updated }: AggregateColumns): AggregateRecord {
+  return { address: owner, key, content: JSON.parse(content), created, lastUpdated: last_updated };
 }
 
 function asProgram(message: AnyProcessedMessage | undefined): ProgramRecord | undefined {
@@ -147,6 +209,26 @@ function prepare(database: LedgerDatabase) {
     ),
     deleteStore: database.prepare<[string]>('DELETE FROM stores WHERE item_hash = ?'),
     deleteProgram: database.prepare<[string]>('DELETE FROM programs WHERE item_hash = ?'),
+    instance: database.prepare<[string], Row>(
+      'SELECT messages.* FROM messages JOIN instances USING (item_hash) WHERE item_hash = ?',
+    ),
+    instances: database.prepare<[], Row>(
+      'SELECT messages.* FROM messages JOIN instances USING (item_hash) ORDER BY position',
+    ),
+    usersOfLatest: database.prepare<[string, string], Row>(`
+      SELECT * FROM messages WHERE item_hash IN (
+        SELECT item_hash FROM program_refs WHERE ref = ? AND use_latest = 1
+        UNION SELECT item_hash FROM instance_refs WHERE ref = ? AND use_latest = 1) ORDER BY position`),
+    replacementOf: database.prepare<[string, string], Row>(`
+      SELECT messages.* FROM messages JOIN (
+        SELECT item_hash, time AS signed FROM programs WHERE replaces = ?
+        UNION ALL SELECT item_hash, time FROM instances WHERE replaces = ?) USING (item_hash)
+      ORDER BY signed DESC, item_hash LIMIT 1`),
+    deleteInstance: database.prepare<[string]>('DELETE FROM instances WHERE item_hash = ?'),
+    aggregates: database.prepare<[string], AggregateColumns>('SELECT * FROM aggregates WHERE address = ? ORDER BY key'),
+    aggregate: database.prepare<[string, string], AggregateColumns>(
+      'SELECT * FROM aggregates WHERE address = ? AND key = ?',
+    ),
     forgottenBy: database.prepare<[string], { forgotten_by: ItemHash }>(
       'SELECT forgotten_by FROM forgets WHERE target = ? ORDER BY rowid',
     ),

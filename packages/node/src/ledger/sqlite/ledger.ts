@@ -2,33 +2,38 @@ import type { Envelope, ItemHash } from '@vmlet/messages';
 import type { ContentStore } from '../../content/index.ts';
 import { failpoint } from '../../failpoint.ts';
 import { transact } from '../../store/index.ts';
+import { addressKey } from '../address-key.ts';
 import { apply, type Facts } from '../apply/apply.ts';
 import { examine } from '../check/examine.ts';
 import { preferred } from '../check/prefer.ts';
+import type { LedgerEvent, LedgerListener } from '../events.ts';
 import { gatherFacts } from '../facts.ts';
-import type {
-  Acceptance,
-  CheckedMessage,
-  Holdings,
-  Ledger,
-  LedgerEvent,
-  LedgerListener,
-  ProgramRecord,
-  StoreRecord,
-} from '../log.ts';
+import type { Acceptance, CheckedMessage, Ledger } from '../log.ts';
+import { createIndexWriter, type IndexedRow, type IndexWriter } from '../query/index-writer.ts';
 import type { Reason } from '../reason.ts';
-import { transition } from '../state.ts';
+import type {
+  AggregateRecord,
+  AnyProcessedMessage,
+  Holdings,
+  InstanceRecord,
+  ProgramRecord,
+  Sequenced,
+  StoreRecord,
+} from '../records.ts';
+import { type MessageStatus, transition } from '../state.ts';
 import {
   forgottenEnvelope,
   pendingEnvelope,
   processedEnvelope,
   rejectedEnvelope,
+  removedEnvelope,
+  removingEnvelope,
   type StatusEnvelope,
 } from '../status-envelope.ts';
 import { IndexTables } from './index-tables.ts';
 import type { LedgerDatabase } from './ledger-database.ts';
 import { MessageTable } from './message-table.ts';
-import { envelopeOf, messageOf, reasonOf } from './rows.ts';
+import { envelopeOf, messageOf, type Row, reasonOf } from './rows.ts';
 
 /** What the ledger needs. It does not close the database. */
 export interface LedgerComponents {
@@ -36,6 +41,8 @@ export interface LedgerComponents {
   content: ContentStore;
   /** Told of what a subscriber threw, which it must not. */
   onListenerError: (error: unknown) => void;
+  /** Whether this node has something else to run in the place of a runtime that it lacks; by default it has nothing. */
+  standIn?: ((ref: string) => boolean) | undefined;
   /** Milliseconds since 1970. */
   now?: () => number;
   /** How many rejected messages are kept. */
@@ -55,13 +62,15 @@ class SqliteLedger implements Ledger {
   readonly #components: LedgerComponents;
   readonly #messages: MessageTable;
   readonly #index: IndexTables;
+  readonly #writer: IndexWriter;
   readonly #listeners = new Set<LedgerListener>();
   readonly #unsubscribe: () => void;
 
   constructor(components: LedgerComponents) {
     this.#components = components;
     this.#messages = new MessageTable(components.database);
-    this.#index = new IndexTables(components.database);
+    this.#index = new IndexTables(components.database, { standIn: components.standIn });
+    this.#writer = createIndexWriter(components.database);
     this.#unsubscribe = components.content.subscribe(({ fileHash }) =>
       this.#settle(this.#messages.waitingFor({ kind: 'file', wanted: fileHash })),
     );
@@ -93,8 +102,12 @@ class SqliteLedger implements Ledger {
     const known = { envelope: envelopeOf(row), receivedMs: row.received_ms, reason: reasonOf(row) };
     if (row.status === 'pending') return pendingEnvelope(known);
     if (row.status === 'rejected') return rejectedEnvelope(known);
-    const message = messageOf(row);
-    if (message !== undefined) return processedEnvelope(known, message.content);
+    const { content } = messageOf(row) ?? {};
+    const { reason, removed_ms: removedMs } = row;
+    if (content !== undefined && row.status === 'removing')
+      return removingEnvelope(known, { content, reason: reason ?? '' });
+    if (content !== undefined) return processedEnvelope(known, content);
+    if (row.status === 'removed') return removedEnvelope(known, { removedMs: removedMs ?? 0, reason: reason ?? '' });
     return forgottenEnvelope(known, this.#index.forgottenBy(itemHash));
   }
 
@@ -120,10 +133,52 @@ class SqliteLedger implements Ledger {
     return this.#index.holdingsOf(address);
   }
 
+  instances(): InstanceRecord[] {
+    return this.#index.instances();
+  }
+
+  instance(itemHash: string): InstanceRecord | undefined {
+    return this.#index.instance(itemHash);
+  }
+
+  programsUsing(ref: string): (ProgramRecord | InstanceRecord)[] {
+    return this.#index.usersOfLatest(ref);
+  }
+
+  replacementOf(itemHash: string): ProgramRecord | InstanceRecord | undefined {
+    return this.#index.replacementOf(itemHash);
+  }
+
+  aggregate(address: string, keys?: readonly string[]): AggregateRecord[] {
+    if (keys === undefined) return this.#index.aggregates(address);
+    return [...new Set(keys)].sort().flatMap((key) => this.#index.aggregate(address, key) ?? []);
+  }
+
+  processedSince(seq: number, { limit }: { limit: number }): Sequenced[] {
+    return this.#messages.since(seq, { limit }).flatMap((row) => sequenced(row) ?? []);
+  }
+
+  async startRemoving(itemHash: string, { reason }: { reason: string }): Promise<boolean> {
+    return await this.#move(itemHash, { from: 'processed', to: 'removing', reason });
+  }
+
+  async restore(itemHash: string): Promise<boolean> {
+    return await this.#move(itemHash, { from: 'removing', to: 'processed' });
+  }
+
+  async remove(itemHash: string): Promise<boolean> {
+    return await this.#move(itemHash, { from: 'removing', to: 'removed' });
+  }
+
   subscribe(listener: LedgerListener): () => void {
     const entry: LedgerListener = (event) => listener(event);
     this.#listeners.add(entry);
     return () => this.#listeners.delete(entry);
+  }
+
+  async standInChanged(ref: string, { by }: { by: ItemHash }): Promise<void> {
+    await this.#publish([{ type: 'updated', itemHash: by, refs: [ref] }]);
+    await this.#settle(this.#messages.waitingFor({ kind: 'message', wanted: ref }));
   }
 
   /** Tries every pending message again: files may have come while no process ran. */
@@ -160,16 +215,25 @@ class SqliteLedger implements Ledger {
     if (outcome.status === 'rejected') return this.#reject(itemHash, outcome);
     const status = transition('pending', outcome.status, { itemHash });
     if (outcome.status === 'pending') {
+      const { code, errors } = outcome;
+      const known = this.#messages.find(itemHash);
       this.#messages.settle(itemHash, { status, reason: outcome, waits: outcome.waits });
-      return [];
+      if (known && reasonOf(known)?.code === code) return [];
+      return [{ type: 'pending', itemHash, reason: { code, errors } }];
     }
     const content = envelope.item_content === undefined ? facts.text : undefined;
     this.#messages.settle(itemHash, { status, content, address: outcome.address });
-    const message = messageOf(this.#messages.find(itemHash));
-    if (message === undefined)
+    const row = this.#messages.find(itemHash);
+    const inForce = row && sequenced(row);
+    if (row === undefined || inForce === undefined)
       throw new Error(`Cannot read back '${itemHash}': no content, expected a processed message`);
-    const forgotten = outcome.forgotten.map((one): LedgerEvent => ({ type: 'forgotten', message: one }));
-    return [{ type: 'processed', message }, ...forgotten];
+    this.#writer.indexMessage(indexedRow(row, inForce.message));
+    const forgotten = outcome.forgotten.map((message): LedgerEvent => {
+      const gone = this.#messages.find(message.itemHash);
+      if (gone) this.#writer.unindexMessage(indexedRow(gone, message));
+      return { type: 'forgotten', itemHash: message.itemHash, message, forgottenBy: itemHash };
+    });
+    return [{ type: 'processed', itemHash, ...inForce }, ...forgotten];
   }
 
   #reject(itemHash: ItemHash, { code, errors }: Reason): LedgerEvent[] {
@@ -185,7 +249,37 @@ class SqliteLedger implements Ledger {
     // Which time was signed is known once the content is; a copy kept elsewhere says nothing new.
     if (row === undefined || content === undefined || copy.item_type !== row.item_type) return;
     const kept = preferred(envelopeOf(row), copy, { signedTime: content.time });
-    if (kept === copy) this.#messages.updateUnsigned(copy);
+    if (kept !== copy) return;
+    this.#messages.updateUnsigned(copy);
+    const message = messageOf(this.#messages.find(copy.item_hash));
+    if (message !== undefined) this.#writer.reindexMessage(indexedRow(row, message));
+  }
+
+  async #move(
+    itemHash: string,
+    { from, to, reason }: { from: MessageStatus; to: 'processed' | 'removing' | 'removed'; reason?: string },
+  ): Promise<boolean> {
+    const events = this.#immediate((): LedgerEvent[] => {
+      const row = this.#messages.find(itemHash);
+      const message = messageOf(row);
+      if (row === undefined || message === undefined || row.status !== from) return [];
+      transition(from, to, { itemHash });
+      const of = { itemHash: message.itemHash, message };
+      if (to === 'removing') {
+        this.#messages.startRemoving(itemHash, { reason: reason ?? '' });
+        return [{ type: 'removing', ...of, reason: reason ?? '' }];
+      }
+      if (to === 'processed') {
+        this.#messages.restore(itemHash);
+        return [{ type: 'restored', ...of }];
+      }
+      this.#writer.unindexMessage(indexedRow(row, message));
+      this.#messages.remove(itemHash, { removedMs: (this.#components.now ?? Date.now)() });
+      this.#index.drop(itemHash);
+      return [{ type: 'removed', ...of }];
+    });
+    await this.#publish(events);
+    return events.length > 0;
   }
 
   async #settleIfFileCame(itemHash: ItemHash): Promise<void> {
@@ -215,8 +309,8 @@ class SqliteLedger implements Ledger {
       for (const listener of [...this.#listeners]) this.#tell(listener, event);
     }
     for (const event of events) {
-      if (event.type === 'rejected') continue;
-      await this.#settle(this.#messages.waitingFor({ kind: 'message', wanted: event.message.itemHash }));
+      if (event.type !== 'processed' && event.type !== 'forgotten') continue;
+      await this.#settle(this.#messages.waitingFor({ kind: 'message', wanted: event.itemHash }));
     }
   }
 
@@ -241,4 +335,13 @@ class SqliteLedger implements Ledger {
   #immediate<T>(change: () => T): T {
     return transact(this.#components.database, change);
   }
+}
+
+function sequenced(row: Row): Sequenced | undefined {
+  const message = messageOf(row);
+  return message && { seq: row.processed_seq ?? 0, message };
+}
+
+function indexedRow({ position, processed_seq }: Row, message: AnyProcessedMessage): IndexedRow {
+  return { position, processedSeq: processed_seq ?? 0, message, owner: addressKey(message.content.address) };
 }

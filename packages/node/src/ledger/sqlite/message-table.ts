@@ -56,6 +56,24 @@ export class MessageTable {
     this.#statements.updateUnsigned.run({ item_hash, time, channel: channel ?? null, signature });
   }
 
+  /** The messages in force that came in force after another, in that order. */
+  since(seq: number, { limit }: { limit: number }): Row[] {
+    return this.#statements.since.all(seq, limit);
+  }
+
+  startRemoving(itemHash: string, { reason }: { reason: string }): void {
+    this.#statements.setRemoving.run(reason, itemHash);
+  }
+
+  restore(itemHash: string): void {
+    this.#statements.restore.run(itemHash);
+  }
+
+  /** Leaves a skeleton. */
+  remove(itemHash: string, { removedMs }: { removedMs: number }): void {
+    this.#statements.remove.run(removedMs, itemHash);
+  }
+
   /** The pending messages, oldest first. */
   pending(): string[] {
     return this.#statements.pending.all().map((row) => row.item_hash);
@@ -87,9 +105,21 @@ function prepare(database: LedgerDatabase) {
         @received_ms)`),
     delete: database.prepare<[string]>('DELETE FROM messages WHERE item_hash = ?'),
     settle: database.prepare(`
-      UPDATE messages SET status = @status, error_code = @error_code, error_details = @error_details,
+      UPDATE messages SET status = @status,
+        processed_seq = CASE WHEN @status = 'processed'
+          THEN (SELECT coalesce(max(processed_seq), 0) + 1 FROM messages) ELSE processed_seq END, error_code = @error_code, error_details = @error_details,
         address = coalesce(@address, address), content = coalesce(@content, content)
       WHERE item_hash = @item_hash`),
+    since: database.prepare<[number, number], Row>(`
+      SELECT * FROM messages WHERE processed_seq > ? AND status IN ('processed', 'removing')
+      ORDER BY processed_seq LIMIT ?`),
+    setRemoving: database.prepare<[string, string]>(
+      "UPDATE messages SET status = 'removing', reason = ? WHERE item_hash = ?",
+    ),
+    restore: database.prepare<[string]>("UPDATE messages SET status = 'processed', reason = NULL WHERE item_hash = ?"),
+    remove: database.prepare<[number, string]>(
+      "UPDATE messages SET status = 'removed', removed_ms = ?, item_content = NULL, content = NULL WHERE item_hash = ?",
+    ),
     updateUnsigned: database.prepare(`
       UPDATE messages SET time = @time, channel = @channel, signature = @signature WHERE item_hash = @item_hash`),
     pending: database.prepare<[], Row>("SELECT item_hash FROM messages WHERE status = 'pending' ORDER BY position"),

@@ -1,6 +1,6 @@
 import { type Envelope, parseContent } from '@vmlet/messages';
-import type { AnyProcessedMessage } from '../log.ts';
 import type { Reason } from '../reason.ts';
+import type { AnyProcessedMessage } from '../records.ts';
 import type { MessageStatus } from '../state.ts';
 
 /** A row of the table `messages`. */
@@ -22,6 +22,19 @@ export interface Row {
   received_ms: number;
   error_code: number | null;
   error_details: string | null;
+  processed_seq: number | null;
+  tries: number;
+  next_attempt_ms: number | null;
+  removed_ms: number | null;
+  /** Why it is being removed. */
+  reason: string | null;
+  /** `content.time`, in seconds. */
+  signed_time: number | null;
+}
+
+/** Whether it is in force: a message that is being removed still is. */
+export function isInForce({ status }: Pick<Row, 'status'>): boolean {
+  return status === 'processed' || status === 'removing';
 }
 
 /** The message as it came. */
@@ -53,7 +66,7 @@ export function textOf(row: Row): string | undefined {
 /** A message in force; undefined for any other. */
 export function messageOf(row: Row | undefined): AnyProcessedMessage | undefined {
   const text = row && textOf(row);
-  if (row === undefined || text === undefined || row.status !== 'processed') return undefined;
+  if (row === undefined || text === undefined || !isInForce(row)) return undefined;
   return {
     type: row.type,
     itemHash: row.item_hash,
