@@ -12,6 +12,7 @@ import { VmletError } from './errors.ts';
 import { Executions, ProgramLogs } from './executions/index.ts';
 import { armedFailpoints } from './failpoint.ts';
 import { Gateway } from './gateway/index.ts';
+import { GuestApi, Identities, ProgramCache } from './guest-api/index.ts';
 import { installFor } from './install-for.ts';
 import { loadOrCreateKey } from './keys/index.ts';
 import { type LedgerEvent, openLedger } from './ledger/index.ts';
@@ -22,6 +23,7 @@ import { executionsConfig, internetFor, type NodeOptions } from './node-options.
 import { isOperatorToken } from './operator-token.ts';
 import { type NodeStatus, serveOwner } from './owner/index.ts';
 import { pricesFrom } from './pricing/index.ts';
+import { admitPrograms } from './program-delegates.ts';
 import { createPrograms } from './programs.ts';
 import { createPublishPolicy } from './publish-policy.ts';
 import { CodeImages } from './runtimes/index.ts';
@@ -116,10 +118,12 @@ async function openNetwork(options: NodeOptions, { stack, log }: Making) {
   const onListenerError = (err: unknown) => log.error({ err }, 'a ledger listener failed');
   const ledger = stack.use(await openLedger({ database, content, onListenerError }));
   const operator = (await loadOrCreateKey(options.config)).signer.address;
-  const admission = createAdmission({ operatorAddress: operator, allow: options.allow });
+  const identities = new Identities({ database, dir: home.paths.programKeys });
+  const addresses = createAdmission({ operatorAddress: operator, allow: options.allow });
+  const admission = admitPrograms(addresses, { identities, ledger });
   const blocks = await BlockList.open({ path: options.blockList ?? home.paths.blockList });
   const capsOf = capsFor(operator, options.ownerCaps);
-  const policy = createPublishPolicy({ ledger, content, blocks, capsOf, paths: home.paths });
+  const policy = createPublishPolicy({ ledger, content, blocks, capsOf, identities, paths: home.paths });
   const names = new Names(database);
   const stops = new Stops(database);
   stack.defer(
@@ -129,7 +133,8 @@ async function openNetwork(options: NodeOptions, { stack, log }: Making) {
       stops.forget(event.message.itemHash);
     }),
   );
-  return { home, database, disk, content, ledger, operator, admission, blocks, capsOf, policy, names, stops };
+  const rules = { operator, admission, blocks, capsOf, policy };
+  return { home, database, disk, content, ledger, ...rules, names, stops, identities };
 }
 
 /** What runs machines here, and the executions of programs. */
@@ -156,7 +161,8 @@ async function openCompute(options: NodeOptions, { stack, log, network }: Making
   const logs = new ProgramLogs(home.paths.logs);
   const onError = (err: unknown) => log.error({ err }, 'processor time of owners was not read or written');
   const owners = stack.use(await OwnerUsage.open({ path: home.paths.usage, capsOf, onError }));
-  const starts = new Starts({ backend, saved, log });
+  const guestApi = openGuestApi({ stack, log, network });
+  const starts = new Starts({ backend, saved, hostOf: guestApi.hostOf, log });
   const executions = stack.use(new Executions({ starts, logs, config, owners }));
   const metrics = createNodeMetrics();
   const timelines = new Timelines({ metrics, log });
@@ -166,7 +172,8 @@ async function openCompute(options: NodeOptions, { stack, log, network }: Making
     mayUseInternet: internetFor(options, { operator, isConfined: cage.findings.egress.stands }),
     onNoInternet: (itemHash) => logs.of(itemHash).platform(NO_INTERNET),
   });
-  const saving = saved && { backend, saved, starts, executions, programs, ledger, logs, config, log };
+  const { hostOf } = guestApi;
+  const saving = saved && { backend, saved, hostOf, starts, executions, programs, ledger, logs, config, log };
   const snapshots = saving && stack.use(saveInBackground(saving));
   stack.defer(blocks.subscribe(() => stopRefused({ executions, programs, log })));
   const unsubscribe = ledger.subscribe((event) => {
@@ -179,7 +186,28 @@ async function openCompute(options: NodeOptions, { stack, log, network }: Making
       .catch((err: unknown) => log.error({ err, itemHash }, 'a forgotten program was not cleaned up'));
   });
   stack.defer(unsubscribe);
-  return { backend, probe, config, logs, executions, programs, metrics, timelines, snapshots };
+  return { backend, probe, config, logs, executions, programs, metrics, timelines, snapshots, guestApi };
+}
+
+/** What programs call, with what they keep. */
+function openGuestApi({ stack, log, network }: Making & { network: Network }): GuestApi {
+  const { home, ledger, identities } = network;
+  const cache = stack.use(new ProgramCache({ path: home.paths.programCache }));
+  stack.defer(
+    ledger.subscribe((event) => {
+      if (event.type !== 'forgotten' || event.message.type !== 'PROGRAM') return;
+      const { itemHash } = event.message;
+      cache.forget(itemHash);
+      identities.forget(itemHash).catch((err: unknown) => log.error({ err, itemHash }, 'a key was not removed'));
+    }),
+  );
+  const ownerOf = (itemHash: ItemHash) => {
+    const program = ledger.program(itemHash);
+    if (!program) throw new VmletError('PROGRAM_NOT_FOUND', { operands: { ref: itemHash } });
+    return program.content.address;
+  };
+  const onFailure = (failure: object) => log.error(failure, 'a call of a program failed');
+  return new GuestApi({ identities, cache, ownerOf, onFailure });
 }
 
 /** What confines machines, which is all that this host has for it; or an error, if that is too little. */
@@ -246,6 +274,7 @@ async function openEdges(options: NodeOptions, made: MakingEdges) {
   const { home, ledger, content, operator, blocks, names, stops } = network;
   const { executions, logs, programs, backend, probe, config, metrics, timelines, snapshots } = compute;
   const api = stack.use(await openApi(options, made));
+  compute.guestApi.connect(api);
   const programDomain = options.programDomain ?? PROGRAM_DOMAIN;
   const { apiHosts = [], trustForwarded = false } = options;
   const gateway = stack.use(

@@ -14,8 +14,8 @@ import { registerHeaders } from './headers.ts';
 import { registerHealth } from './health.ts';
 import { registerInfo } from './info.ts';
 import { registerIpfsAddFile } from './ipfs-add-file.ts';
-import { type ApiLimits, type ApiLimits, defaultLimits, defaultLimits } from './limits.ts';
-import { registerMessages, registerMessages } from './messages.ts';
+import { type ApiLimits, defaultLimits } from './limits.ts';
+import { registerMessages } from './messages.ts';
 import { registerMetrics } from './metrics.ts';
 import { registerNodeMetrics } from './node-metrics.ts';
 import { registerPrice } from './price.ts';
@@ -32,10 +32,27 @@ import { openSockets } from './websocket/sockets.ts';
 export interface Api extends AsyncDisposable {
   /** Answers one request, whatever it is. */
   handler(request: IncomingMessage, response: ServerResponse): void;
+  /** Answers one request without streams, for who is in the same process: both bodies are whole. */
+  ask(request: ApiQuestion): Promise<ApiAnswer>;
   /** Answers the handshake of a WebSocket. @throws VmletError if it is refused; then nothing was written */
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void;
   /** Refuses further requests with 503; the sockets are for their owner to close. */
   close(): Promise<void>;
+}
+
+/** A request of somebody in the same process. */
+export interface ApiQuestion {
+  method: 'GET' | 'POST';
+  url: string;
+  headers?: Record<string, string>;
+  payload?: string;
+}
+
+/** Its answer. */
+export interface ApiAnswer {
+  statusCode: number;
+  headers: Record<string, unknown>;
+  body: string;
 }
 
 /** Builds the network API. `limits` default to the network's. */
@@ -61,6 +78,7 @@ export async function createApi(
   };
   return {
     handler: (request, response) => answer(request, response),
+    ask: async (question) => await app.inject(question),
     upgrade: (request, socket, head) => sockets.upgrade(request, socket, head),
     close,
     [Symbol.asyncDispose]: close,
@@ -90,5 +108,4 @@ function registerRoutes(app: FastifyInstance, components: ApiComponents): void {
   registerStorageAddFile(app, components);
   registerStorageContent(app, components);
   registerStorageRaw(app, components);
-  registerVersion(app, components);
 }
