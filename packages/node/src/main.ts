@@ -32,7 +32,10 @@ import { Starts } from './starts/index.ts';
 import { openCache, openDatabase, openHome, writeFileAtomic } from './store/index.ts';
 import { createLogger, createNodeMetrics, type Logger, type NodeMetrics } from './telemetry/index.ts';
 import { Timelines } from './timelines/index.ts';
+import { Triggers } from './triggers/index.ts';
+import { Updates } from './updates.ts';
 import { VERSION } from './version.ts';
+import { Versions } from './versions.ts';
 
 export { diagnoseHost } from './diagnose.ts';
 export { toProblem, VmletError } from './errors.ts';
@@ -167,14 +170,16 @@ async function openCompute(options: NodeOptions, { stack, log, network }: Making
   const metrics = createNodeMetrics();
   const timelines = new Timelines({ metrics, log });
   addGauges(metrics, { executions, accelerator });
+  const versions = stack.use(new Versions({ ledger, isServing: (itemHash) => executions.isServing(itemHash) }));
   const programs = createPrograms({
-    ...{ ledger, content, codeImages, admission, blocks, names, stops, operator },
+    ...{ ledger, content, codeImages, admission, blocks, names, stops, versions, operator },
     mayUseInternet: internetFor(options, { operator, isConfined: cage.findings.egress.stands }),
     onNoInternet: (itemHash) => logs.of(itemHash).platform(NO_INTERNET),
   });
   const { hostOf } = guestApi;
   const saving = saved && { backend, saved, hostOf, starts, executions, programs, ledger, logs, config, log };
   const snapshots = saving && stack.use(saveInBackground(saving));
+  stack.use(new Updates({ ledger, executions, versions, findVersion: programs.findVersion, logs }));
   stack.defer(blocks.subscribe(() => stopRefused({ executions, programs, log })));
   const unsubscribe = ledger.subscribe((event) => {
     if (!isGone(event) || event.message.type !== 'PROGRAM') return;
@@ -273,6 +278,7 @@ async function openEdges(options: NodeOptions, made: MakingEdges) {
   const { stack, log, network, compute } = made;
   const { home, ledger, content, operator, blocks, names, stops } = network;
   const { executions, logs, programs, backend, probe, config, metrics, timelines, snapshots } = compute;
+  const triggers = openTriggers(options, made);
   const api = stack.use(await openApi(options, made));
   compute.guestApi.connect(api);
   const programDomain = options.programDomain ?? PROGRAM_DOMAIN;
@@ -302,12 +308,22 @@ async function openEdges(options: NodeOptions, made: MakingEdges) {
   const startLimits = { accelerator: backend.accelerator, maxBoots, memoryBudgetMiB };
   const snapshotOf = (itemHash: ItemHash) => (snapshots ? snapshots.stateOf(itemHash) : { state: 'off' as const });
   const telling = { snapshotOf, logs, status, runtimes, doctor, timelines, startLimits, metrics };
-  const owner = { ledger, executions, install, blocks, ...telling, ...deployments };
+  const owner = { ledger, executions, install, blocks, triggers, ...telling, ...deployments };
   stack.use(await serveOwner(ownerSocket, owner));
   const record = { format: 1, pid: process.pid, url, programDomain, ownerSocket };
   await writeFileAtomic(nodeFile, { bytes: Buffer.from(`${JSON.stringify(record)}\n`), mode: 0o600 });
   stack.defer(() => rm(nodeFile, { force: true }));
   return { url, programDomain, ownerSocket };
+}
+
+/** Before anything is accepted: what came until then is looked up in the ledger, what comes from then on is told. */
+function openTriggers({ triggerRetries: retries }: NodeOptions, made: MakingEdges) {
+  const { stack, log, network, compute } = made;
+  const { database, ledger } = network;
+  const { executions, logs, programs, metrics, timelines } = compute;
+  const findProgram = programs.find;
+  const shared = { database, ledger, executions, logs, metrics, timelines, log };
+  return stack.use(new Triggers({ ...shared, findProgram, retries }));
 }
 
 function openApi(options: NodeOptions, { log, network, draining }: MakingEdges): Promise<Api> {
