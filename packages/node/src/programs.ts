@@ -17,6 +17,8 @@ export interface ProgramsComponents {
   blocks: Pick<BlockList, 'find' | 'subscribe'>;
   names: Pick<Names, 'find'>;
   stops: Pick<Stops, 'refuse'>;
+  /** The STORE that stands in for a runtime that is not here. */
+  aliasOf?: ((ref: string) => ItemHash | undefined) | undefined;
   operator: string;
   /** Whether programs of an address that ask for the internet get it here. */
   mayUseInternet?: ((address: string) => boolean) | undefined;
@@ -95,6 +97,8 @@ function target(ref: string, components: ProgramsComponents): ProgramTarget {
   const program = findRunnable(ref, components);
   const { memory, seconds, vcpus } = program.content.resources;
   const { on, metadata, variables } = program.content;
+  const { ref } = program.content.runtime;
+  const alias = components.aliasOf?.(ref);
   const primePath = variables?.VMLET_PRIME_PATH;
   return {
     itemHash: program.itemHash,
@@ -103,6 +107,7 @@ function target(ref: string, components: ProgramsComponents): ProgramTarget {
     memoryMiB: memory,
     seconds,
     neverPaused: on.persistent === true || metadata?.pause === false,
+    ...(alias === undefined ? {} : { runtimeAlias: `${ref}=${alias}` }),
     ...(primePath?.startsWith('/') ? { primePath } : {}),
     // Looked up anew: it may have been forgotten or stopped, or may no longer run here, while its request was in line.
     prepare: async (signal) => {
