@@ -159,6 +159,41 @@ export function idleTimer(ms: number, onIdle: () => void): IdleTimer {
   };
 }
 
+/** Work that many ask for and that is done once for all of them. */
+export interface Paced extends Disposable {
+  /** Has the work done soon. */
+  ask(): void;
+}
+
+/**
+ * Runs `work` for whoever asked since its last run: in this turn's end after a quiet time, and no sooner than `ms`
+ * milliseconds after the run before. While nobody asks there is no timer.
+ */
+export function paced(ms: number, work: () => void): Paced {
+  let lastRun = Number.NEGATIVE_INFINITY;
+  let isAsked = false;
+  let timer: NodeJS.Timeout | undefined;
+  const run = () => {
+    if (!isAsked) return;
+    isAsked = false;
+    lastRun = performance.now();
+    work();
+  };
+  return {
+    ask() {
+      if (isAsked) return;
+      isAsked = true;
+      const waitMs = lastRun + ms - performance.now();
+      if (waitMs <= 0) setImmediate(run);
+      else timer = setTimeout(run, waitMs).unref();
+    },
+    [Symbol.dispose]() {
+      isAsked = false;
+      clearTimeout(timer);
+    },
+  };
+}
+
 /** Makes a connection tell by `timeout`, once, that nothing has moved on it for `ms` milliseconds. */
 export function watchIdle(connection: { setTimeout(ms: number): unknown }, ms: number): void {
   connection.setTimeout(Math.min(ms, MAX_TIMER_MS));

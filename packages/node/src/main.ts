@@ -246,7 +246,8 @@ async function openEdges(options: NodeOptions, made: MakingEdges) {
       { programDomain, apiHosts, trustForwarded, drainMs: DRAIN_MS, limits: options.gatewayLimits ?? {} },
       {
         ...{ executions, timelines, metrics, log },
-        ...{ findProgram: programs.find, hasName: (label) => names.has(label), api: api.handler },
+        ...{ findProgram: programs.find, hasName: (label) => names.has(label) },
+        ...{ api: api.handler, upgradeApi: api.upgrade },
       },
     ),
   );
@@ -280,6 +281,7 @@ function openApi(options: NodeOptions, { log, network, draining }: MakingEdges):
     ledger,
     admission,
     policy,
+    recent: () => [],
     version: VERSION,
     isDraining: () => draining.isDraining,
     // Where only the operator publishes, nobody else fills the disk.

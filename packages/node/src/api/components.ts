@@ -4,6 +4,8 @@ import type { ContentStore } from '../content/index.ts';
 import type { VmletError } from '../errors.ts';
 import type { Ledger } from '../ledger/index.ts';
 import type { ApiLimits } from './limits.ts';
+import type { WebSocketLimits } from './websocket/limits.ts';
+import type { MessageSubscription } from './websocket/subscription.ts';
 
 /** What this node takes of whom, beyond what a message says of itself. */
 export interface PublishPolicy {
@@ -28,6 +30,10 @@ export interface ApiComponents {
   /** Whether the node was told to stop, and answers what still comes. */
   readonly isDraining: () => boolean;
   readonly limits: ApiLimits;
+  /** The newest messages in force that match, newest first, as item_hashes. */
+  readonly recent: (wanted: MessageSubscription, options: { limit: number }) => readonly string[];
+  /** What is left out has the value of `defaultWebSocketLimits`. */
+  readonly webSocketLimits?: Partial<WebSocketLimits>;
   /** Told of every answer with a status of 500 or more. */
   readonly onFailure: (failure: { error: VmletError; method: string; url: string }) => void;
 }

@@ -56,6 +56,15 @@ export const apiErrors = {
     fault: 'user',
     retryable: false,
   }),
+  API_QUERY_MALFORMED: entry({
+    phase: 'route',
+    status: 422,
+    title: 'Malformed parameter',
+    template: "Cannot read the parameter '{field}': found '{found}', expected {wanted}",
+    hint: 'Correct the parameter; the documentation of the API lists what each route takes',
+    fault: 'user',
+    retryable: false,
+  }),
   PUBLISH_FORBIDDEN: entry({
     phase: 'admission',
     status: 403,

@@ -1,0 +1,66 @@
+import type { FileHash } from '@vmlet/messages';
+import { VmletError } from '../../errors.ts';
+import { stageFile } from '../../store/index.ts';
+import { canonicalCid } from '../cid.ts';
+import { DagHasher } from '../dag/hasher.ts';
+import type { StageOptions, VerifiedCid } from '../store.ts';
+import type { CidRecord } from './cid-records.ts';
+import { type ContentLayout, pathIn } from './layout.ts';
+
+/** Read-only for all: a stored file never changes. */
+const MODE = 0o444;
+
+/** Bytes on disk under a temporary name, with their hashes. Disposing of them before they are moved removes them. */
+export interface StagedBytes extends AsyncDisposable {
+  readonly fileHash: FileHash;
+  readonly sizeBytes: number;
+  /** To be written once they have their final name. */
+  readonly record: CidRecord | undefined;
+  /** Gives them their final name, on disk when it resolves. */
+  readonly moveTo: (path: string) => Promise<void>;
+}
+
+/**
+ * Writes bytes to a temporary name while they are hashed, for their CID in the same pass where that is wanted.
+ * @throws VmletError `CONTENT_TOO_LARGE`, `CONTENT_HASH_MISMATCH`, `STORAGE_FULL`, `STORAGE_FAILED`; whatever the
+ *   source throws; the signal's reason
+ */
+export async function stageBytes(
+  source: AsyncIterable<Uint8Array>,
+  options: StageOptions & { layout: ContentLayout },
+): Promise<StagedBytes> {
+  const { layout, expected, verified, maxBytes, signal } = options;
+  const isSha256 = expected !== undefined && pathIn(layout, expected) !== undefined;
+  const expectedCid = expected && canonicalCid(expected);
+  const hasher = (options.dag || expectedCid !== undefined) && verified === undefined ? new DagHasher() : undefined;
+  await using stack = new AsyncDisposableStack();
+  const staged = stack.use(
+    await stageFile(hasher === undefined ? source : passing(source, hasher), {
+      ...{ maxBytes, signal, mode: MODE, temporaryDir: layout.incoming },
+      name: isSha256 ? expected : 'upload',
+      expected: expectedCid === undefined ? expected : undefined,
+    }),
+  );
+  const { fileHash, sizeBytes } = staged;
+  const cid: VerifiedCid | undefined = hasher ? { cid: await hasher.digest(), kind: 'file' } : verified?.();
+  if (expectedCid !== undefined && expectedCid !== cid?.cid) {
+    throw new VmletError('CONTENT_HASH_MISMATCH', { operands: { found: cid?.cid ?? fileHash, expected: expectedCid } });
+  }
+  const held = stack.move();
+  return {
+    fileHash,
+    sizeBytes,
+    record: cid && { ...cid, fileHash },
+    moveTo: async (path) => {
+      await staged.commit(path);
+    },
+    [Symbol.asyncDispose]: () => held.disposeAsync(),
+  };
+}
+
+async function* passing(source: AsyncIterable<Uint8Array>, hasher: DagHasher): AsyncGenerator<Uint8Array> {
+  for await (const bytes of source) {
+    await hasher.update(bytes);
+    yield bytes;
+  }
+}
