@@ -70,8 +70,8 @@ export function responseHeaders(raw: readonly string[], extra: readonly string[]
   const headers: string[] = [];
   forEachHeader(raw, (name, value) => {
     const lower = name.toLowerCase();
-    // It is named by us alone: two names for one request are none.
-    if (!HOP_BY_HOP.has(lower) && !dropped.has(lower) && lower !== 'x-request-id') headers.push(name, value);
+    // These are said by us alone: two names for one request are none.
+    if (!HOP_BY_HOP.has(lower) && !dropped.has(lower) && !OURS.has(lower)) headers.push(name, value);
   });
   headers.push(...extra);
   return headers;
