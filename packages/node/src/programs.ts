@@ -119,8 +119,8 @@ function target(ref: string, components: ProgramsComponents): FoundProgram {
   const program = findRunnable(ref, components);
   const { memory, seconds, vcpus } = program.content.resources;
   const { on, metadata, variables } = program.content;
-  const { ref } = program.content.runtime;
-  const alias = components.aliasOf?.(ref);
+  const { ref: named } = program.content.runtime;
+  const alias = components.aliasOf?.(named);
   const primePath = variables?.VMLET_PRIME_PATH;
   return {
     itemHash: program.itemHash,
@@ -131,7 +131,7 @@ function target(ref: string, components: ProgramsComponents): FoundProgram {
     http: on.http,
     onMessagePath: onMessagePath(metadata?.on_message_path),
     neverPaused: on.persistent === true || metadata?.pause === false,
-    ...(alias === undefined ? {} : { runtimeAlias: `${ref}=${alias}` }),
+    ...(alias === undefined ? {} : { runtimeAlias: `${named}=${alias}` }),
     ...(primePath?.startsWith('/') ? { primePath } : {}),
     // Looked up anew: it may have been forgotten or stopped, or may no longer run here, while its request was in line.
     prepare: async (signal) => {
