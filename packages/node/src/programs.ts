@@ -21,6 +21,8 @@ export interface ProgramsComponents {
   stops: Pick<Stops, 'refuse'>;
   /** Which version of a program serves. */
   versions: Pick<Versions, 'serving'>;
+  /** The STORE that stands in for a runtime that is not here. */
+  aliasOf?: ((ref: string) => ItemHash | undefined) | undefined;
   operator: string;
   /** Whether programs of an address that ask for the internet get it here. */
   mayUseInternet?: ((address: string) => boolean) | undefined;
@@ -117,6 +119,8 @@ function target(ref: string, components: ProgramsComponents): FoundProgram {
   const program = findRunnable(ref, components);
   const { memory, seconds, vcpus } = program.content.resources;
   const { on, metadata, variables } = program.content;
+  const { ref: named } = program.content.runtime;
+  const alias = components.aliasOf?.(named);
   const primePath = variables?.VMLET_PRIME_PATH;
   return {
     itemHash: program.itemHash,
@@ -127,6 +131,7 @@ function target(ref: string, components: ProgramsComponents): FoundProgram {
     http: on.http,
     onMessagePath: onMessagePath(metadata?.on_message_path),
     neverPaused: on.persistent === true || metadata?.pause === false,
+    ...(alias === undefined ? {} : { runtimeAlias: `${named}=${alias}` }),
     ...(primePath?.startsWith('/') ? { primePath } : {}),
     // Looked up anew: it may have been forgotten or stopped, or may no longer run here, while its request was in line.
     prepare: async (signal) => {

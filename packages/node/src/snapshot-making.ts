@@ -6,7 +6,7 @@ import { WaitingMachines } from './machines/snapshot/index.ts';
 import { type NodeOptions, SNAPSHOT_BUDGET_MIB } from './node-options.ts';
 import type { createPrograms } from './programs.ts';
 import { Snapshots } from './snapshots/index.ts';
-import { hostFacts, keysOf, type Saved, SnapshotMaker, type Starts } from './starts/index.ts';
+import { type FindHost, hostFacts, keysOf, type Saved, SnapshotMaker, type Starts } from './starts/index.ts';
 import type { Logger } from './telemetry/index.ts';
 
 const MIB = 1024 * 1024;
@@ -37,6 +37,7 @@ export function waitingFor(
 interface Making {
   backend: Backend;
   saved: Saved;
+  hostOf: FindHost;
   starts: Starts;
   executions: Pick<Executions, 'turn'>;
   programs: Pick<ReturnType<typeof createPrograms>, 'find' | 'facts'>;
@@ -62,10 +63,10 @@ export interface Saving extends AsyncDisposable, Pick<SnapshotMaker, 'stateOf'> 
 
 /** Makes the snapshot of each program that is published, and of each that had to be started without. */
 export function saveInBackground(making: Making): Saving {
-  const { backend, saved, starts, executions, programs, ledger, logs, config, log } = making;
+  const { backend, saved, hostOf, starts, executions, programs, ledger, logs, config, log } = making;
   const { bootDeadlineMs, loadDeadlineMs } = config;
   const maker = new SnapshotMaker({
-    ...{ backend, saved, bootDeadlineMs, loadDeadlineMs, log },
+    ...{ backend, saved, hostOf, bootDeadlineMs, loadDeadlineMs, log },
     turn: (program, signal) => executions.turn(program, signal),
     say: (itemHash, text) => logs.of(itemHash).platform(text),
   });

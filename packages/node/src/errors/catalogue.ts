@@ -1,5 +1,6 @@
 import { computeErrors } from './compute.ts';
 import { deploymentErrors } from './deployments.ts';
+import { guestApiErrors } from './guest-api.ts';
 import { networkErrors } from './network.ts';
 import { operateErrors } from './operate.ts';
 import { triggerErrors } from './triggers.ts';
@@ -8,6 +9,9 @@ import { triggerErrors } from './triggers.ts';
 export const catalogue = {
   ...computeErrors,
   ...deploymentErrors,
+  ...guestApiErrors,
+  ...networkErrors,
+  ...operateErrors,
   ...networkErrors,
   ...operateErrors,
   ...triggerErrors,

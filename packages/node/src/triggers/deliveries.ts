@@ -180,9 +180,9 @@ export class Deliveries implements AsyncDisposable {
     const delayMs = jittered(Math.min(retries.backOffMs * 2 ** (tries - 1), retries.maxBackOffMs));
     if (!isDead) table.postpone(delivery.id, { tries, dueMs: Math.round(nowMs + delayMs), failure });
     const next = isDead ? 'a dead letter now: vmlet triggers dead' : `again in ${seconds(delayMs)}`;
-    logs.of(itemHash).platform(
-      `Did not take ${wordsOf(message)}: ${failure}. Try ${tries} of ${retries.maxTries}, ${next}`,
-    );
+    logs
+      .of(itemHash)
+      .platform(`Did not take ${wordsOf(message)}: ${failure}. Try ${tries} of ${retries.maxTries}, ${next}`);
   }
 
   #messageOf({ message }: Delivery): WireMessage | undefined {

@@ -75,7 +75,10 @@ export class DeliveryTable {
   }
 
   /** Waiting deliveries of a program that are due, the longest due first; without those that are under way. */
-  due(program: ItemHash, { nowMs, limit, but }: { nowMs: number; limit: number; but: ReadonlySet<number> }): Delivery[] {
+  due(
+    program: ItemHash,
+    { nowMs, limit, but }: { nowMs: number; limit: number; but: ReadonlySet<number> },
+  ): Delivery[] {
     const rows = this.#statements.due.all(program, nowMs, limit + but.size);
     return rows.filter(({ id }) => !but.has(id)).slice(0, limit);
   }

@@ -63,9 +63,7 @@ export class Lanes {
       if (!lane.hasMore || lane.heldUntilMs > nowMs || lane.inFlight.size >= places) continue;
       if (ofOwner(lane) >= MAX_PER_OWNER) continue;
       const isBetter =
-        !best ||
-        ofOwner(lane) < ofOwner(best) ||
-        (ofOwner(lane) === ofOwner(best) && lane.lastTurn < best.lastTurn);
+        !best || ofOwner(lane) < ofOwner(best) || (ofOwner(lane) === ofOwner(best) && lane.lastTurn < best.lastTurn);
       if (isBetter) best = lane;
     }
     return best;

@@ -2,9 +2,9 @@ import type { ItemHash } from '@vmlet/messages';
 import {
   type Condition,
   keyOf,
-  MatchedMessage,
-  type Matchable,
   MAX_SUBSCRIPTIONS,
+  type Matchable,
+  MatchedMessage,
   readSubscription,
   type Subscription,
 } from './subscription.ts';

@@ -81,7 +81,13 @@ export class Matcher implements AsyncDisposable {
 
   #listen({ itemHash, content }: ProgramRecord, seq: number): void {
     const { replaces, time, on } = content;
-    this.listeners.add({ itemHash, original: (replaces as ItemHash | undefined) ?? itemHash, time, seq, on: on.message ?? [] });
+    this.listeners.add({
+      itemHash,
+      original: (replaces as ItemHash | undefined) ?? itemHash,
+      time,
+      seq,
+      on: on.message ?? [],
+    });
   }
 
   /** Goes on, if there is something to match. */
