@@ -83,14 +83,14 @@ export class DeliveryTable {
     return rows.filter(({ id }) => !but.has(id)).slice(0, limit);
   }
 
-  /** Programs with a delivery that is due. */
-  duePrograms(nowMs: number): ItemHash[] {
-    return this.#statements.duePrograms.all(nowMs).map(({ program }) => program);
+  /** Programs with a delivery that has become due since `afterMs`. */
+  duePrograms({ afterMs, nowMs }: { afterMs: number; nowMs: number }): ItemHash[] {
+    return this.#statements.duePrograms.all(afterMs, nowMs).map(({ program }) => program);
   }
 
-  /** When the next delivery behind `nowMs` is due; undefined if there is none. */
-  nextDueMs(nowMs: number): number | undefined {
-    return this.#statements.nextDue.get(nowMs)?.due ?? undefined;
+  /** When the next delivery behind `afterMs` is due; undefined if there is none. */
+  nextDueMs(afterMs: number): number | undefined {
+    return this.#statements.nextDue.get(afterMs)?.due ?? undefined;
   }
 
   /** The program has confirmed it, or there is nothing to deliver any more. */
@@ -166,8 +166,8 @@ function prepare(database: TriggersDatabase) {
       `SELECT ${COLUMNS} FROM trigger_deliveries
        WHERE program = ? AND state = 'waiting' AND due_ms <= ? ORDER BY due_ms, id LIMIT ?`,
     ),
-    duePrograms: database.prepare<[number], { program: ItemHash }>(
-      "SELECT DISTINCT program FROM trigger_deliveries WHERE state = 'waiting' AND due_ms <= ?",
+    duePrograms: database.prepare<[number, number], { program: ItemHash }>(
+      "SELECT DISTINCT program FROM trigger_deliveries WHERE state = 'waiting' AND due_ms > ? AND due_ms <= ?",
     ),
     nextDue: database.prepare<[number], { due: number | null }>(
       "SELECT min(due_ms) AS due FROM trigger_deliveries WHERE state = 'waiting' AND due_ms > ?",
