@@ -86,7 +86,11 @@ describe('triggers', () => {
     const program = await node.deploy({ 'main.py': PROGRAM }, { onMessage: [{ content: { type: 'note' } }] });
     const message = await publishPost(node, 'told', { type: 'note' });
     await node.logSays(program, `Took the message ${message.slice(0, 12)} (POST)`);
-    const forged = { method: 'POST', body: '{}', headers: { 'X-Vmlet-Event': 'aleph.message', x_vmlet_event: 'aleph.message' } };
+    const forged = {
+      method: 'POST',
+      body: '{}',
+      headers: { 'X-Vmlet-Event': 'aleph.message', x_vmlet_event: 'aleph.message' },
+    };
     const seen = (await (await node.ask(program, '/forged', forged)).json()) as [string, unknown][];
     expect(seen[0]).toEqual(['scope', 'told']);
     expect(seen[1]?.[0]).toBe('/forged');
@@ -112,13 +116,18 @@ describe('triggers', () => {
     const { deliveries } = JSON.parse(stdout);
     expect(deliveries).toEqual([expect.objectContaining({ program, message, tries: 3 })]);
     expect((await vmlet('triggers', 'dead')).stdout).toMatch(/status 503, expected 200 to 299/);
-    expect((await vmlet('triggers')).stdout).toMatch(new RegExp(`${program.slice(0, 12)} +0 +1 +{"channel":"REFUSED"}`));
+    expect((await vmlet('triggers')).stdout).toMatch(
+      new RegExp(`${program.slice(0, 12)} +0 +1 +{"channel":"REFUSED"}`),
+    );
     // From here on it takes them.
     await node.ask(program, '/take');
     expect((await vmlet('triggers', 'retry', String(deliveries[0].id))).exitCode).toBe(0);
     await node.logSays(program, `Took the message ${message.slice(0, 12)} (POST)`);
     expect(JSON.parse((await vmlet('triggers', 'dead', '--json')).stdout)).toEqual({ deliveries: [] });
     const { exitCode, stderr } = await vmlet('triggers', 'retry', String(deliveries[0].id));
-    expect({ exitCode, stderr }).toMatchObject({ exitCode: 3, stderr: expect.stringContaining('there is none that is dead') });
+    expect({ exitCode, stderr }).toMatchObject({
+      exitCode: 3,
+      stderr: expect.stringContaining('there is none that is dead'),
+    });
   });
 });

@@ -39,7 +39,10 @@ describe('subscription', () => {
     ['a number', { content: { content: { count: 3 } } }],
     ['null', { content: { ref: null } }],
     ['an address in other letters', { sender: '0xabcdef0123456789abcdef0123456789abcdef01' }],
-    ['an address of the content in other letters', { content: { address: '0XABCDEF0123456789ABCDEF0123456789ABCDEF01' } }],
+    [
+      'an address of the content in other letters',
+      { content: { address: '0XABCDEF0123456789ABCDEF0123456789ABCDEF01' } },
+    ],
   ])('subscription: matches by %s', (_what, on) => {
     expect(matches(on)).toBe(true);
   });
@@ -91,10 +94,17 @@ function onlyFirst(value: unknown): unknown {
 describe('listeners', () => {
   test('listeners: the index finds what comparing with each subscription finds', () => {
     const value = fc.constantFrom('a', 'b', 'c');
-    const message = fc.record({ sender: value, channel: value, type: value, content: fc.record({ ref: value, x: value }) });
+    const message = fc.record({
+      sender: value,
+      channel: value,
+      type: value,
+      content: fc.record({ ref: value, x: value }),
+    });
     const members = fc.record({ sender: value, channel: fc.array(value), type: value }, { requiredKeys: [] });
     const content = fc.record({ ref: value, x: value }, { requiredKeys: [] });
-    const subscription = fc.tuple(members, fc.option(content)).map(([one, two]) => ({ ...one, ...(two && { content: two }) }));
+    const subscription = fc
+      .tuple(members, fc.option(content))
+      .map(([one, two]) => ({ ...one, ...(two && { content: two }) }));
     fc.assert(
       fc.property(fc.array(subscription, { maxLength: 20 }), message, (subscriptions, found) => {
         const listeners = new Listeners();

@@ -129,14 +129,25 @@ describe('triggers', () => {
     await fixture.forget(forgotten, gone);
     fixture.open();
     await asked.until(3);
-    await Promise.all([first, late].map((one) => eventually(() => fixture.waiting(one), (count) => count === 0)));
+    await Promise.all(
+      [first, late].map((one) =>
+        eventually(
+          () => fixture.waiting(one),
+          (count) => count === 0,
+        ),
+      ),
+    );
     const told = asked.told.map(({ program, message: of }) => `${program} ${of}`);
     expect(told.toSorted()).toEqual([`${first} ${message}`, `${first} ${last}`, `${late} ${last}`].toSorted());
   });
 
   test('triggers: a message that is forgotten is told no more, nor is any to a program that is forgotten', async () => {
     const asked = programs(() => 500);
-    await using fixture = await startTriggers(asked.serve, { maxTries: 2, backOffMs: 3_600_000, maxBackOffMs: 3_600_000 });
+    await using fixture = await startTriggers(asked.serve, {
+      maxTries: 2,
+      backOffMs: 3_600_000,
+      maxBackOffMs: 3_600_000,
+    });
     const [program, gone] = [await fixture.program([{ channel: 'A' }]), await fixture.program([{ channel: 'A' }])];
     const message = await fixture.post('A');
     const failed = () => fixture.triggers.deliveries('waiting', { limit: 9 }).filter(({ tries }) => tries === 1).length;
