@@ -59,6 +59,7 @@ export const ledgerStates: Migration = {
     CREATE INDEX messages_by_status ON messages (status, position);
     CREATE INDEX messages_pending_by_sender ON messages (sender, size_bytes) WHERE status = 'pending';
     CREATE INDEX messages_pending_due ON messages (next_attempt_ms) WHERE status = 'pending';
+    CREATE INDEX messages_by_updates ON messages (updates) WHERE updates IS NOT NULL;
     CREATE INDEX messages_not_indexed ON messages (processed_seq) WHERE is_indexed = 0 AND processed_seq IS NOT NULL;
 
     -- What pending messages wait for: a file's hash, a message's item_hash, or an aggregate's owner and key.
@@ -76,9 +77,7 @@ export const ledgerStates: Migration = {
     -- Copies of a pending message whose content is not here: which one to keep depends on the time that was signed.
     CREATE TABLE message_copies (
       item_hash TEXT NOT NULL REFERENCES messages (item_hash) ON DELETE CASCADE,
-      time      REAL NOT NULL,
-      channel   TEXT,
-      signature TEXT NOT NULL
+      copy      TEXT NOT NULL
     ) STRICT;
     CREATE INDEX message_copies_by_item_hash ON message_copies (item_hash);
 
