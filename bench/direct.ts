@@ -77,6 +77,7 @@ async function serve(folder: string): Promise<void> {
       findProgram: () => program,
       hasName: () => false,
       api: (_request, response) => response.end(),
+      upgradeApi: (_request, socket) => void socket.destroy(),
       ...{ log, metrics, timelines: new Timelines({ metrics, log }) },
     },
   );

@@ -84,6 +84,7 @@ async function serve(upstreamPort: number): Promise<void> {
       }),
       hasName: () => false,
       api: (_request, response) => response.end(),
+      upgradeApi: (_request, socket) => void socket.destroy(),
       ...{ log, metrics, timelines: new Timelines({ metrics, log }) },
     },
   );

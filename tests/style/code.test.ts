@@ -2,8 +2,8 @@ import ts from 'typescript';
 import { describe, expect, test } from 'vitest';
 import { parse, placeOf, type Source, textFiles, walk } from './sources.ts';
 
-/** The one place of timers in TypeScript; and one that nothing waits for, in a guest. */
-const TIMERS_LIVE_IN = ['packages/node/src/deadline.ts', 'packages/guest/init1-node/src/compilers.ts'];
+/** The one place of timers in TypeScript. */
+const TIMERS_LIVE_IN = ['packages/node/src/deadline.ts'];
 /** `setImmediate` is none: it waits for the loop's turn, not for a clock. */
 const TIMER_NAMES = new Set(['setTimeout', 'setInterval']);
 const TIMER_MODULES = /^(node:)?timers(\/promises)?$/;

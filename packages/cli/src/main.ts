@@ -3,6 +3,7 @@ import type { Readable } from 'node:stream';
 import { resolvePaths } from '@vmlet/host';
 import { Command, CommanderError } from 'commander';
 import { addExamples, type Cli } from './cli.ts';
+import { registerBackup } from './commands/backup.ts';
 import { registerBlock } from './commands/block.ts';
 import { COMPLETE, registerComplete, registerCompletion } from './commands/completion.ts';
 import { registerConfig } from './commands/config.ts';
@@ -20,6 +21,7 @@ import { registerLs } from './commands/ls.ts';
 import { registerMetrics } from './commands/metrics.ts';
 import { registerName } from './commands/name.ts';
 import { registerRestart } from './commands/restart.ts';
+import { registerRestore } from './commands/restore.ts';
 import { registerRm } from './commands/rm.ts';
 import { registerRollback } from './commands/rollback.ts';
 import { registerRuntime } from './commands/runtime.ts';
@@ -121,6 +123,8 @@ const COMMANDS = [
   registerRuntime,
   registerCool,
   registerConfig,
+  registerBackup,
+  registerRestore,
   registerInstallService,
   registerCompletion,
   registerComplete,

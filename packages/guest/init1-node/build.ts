@@ -10,13 +10,14 @@ const FOLDER = import.meta.dirname;
 /** For what runs in Node itself, whatever C library that has: none of it is used. */
 const C_FLAGS = ['-std=gnu11', '-O2', '-s', '-Wall', '-Wextra', '-Werror', '-shared', '-fPIC', '-nostdlib'];
 /** Each of a C file, and loaded by Node's stable C interface. */
-const ADDONS = ['replace', 'reseed'] as const;
+const ADDONS = ['compilers', 'replace', 'reseed'] as const;
 /** What installs packages is a program of its own: no other program's machine loads it. */
 const INSTALLER = /^install\b/;
 
 /**
  * Compiles the launcher for Node 14 and later, into `init1.js` in `outDir`, which is made if it is missing, and
- * `replace.node`, which it needs to become another version of Node, and `reseed.node`, for a clone of a snapshot; beside them the program that installs packages,
+ * `replace.node`, which it needs to become another version of Node, and `reseed.node` and `compilers.node`, for a clone of a
+ * snapshot; beside them the program that installs packages,
  * `vmlet-install.js`. The same sources give the same bytes. Types are not checked: `npm run check` does that.
  *
  * One file of JavaScript each, because each file that a machine loads costs it more than what is in it.

@@ -6,15 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Of Node's node_api.h, which no Debian package of the build has; stable since Node 8. */
-typedef struct napi_env_ *napi_env;
-typedef struct napi_value_ *napi_value;
-typedef struct napi_info_ *napi_info;
-typedef napi_value (*napi_callback)(napi_env env, napi_info info);
-extern int napi_create_function(napi_env, const char *, size_t, napi_callback, void *, napi_value *);
-extern int napi_get_cb_info(napi_env, napi_info, size_t *, napi_value *, napi_value *, void **);
-extern int napi_get_buffer_info(napi_env, napi_value, void **, size_t *);
-extern int napi_create_int32(napi_env, int32_t, napi_value *);
+#include "napi.h"
 
 /* OpenSSL's: Node exports it, or the library that a distribution's Node is linked with. NULL where neither does. */
 extern void RAND_add(const void *bytes, int count, double entropy_bytes) __attribute__((weak));
@@ -34,7 +26,7 @@ static napi_value reseed(napi_env env, napi_info info) {
   return result;
 }
 
-__attribute__((visibility("default"))) napi_value napi_register_module_v1(napi_env env, napi_value exports) {
+NAPI_INIT(napi_env env, napi_value exports) {
   napi_value function = exports;
   napi_create_function(env, "reseed", 6, reseed, NULL, &function);
   return function;

@@ -29,6 +29,7 @@ test('writeInitFiles: writes init0 and what the drive of the kit has, but for th
   const launchers = join(folder, 'root/vmlet/init1');
   expect((await readdir(launchers)).sort()).toEqual(['exec', 'node', 'python']);
   expect((await readdir(join(launchers, 'node'))).sort()).toEqual([
+    'compilers.node',
     'init1.js',
     'replace.node',
     'reseed.node',

@@ -6,6 +6,7 @@ import { describe, expect, test } from 'vitest';
 import { readApiMessage } from './api-form.ts';
 import { CHAINS, type Chain, ED25519_CHAINS, EVM_CHAINS, UNVERIFIED_CHAINS } from './schema/chains.ts';
 import type { ItemHash } from './schema/hashes.ts';
+import { hostEngines, portableEngines } from './sign/engines.ts';
 import { signText } from './sign/evm.ts';
 import {
   checksumAddress,
@@ -16,7 +17,7 @@ import {
   signedBytes,
 } from './sign/index.ts';
 import { referenceMessages } from './testing.ts';
-import { type Verification, verifySignature } from './verify.ts';
+import { type Signed, type Verification, verifySignature as verifyWith } from './verify.ts';
 
 const ITEM_HASH = 'a'.repeat(64) as ItemHash;
 // The key of the well-known first account of development chains; its address is public knowledge.
@@ -32,7 +33,11 @@ function codeOf(verification: Verification): string {
   return verification.ok ? 'ok' : verification.code;
 }
 
-describe('verifySignature', () => {
+const ENGINES = { 'native code': hostEngines(), TypeScript: portableEngines };
+
+describe.each(Object.entries(ENGINES))('verifySignature in %s', (_engine, engines) => {
+  const verifySignature = (message: Signed) => verifyWith(message, engines);
+
   test.each(referenceMessages())('verifySignature: accepts the signature, when it is that of %s', (_name, row) => {
     expect(verifySignature(readApiMessage(row).envelope)).toEqual({ ok: true });
   });
@@ -86,15 +91,38 @@ describe('verifySignature', () => {
     expect(codeOf(verifySignature({ ...message, signature }))).toBe('SIGNATURE_MALLEABLE');
   });
 
+  test('verifySignature: accepts an r and an s that begin with a zero byte, and refuses them shortened', () => {
+    // By the well-known key over POSTs whose item_hash is this number.
+    const signatures = {
+      77: '0x008c20869f1611560b58e6679db561502b4be8691d5b9a38326c83a0d62b77050cb0383c26631da9b7a33e87628ba8567c3fd43b67e39c7a92c07bc0a5c9c1a11c',
+      5: '0xc1c87f1c0cf8b0492eb02a464c8c4a4c0ea3497051d8b9098ed3092115dc05ba00b32f2d4e2b706524cb1c2e08f5608d3afc74885e988673f4a8035061f617c81c',
+    };
+    const { address: sender } = createEvmSigner(EVM_KEY);
+    for (const [number, signature] of Object.entries(signatures)) {
+      const item_hash = Number(number).toString(16).padStart(64, '0') as ItemHash;
+      const check = (text: string) =>
+        codeOf(verifySignature({ chain: 'ETH', sender, type: 'POST', item_hash, signature: text }));
+      expect(check(signature)).toBe('ok');
+      expect(check(signature.replace(/1c$/, '1b'))).toBe('SIGNATURE_WRONG');
+      expect(check(signature.replace(/^0x00/, '0x').replace(/^(.{66})00/, '$1'))).toBe('SIGNATURE_MALFORMED');
+    }
+  });
+
   const malformed: [string, string, string][] = [
     ['empty', '', 'SIGNATURE_MALFORMED'],
     ['without v', `0x${'11'.repeat(64)}`, 'SIGNATURE_MALFORMED'],
     ['of v 29', `0x${'11'.repeat(64)}1d`, 'SIGNATURE_MALFORMED'],
     ['of v 2', `0x${'11'.repeat(64)}02`, 'SIGNATURE_MALFORMED'],
+    // 35 or 36 and twice the number of the chain: of transactions, not of texts.
+    ['of v 37, as EIP-155 has it', `0x${'11'.repeat(64)}25`, 'SIGNATURE_MALFORMED'],
+    ['in the short form of EIP-2098', `0x${'11'.repeat(64)}`, 'SIGNATURE_MALFORMED'],
     ['no hex', `0x${'zz'.repeat(65)}`, 'SIGNATURE_MALFORMED'],
     ['followed by a line break', `0x${'11'.repeat(64)}1b\n`, 'SIGNATURE_MALFORMED'],
     ['all zero', `0x${'00'.repeat(64)}1b`, 'SIGNATURE_WRONG'],
     ['of r out of range', `0x${'ff'.repeat(32)}${'11'.repeat(32)}1b`, 'SIGNATURE_WRONG'],
+    ['of s out of range', `0x${'11'.repeat(32)}${'ff'.repeat(32)}1b`, 'SIGNATURE_WRONG'],
+    ['of s zero', `0x${'11'.repeat(32)}${'00'.repeat(32)}1b`, 'SIGNATURE_WRONG'],
+    ['of an r that is no x of a point', `0x${'00'.repeat(31)}05${'11'.repeat(32)}1b`, 'SIGNATURE_WRONG'],
   ];
 
   test.each(malformed)('verifySignature: refuses an EVM signature, when it is %s', async (_name, signature, code) => {
@@ -113,7 +141,8 @@ function evmSign(part: Signable): string {
   return signText(signedBytes(part), EVM_KEY);
 }
 
-describe('verifySignature for Ed25519', () => {
+describe.each(Object.entries(ENGINES))('verifySignature for Ed25519 in %s', (_engine, engines) => {
+  const verifySignature = (message: Signed) => verifyWith(message, engines);
   const signer = createSolSigner(new Uint8Array(32).fill(7));
   const part: Signable = { chain: 'SOL', sender: signer.address, type: 'POST', item_hash: ITEM_HASH };
 

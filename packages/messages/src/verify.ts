@@ -2,7 +2,9 @@
 import { type MessageErrorCode, messageErrorText } from './errors.ts';
 import { ED25519_CHAINS, EVM_CHAINS } from './schema/chains.ts';
 import { isEvmAddress, sameAddress } from './schema/hashes.ts';
-import { recoverAddress } from './sign/evm.ts';
+import type { Engines } from './sign/engine.ts';
+import { hostEngines } from './sign/engines.ts';
+import { checksumAddress, recoverAddress } from './sign/evm.ts';
 import { type Signable, signedBytes } from './sign/signed-bytes.ts';
 import { readSolSignature, type SolSignature, verifyText } from './sign/sol.ts';
 
@@ -19,10 +21,12 @@ const SUPPORTED = [...EVM_CHAINS, ...ED25519_CHAINS].join(' ');
 /**
  * Checks that the sender signed chain, sender, type and item_hash. Says nothing about `time`, `channel` and the content
  * behind the hash. Never throws; a chain that nothing here can verify is an outcome, not a pass.
+ *
+ * @param engines what does the mathematics: the quickest that this host has, unless given
  */
-export function verifySignature(message: Signed): Verification {
-  if (EVM.has(message.chain)) return verifyEvm(message);
-  if (ED25519.has(message.chain)) return verifyEd25519(message);
+export function verifySignature(message: Signed, engines: Engines = hostEngines()): Verification {
+  if (EVM.has(message.chain)) return verifyEvm(message, engines);
+  if (ED25519.has(message.chain)) return verifyEd25519(message, engines);
   return refuse('CHAIN_UNSUPPORTED', message, { found: message.chain, expected: SUPPORTED });
 }
 
@@ -34,16 +38,19 @@ function refuse(
   return { ok: false as const, code, reason: messageErrorText(code, { operand, ...operands }) };
 }
 
-function verifyEvm(message: Signed): Verification {
+function verifyEvm(message: Signed, engines: Engines): Verification {
   if (!isEvmAddress(message.sender)) {
     const found = `sender "${message.sender}"`;
     return refuse('SIGNATURE_MALFORMED', message, { found, expected: 'a sender of "0x" and 40 hex digits' });
   }
   const text = typeof message.signature === 'string' ? message.signature : '';
-  const recovered = recoverAddress(signedBytes(message), text);
+  const recovered = recoverAddress(signedBytes(message), text, engines);
   if ('address' in recovered) {
     if (sameAddress(recovered.address, message.sender)) return { ok: true };
-    return refuse('SIGNATURE_WRONG', message, { found: `by "${recovered.address}"`, expected: message.sender });
+    return refuse('SIGNATURE_WRONG', message, {
+      found: `by "${checksumAddress(recovered.address)}"`,
+      expected: message.sender,
+    });
   }
   if (recovered.fault === 'malleable') return refuse('SIGNATURE_MALLEABLE', message, {});
   if (recovered.fault === 'unrecoverable') {
@@ -53,7 +60,7 @@ function verifyEvm(message: Signed): Verification {
   return refuse('SIGNATURE_MALFORMED', message, { found: `${text.length} characters of another form`, expected });
 }
 
-function verifyEd25519(message: Signed): Verification {
+function verifyEd25519(message: Signed, engines: Engines): Verification {
   const expected = 'the JSON object {signature, publicKey} with 64 and 32 bytes in base58';
   const parsed = readSolSignature(message.signature);
   if (parsed === undefined) return refuse('SIGNATURE_MALFORMED', message, { found: 'another form', expected });
@@ -63,7 +70,7 @@ function verifyEd25519(message: Signed): Verification {
       expected: message.sender,
     });
   }
-  const verified = verifyText(signedBytes(message), parsed);
+  const verified = verifyText(signedBytes(message), parsed, engines);
   if (verified === true) return { ok: true };
   if (verified === undefined) return refuse('SIGNATURE_MALFORMED', message, { found: 'other base58', expected });
   return refuse('SIGNATURE_WRONG', message, { found: 'over other bytes', expected: message.sender });

@@ -55,6 +55,14 @@ export function deadline(ms: number, parent?: AbortSignal): Deadline {
   };
 }
 
+/** Resolves when so many milliseconds have passed; at once for 0. */
+export async function passed(ms: number): Promise<void> {
+  if (ms <= 0) return;
+  await new Promise((resolve) => {
+    setTimeout(resolve, Math.min(ms, MAX_TIMER_MS));
+  });
+}
+
 /** A deadline for who waits for no signal. Dispose of it once, when the wait is over, and do not use it after that. */
 export interface TimeLimit extends Disposable {
   /** Whether it has passed. */
@@ -146,6 +154,41 @@ export function idleTimer(ms: number, onIdle: () => void): IdleTimer {
     },
     [Symbol.dispose]() {
       armed = false;
+      clearTimeout(timer);
+    },
+  };
+}
+
+/** Work that many ask for and that is done once for all of them. */
+export interface Paced extends Disposable {
+  /** Has the work done soon. */
+  ask(): void;
+}
+
+/**
+ * Runs `work` for whoever asked since its last run: in this turn's end after a quiet time, and no sooner than `ms`
+ * milliseconds after the run before. While nobody asks there is no timer.
+ */
+export function paced(ms: number, work: () => void): Paced {
+  let lastRun = Number.NEGATIVE_INFINITY;
+  let isAsked = false;
+  let timer: NodeJS.Timeout | undefined;
+  const run = () => {
+    if (!isAsked) return;
+    isAsked = false;
+    lastRun = performance.now();
+    work();
+  };
+  return {
+    ask() {
+      if (isAsked) return;
+      isAsked = true;
+      const waitMs = lastRun + ms - performance.now();
+      if (waitMs <= 0) setImmediate(run);
+      else timer = setTimeout(run, waitMs).unref();
+    },
+    [Symbol.dispose]() {
+      isAsked = false;
       clearTimeout(timer);
     },
   };

@@ -8,6 +8,8 @@ import { VmletError } from './errors.ts';
 export const FAILPOINTS = [
   { name: 'content.written', what: 'a file is on disk under its temporary name' },
   { name: 'content.committed', what: 'it has its final name, and nobody has been told' },
+  { name: 'content.collecting', what: 'a file that nothing holds is about to be removed' },
+  { name: 'content.collected', what: 'it is gone, and the record of its CID is not' },
   { name: 'message.checked', what: 'a message is known to be right, and is not in the database' },
   { name: 'message.recorded', what: 'it is in the database, and its sender has not been told' },
   { name: 'memory.reserved', what: 'memory is set aside for the machine' },

@@ -4,8 +4,10 @@ import type { ItemHash } from '@vmlet/messages';
 import { BlockList, capsFor, createAdmission, OwnerUsage } from './admission/index.ts';
 import { type Api, createApi } from './api/index.ts';
 import { openFileStore } from './content/index.ts';
+import { passed } from './deadline.ts';
 import { Names, Stops } from './deployments/index.ts';
 import { diagnose } from './diagnose.ts';
+import { DiskSpace } from './disk-space.ts';
 import { VmletError } from './errors.ts';
 import { Executions, ProgramLogs } from './executions/index.ts';
 import { armedFailpoints } from './failpoint.ts';
@@ -16,7 +18,9 @@ import { type LedgerEvent, openLedger } from './ledger/index.ts';
 import { missing, openCage } from './machines/cage/index.ts';
 import { type Backend, probeAccelerator, sweepMachines } from './machines/index.ts';
 import { executionsConfig, internetFor, type NodeOptions } from './node-options.ts';
+import { isOperatorToken } from './operator-token.ts';
 import { type NodeStatus, serveOwner } from './owner/index.ts';
+import { pricesFrom } from './pricing/index.ts';
 import { createPrograms } from './programs.ts';
 import { createPublishPolicy } from './publish-policy.ts';
 import { CodeImages } from './runtimes/index.ts';
@@ -66,7 +70,13 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   if (failpoints.length > 0) log.warn({ failpoints }, 'failpoints are armed: this node is one of a test');
   const network = await openNetwork(options, { stack, log });
   const compute = await openCompute(options, { stack, log, network });
-  const edges = await openEdges(options, { stack, log, network, compute });
+  const draining = { isDraining: false };
+  const edges = await openEdges(options, { stack, log, network, compute, draining });
+  // The first that is done when the node ends.
+  stack.defer(async () => {
+    draining.isDraining = true;
+    await passed(options.drainDelayMs ?? 0);
+  });
   const owned = stack.move();
   return {
     ...edges,
@@ -97,7 +107,8 @@ async function openNetwork(options: NodeOptions, { stack, log }: Making) {
   const database = stack.adopt(openDatabase(home.paths.database), (opened) => {
     opened.close();
   });
-  const content = await openFileStore(home.paths.content);
+  const disk = new DiskSpace(home.dir, { minFreeBytes: options.minFreeDiskBytes });
+  const content = await openFileStore(home.paths.content, { disk });
   await content.sweepTemporary();
   const onListenerError = (err: unknown) => log.error({ err }, 'a ledger listener failed');
   const ledger = stack.use(await openLedger({ database, content, onListenerError }));
@@ -115,7 +126,7 @@ async function openNetwork(options: NodeOptions, { stack, log }: Making) {
       stops.forget(event.message.itemHash);
     }),
   );
-  return { home, content, ledger, operator, admission, blocks, capsOf, policy, names, stops };
+  return { home, disk, content, ledger, operator, admission, blocks, capsOf, policy, names, stops };
 }
 
 /** What runs machines here, and the executions of programs. */
@@ -219,8 +230,15 @@ function stopRefused({ executions, programs, log }: Pick<Compute, 'executions' |
   }
 }
 
+interface MakingEdges extends Making {
+  network: Network;
+  compute: Compute;
+  /** Told by who ends the node. */
+  draining: { readonly isDraining: boolean };
+}
+
 /** The public listener, the owner's socket, and the record by which commands find them. */
-async function openEdges(options: NodeOptions, made: Making & { network: Network; compute: Compute }) {
+async function openEdges(options: NodeOptions, made: MakingEdges) {
   const { stack, log, network, compute } = made;
   const { home, ledger, content, operator, blocks, names, stops } = network;
   const { executions, logs, programs, backend, probe, config, metrics, timelines, snapshots } = compute;
@@ -232,7 +250,8 @@ async function openEdges(options: NodeOptions, made: Making & { network: Network
       { programDomain, apiHosts, trustForwarded, drainMs: DRAIN_MS, limits: options.gatewayLimits ?? {} },
       {
         ...{ executions, timelines, metrics, log },
-        ...{ findProgram: programs.find, hasName: (label) => names.has(label), api: api.handler },
+        ...{ findProgram: programs.find, hasName: (label) => names.has(label) },
+        ...{ api: api.handler, upgradeApi: api.upgrade },
       },
     ),
   );
@@ -259,14 +278,19 @@ async function openEdges(options: NodeOptions, made: Making & { network: Network
   return { url, programDomain, ownerSocket };
 }
 
-function openApi(options: NodeOptions, { log, network }: Making & { network: Network }): Promise<Api> {
-  const { content, ledger, admission, policy } = network;
+function openApi(options: NodeOptions, { log, network, draining }: MakingEdges): Promise<Api> {
+  const { content, disk, ledger, admission, policy, operator } = network;
   return createApi({
     content,
+    disk,
     ledger,
     admission,
     policy,
+    prices: () => pricesFrom(ledger.aggregate(operator, ['pricing'])[0]?.content),
+    isOperatorToken: (token) => isOperatorToken(token, { operator }),
+    recent: () => [],
     version: VERSION,
+    isDraining: () => draining.isDraining,
     // Where only the operator publishes, nobody else fills the disk.
     limits: options.allow === 'own' ? { unsignedFileBytes: 0 } : {},
     onFailure: (failure) => log.error(failure, 'a request to the API failed'),

@@ -12,6 +12,7 @@ interface UpOptions {
   allow: 'own' | 'any' | string[];
   domain?: string;
   idle?: number;
+  drainDelay?: number;
   memoryBudget?: number;
   snapshotBudget?: number;
   spareBudget?: number;
@@ -34,6 +35,9 @@ interface UpOptions {
 
 const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'];
 const DEFAULT_LISTEN = '127.0.0.1:4020';
+
+/** With what requests and machines get after it, less than a service manager waits. */
+const MAX_DRAIN_DELAY_MS = 30_000;
 
 const NOT_OPERATOR = '; as those below, not for the operator';
 const cap = (name: string) => wholeNumber(`--max-${name}-per-owner`, { min: 0, max: 1e9 });
@@ -76,6 +80,7 @@ async function up(options: UpOptions, context: Context): Promise<undefined> {
       ...(pauseAfterMs === undefined ? {} : { pauseAfterMs }),
       ...(trustForwarded === undefined ? {} : { trustForwarded }),
       ...(apiHosts === undefined ? {} : { apiHosts }),
+      ...(options.drainDelay === undefined ? {} : { drainDelayMs: options.drainDelay }),
       ...boundsOf(options, context),
       ...confinementOf(options),
       onProgress: (step, detail) => output.step(step, detail),
@@ -128,6 +133,11 @@ export function addUpOptions(command: Command): void {
       '--snapshot-budget <MiB>',
       'disk for snapshots of machines, from which programs start quickly; 0 makes none (default: 8192)',
       wholeNumber('--snapshot-budget', { min: 0, max: 1e9 }),
+    )
+    .option(
+      '--drain-delay <time>',
+      'when told to stop, say so at /readyz so long before connections are refused (default: not at all)',
+      duration('--drain-delay', { minMs: 0, maxMs: MAX_DRAIN_DELAY_MS }),
     )
     .option('--require-confinement', 'do not start where something that confines machines is missing')
     .addOption(

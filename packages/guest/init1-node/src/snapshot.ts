@@ -1,5 +1,5 @@
 /** What a program and its launcher go through when they are frozen into a snapshot, and when a clone of it wakes. */
-import { holdCompiler, releaseCompiler } from './compilers.ts';
+import { holdCompilers, releaseCompilers } from './compilers.ts';
 import type { Connections } from './connections.ts';
 import type { Control } from './control.ts';
 import { setVariables } from './environment.ts';
@@ -42,7 +42,7 @@ export class Snapshot {
       // Without it a snapshot is less warm, not a wrong one.
       await this.warm(serving).catch((error: unknown) => tell(summaryOf(error)));
       rehearse();
-      holdCompiler();
+      holdCompilers();
     });
   }
 
@@ -51,7 +51,7 @@ export class Snapshot {
     await this.answer('resumed', 'resume', async () => {
       reseed();
       setVariables(readVariables(frame.variables));
-      releaseCompiler();
+      releaseCompilers();
       this.prime.hear(frame);
       if (serving !== undefined) await callHook('afterRestore', await serving.exports);
     });

@@ -3,8 +3,13 @@ import { secp256k1 } from '@noble/curves/secp256k1.js';
 import { keccak_256 } from '@noble/hashes/sha3.js';
 import { bytesToHex, concatBytes, hexToBytes, utf8ToBytes } from '@noble/hashes/utils.js';
 import type { Address } from '../schema/hashes.ts';
+import type { Engines } from './engine.ts';
 
 const SIGNATURE_HEX = /^(?:0x)?([0-9a-fA-F]{130})$/;
+/** Digits of one 32-byte number. */
+const NUMBER_DIGITS = 64;
+const ORDER = secp256k1.Point.Fn.ORDER.toString(16);
+const HALF_ORDER = (secp256k1.Point.Fn.ORDER >> 1n).toString(16).padStart(NUMBER_DIGITS, '0');
 
 /** The 32 bytes that `personal_sign` signs for `text`. */
 function textDigest(text: Uint8Array): Uint8Array {
@@ -23,7 +28,11 @@ export function checksumAddress(address: string): Address {
 
 /** The address of an uncompressed public key (65 bytes). */
 export function evmAddressOf(publicKey: Uint8Array): Address {
-  return checksumAddress(`0x${bytesToHex(keccak_256(publicKey.subarray(1)).subarray(12))}`);
+  return checksumAddress(lowercaseAddressOf(publicKey));
+}
+
+function lowercaseAddressOf(publicKey: Uint8Array): string {
+  return `0x${bytesToHex(keccak_256(publicKey.subarray(1)).subarray(12))}`;
 }
 
 /** Signs `text` as `personal_sign` does: 65 bytes r, s, v in hex with `0x`, v 27 or 28, s in the lower half. */
@@ -33,24 +42,19 @@ export function signText(text: Uint8Array, privateKey: Uint8Array): string {
   return `0x${bytesToHex(signed.subarray(1))}${v.toString(16)}`;
 }
 
-/** What a signature says: who made it, or why it says nothing. */
-type Recovered = { address: Address } | { fault: 'malformed' | 'malleable' | 'unrecoverable' };
+/** What a signature says: who made it, in lowercase, or why it says nothing. */
+type Recovered = { address: string } | { fault: 'malformed' | 'malleable' | 'unrecoverable' };
 
 /** Finds the account that made a 65-byte signature over `text`. v may be 27, 28, 0 or 1; `0x` may be missing. */
-export function recoverAddress(text: Uint8Array, signature: string): Recovered {
-  const digits = SIGNATURE_HEX.exec(signature)?.[1];
+export function recoverAddress(text: Uint8Array, signature: string, { recover }: Pick<Engines, 'recover'>): Recovered {
+  const digits = SIGNATURE_HEX.exec(signature)?.[1]?.toLowerCase();
   if (digits === undefined) return { fault: 'malformed' };
-  const v = Number.parseInt(digits.slice(128), 16);
+  const v = Number.parseInt(digits.slice(2 * NUMBER_DIGITS), 16);
   const recovery = v >= 27 ? v - 27 : v;
-  if (recovery > 1) return { fault: 'malformed' };
-  try {
-    const parsed = secp256k1.Signature.fromBytes(hexToBytes(digits.slice(0, 128)), 'compact');
-    // (r, n - s) signs the same text: taking both would let anyone make a second signature out of the first.
-    if (parsed.hasHighS()) return { fault: 'malleable' };
-    const point = parsed.addRecoveryBit(recovery).recoverPublicKey(textDigest(text));
-    return { address: evmAddressOf(point.toBytes(false)) };
-  } catch {
-    // r or s out of range, or no point with that r: the library throws plain errors for all of them.
-    return { fault: 'unrecoverable' };
-  }
+  if (recovery !== 0 && recovery !== 1) return { fault: 'malformed' };
+  const s = digits.slice(NUMBER_DIGITS, 2 * NUMBER_DIGITS);
+  // (r, n - s) signs the same text: taking both would let anyone make a second signature out of the first.
+  if (s > HALF_ORDER && s < ORDER) return { fault: 'malleable' };
+  const publicKey = recover(hexToBytes(digits.slice(0, 2 * NUMBER_DIGITS)), textDigest(text), recovery);
+  return publicKey === undefined ? { fault: 'unrecoverable' } : { address: lowercaseAddressOf(publicKey) };
 }

@@ -1,19 +1,30 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { Duplex } from 'node:stream';
 import fastify, { type FastifyInstance } from 'fastify';
+import { registerAddJson } from './add-json.ts';
 import type { ApiComponents } from './components.ts';
+import { registerCosts } from './costs.ts';
+import { registerCredits } from './credits.ts';
+import { figuresOf } from './figures.ts';
 import { registerHeaders } from './headers.ts';
+import { registerHealth } from './health.ts';
+import { registerIpfsAddFile } from './ipfs-add-file.ts';
 import { type ApiLimits, defaultLimits } from './limits.ts';
 import { registerMessages } from './messages.ts';
+import { registerPrice } from './price.ts';
 import { registerProblems } from './problem.ts';
 import { registerStorageAddFile } from './storage-add-file.ts';
-import { registerStorageAddJson } from './storage-add-json.ts';
+import { registerStorageContent } from './storage-content.ts';
 import { registerStorageRaw } from './storage-raw.ts';
 import { registerVersion } from './version.ts';
+import { openSockets } from './websocket/sockets.ts';
 
 /** The network API without a socket: whoever owns one hands its requests over. */
 export interface Api extends AsyncDisposable {
   /** Answers one request, whatever it is. */
   handler(request: IncomingMessage, response: ServerResponse): void;
+  /** Answers the handshake of a WebSocket. @throws VmletError if it is refused; then nothing was written */
+  upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void;
   /** Refuses further requests with 503; the sockets are for their owner to close. */
   close(): Promise<void>;
 }
@@ -34,10 +45,16 @@ export async function createApi(
   });
   registerRoutes(app, built);
   await app.ready();
+  const sockets = openSockets({ ...built, figures: () => figuresOf(built) });
+  const close = async () => {
+    sockets[Symbol.dispose]();
+    await app.close();
+  };
   return {
     handler: (request, response) => answer(request, response),
-    close: async () => await app.close(),
-    [Symbol.asyncDispose]: async () => await app.close(),
+    upgrade: (request, socket, head) => sockets.upgrade(request, socket, head),
+    close,
+    [Symbol.asyncDispose]: close,
   };
 }
 
@@ -45,8 +62,14 @@ function registerRoutes(app: FastifyInstance, components: ApiComponents): void {
   registerHeaders(app);
   registerProblems(app, components);
   registerVersion(app, components);
+  registerAddJson(app, components);
+  registerIpfsAddFile(app, components);
+  registerHealth(app, components);
   registerMessages(app, components);
+  registerCosts(app, components);
+  registerCredits(app);
+  registerPrice(app, components);
   registerStorageAddFile(app, components);
-  registerStorageAddJson(app, components);
+  registerStorageContent(app, components);
   registerStorageRaw(app, components);
 }

@@ -1,9 +1,13 @@
 import type { FileHash } from '@vmlet/messages';
 import type { Admission } from '../admission/index.ts';
 import type { ContentStore } from '../content/index.ts';
+import type { DiskSpace } from '../disk-space.ts';
 import type { VmletError } from '../errors.ts';
 import type { Ledger } from '../ledger/index.ts';
+import type { PriceTable } from '../pricing/index.ts';
 import type { ApiLimits } from './limits.ts';
+import type { WebSocketLimits } from './websocket/limits.ts';
+import type { MessageSubscription } from './websocket/subscription.ts';
 
 /** What this node takes of whom, beyond what a message says of itself. */
 export interface PublishPolicy {
@@ -19,13 +23,28 @@ export interface PublishPolicy {
 
 /** What the routes use. */
 export interface ApiComponents {
-  readonly content: Pick<ContentStore, 'stage' | 'put' | 'read' | 'sizeOf'>;
-  readonly ledger: Pick<Ledger, 'check' | 'accept' | 'get' | 'subscribe'>;
+  readonly content: Pick<ContentStore, 'stage' | 'put' | 'read' | 'find'>;
+  /** Whether the disk has room for more. */
+  readonly disk: Pick<DiskSpace, 'require'>;
+  readonly ledger: Pick<
+    Ledger,
+    'check' | 'accept' | 'get' | 'subscribe' | 'store' | 'storesOf' | 'programs' | 'instances'
+  >;
   readonly admission: Pick<Admission, 'mayPublish' | 'trusts'>;
   readonly policy: PublishPolicy;
+  /** By which prices are calculated; nothing is charged. */
+  readonly prices: () => PriceTable;
+  /** Whether the operator signed a token, a few minutes ago at most. */
+  readonly isOperatorToken: (token: string) => boolean;
   /** Of this vmlet, as `/version` answers it. */
   readonly version: string;
+  /** Whether the node was told to stop, and answers what still comes. */
+  readonly isDraining: () => boolean;
   readonly limits: ApiLimits;
+  /** The newest messages in force that match, newest first, as item_hashes. */
+  readonly recent: (wanted: MessageSubscription, options: { limit: number }) => readonly string[];
+  /** What is left out has the value of `defaultWebSocketLimits`. */
+  readonly webSocketLimits?: Partial<WebSocketLimits>;
   /** Told of every answer with a status of 500 or more. */
   readonly onFailure: (failure: { error: VmletError; method: string; url: string }) => void;
 }

@@ -8,7 +8,8 @@ export function registerProblems(app: FastifyInstance, { onFailure }: Pick<ApiCo
   app.setErrorHandler((thrown: FastifyError, request, reply) => {
     const error = fromFastify(thrown, request) ?? asVmletError(thrown);
     const { method, url } = request;
-    if (error.entry.status >= 500) onFailure({ error, method, url });
+    // One that is told to stop says so, and has not failed.
+    if (error.entry.status >= 500 && error.code !== 'NODE_DRAINING') onFailure({ error, method, url });
     return answer(error, { request, reply });
   });
   app.setNotFoundHandler((request, reply) => {

@@ -1,16 +1,21 @@
-import { once } from 'node:events';
+import { on, once } from 'node:events';
 import { mkdtempDisposable, readdir } from 'node:fs/promises';
 import { createServer, type IncomingHttpHeaders, request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { WebSocket } from 'ws';
 import { type Allowed, createAdmission } from '../admission/index.ts';
 import { type ContentStore, openFileStore } from '../content/index.ts';
+import { DiskSpace } from '../disk-space.ts';
+import { asVmletError } from '../errors.ts';
 import { type Ledger, openLedger } from '../ledger/index.ts';
 import { type Author, makeAuthor } from '../ledger/testing.ts';
+import { pricesFrom } from '../pricing/index.ts';
 import { openDatabase } from '../store/index.ts';
 import { createApi } from './api.ts';
 import type { ApiComponents } from './components.ts';
 import type { ApiLimits } from './limits.ts';
+import type { WebSocketLimits } from './websocket/limits.ts';
 
 /** An answer of the API, read to its end. */
 export interface Answer {
@@ -33,6 +38,7 @@ export interface ApiFixture extends AsyncDisposable {
   readonly operator: Author;
   readonly content: ContentStore;
   readonly ledger: Ledger;
+  readonly database: ReturnType<typeof openDatabase>;
   /** What was reported as a failure of the node. */
   readonly failures: string[];
   call(method: string, path: string, call?: Call): Promise<Answer>;
@@ -43,6 +49,12 @@ export interface ApiFixture extends AsyncDisposable {
 export interface ApiFixtureOptions {
   allow?: Allowed;
   limits?: Partial<ApiLimits>;
+  /** None, unless given. */
+  minFreeDiskBytes?: number;
+  webSocketLimits?: Partial<WebSocketLimits>;
+  /** What a list would show, newest first; nothing, unless given. */
+  recent?: ApiComponents['recent'];
+  isDraining?: () => boolean;
   /** Takes everything, unless given. */
   policy?: (parts: { content: ContentStore; ledger: Ledger }) => ApiComponents['policy'];
 }
@@ -70,9 +82,26 @@ export async function startApi(options: ApiFixtureOptions = {}): Promise<ApiFixt
   const policy = options.policy?.({ content, ledger }) ?? openPolicy;
   const onFailure = ({ error }: { error: Error }) => failures.push(error.message);
   const limits = options.limits ?? {};
-  const api = stack.use(await createApi({ content, ledger, admission, policy, version: '1.2.3', limits, onFailure }));
+  const disk = new DiskSpace(dir.path, { minFreeBytes: options.minFreeDiskBytes ?? 0 });
+  const { webSocketLimits = {}, recent = () => [], isDraining = () => false } = options;
+  const parts = { content, disk, ledger, admission, policy, recent, isDraining };
+  const pricing = {
+    prices: () => pricesFrom(ledger.aggregate(operator.signer.address, ['pricing'])[0]?.content),
+    isOperatorToken: (token: string) => token === 'by the operator',
+  };
+  const bounds = { limits, webSocketLimits };
+  const api = stack.use(await createApi({ ...parts, ...pricing, ...bounds, version: '1.2.3', onFailure }));
   const socketPath = join(dir.path, 'api.sock');
   const server = createServer(api.handler).listen(socketPath);
+  server.on('upgrade', (request, socket, head) => {
+    socket.on('error', () => socket.destroy());
+    try {
+      api.upgrade(request, socket, head);
+    } catch (error) {
+      const { entry, code } = asVmletError(error);
+      socket.end(`HTTP/1.1 ${entry.status} ${code}\r\n\r\n`);
+    }
+  });
   await once(server, 'listening');
   stack.defer(async () => {
     server.closeAllConnections();
@@ -84,6 +113,7 @@ export async function startApi(options: ApiFixtureOptions = {}): Promise<ApiFixt
     operator,
     content,
     ledger,
+    database,
     failures,
     call: (method, path, call = {}) => send(socketPath, { method, path, call }),
     files: () => filesIn(join(dir.path, 'content')),
@@ -118,6 +148,33 @@ function parsed(bytes: Buffer): unknown {
   } catch {
     return undefined;
   }
+}
+
+/** A client of a WebSocket, as the network's own are. */
+export interface Listener extends Disposable {
+  readonly client: WebSocket;
+  /** The next message that comes, as JSON; fails if the connection ends before. */
+  next(): Promise<Record<string, unknown>>;
+  /** Settles with the code that the connection ended with. */
+  readonly closed: Promise<number>;
+}
+
+/** Connects one, and waits until it is open. */
+export async function listenTo(url: string): Promise<Listener> {
+  const client = new WebSocket(url);
+  const messages = on(client, 'message', { close: ['close'] });
+  const closed = once(client, 'close').then(([code]: number[]) => code ?? 0);
+  await once(client, 'open');
+  return {
+    client,
+    closed,
+    async next() {
+      const { value, done } = await messages.next();
+      if (done) throw new Error(`The connection ended with ${await closed}`);
+      return JSON.parse(String(value[0])) as Record<string, unknown>;
+    },
+    [Symbol.dispose]: () => client.terminate(),
+  };
 }
 
 /** A part of a multipart body, as a client writes it. */

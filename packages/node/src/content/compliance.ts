@@ -14,6 +14,9 @@ export interface StoreFixture extends AsyncDisposable {
 
 const MAX_BYTES = 1024 * 1024;
 const CID = 'QmYULJoNGPDmoRq4WNWTDTUvJGJv1hosox8H6vVd1kCsY8' as FileHash;
+/** Of "hello world" and a line break, as kubo names it. */
+const HELLO_CID = 'QmT78zSuBmuS4z925WZfrqQ1qHaJ56DQaTfyMUF7F8ff5o' as FileHash;
+const HELLO_CID_V1 = 'bafybeicg2rebjoofv4kbyovkw7af3rpiitvnl6i7ckcywaq6xjcxnc2mby' as FileHash;
 
 /** The SHA-256 of bytes, as a store names them. */
 export const hashOf = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex') as FileHash;
@@ -28,6 +31,8 @@ export function contentStoreCompliance(name: string, makeFixture: () => Promise<
   describe(`${name} as a content store`, () => {
     putting(makeFixture);
     staging(makeFixture);
+    naming(makeFixture);
+    collecting(makeFixture);
     reading(makeFixture);
     damaged(makeFixture);
   });
@@ -140,6 +145,117 @@ function staging(makeFixture: MakeFixture): void {
     expect(await fixture.store.has(fileHash)).toBe(false);
     expect(await fixture.store.remove(fileHash)).toBe(false);
     await expect(fixture.store.verifiedPath(fileHash)).rejects.toMatchObject({ code: 'CONTENT_NOT_FOUND' });
+  });
+}
+
+function naming(makeFixture: MakeFixture): void {
+  test('dag: stores a file under its SHA-256 and both forms of its CID, and tells of each', async () => {
+    await using fixture = await makeFixture();
+    const { store } = fixture;
+    const told: string[] = [];
+    store.subscribe(({ fileHash }) => void told.push(fileHash));
+    const stored = await store.put(sourceOf('hello world\n'), { maxBytes: 99, dag: true });
+    expect(stored).toEqual({ fileHash: hashOf(Buffer.from('hello world\n')), sizeBytes: 12, cid: HELLO_CID });
+    expect(told).toEqual([stored.fileHash, HELLO_CID, HELLO_CID_V1]);
+    for (const name of [stored.fileHash, HELLO_CID, HELLO_CID_V1]) {
+      expect((await read(store, name)).toString()).toBe('hello world\n');
+      expect(await store.has(name)).toBe(true);
+      expect(await store.verifiedPath(name)).toBe(await store.verifiedPath(stored.fileHash));
+    }
+    expect(await store.find(HELLO_CID_V1)).toEqual({ ...stored, kind: 'file' });
+    expect(await Array.fromAsync(store.cids())).toEqual([{ cid: HELLO_CID, fileHash: stored.fileHash }]);
+  });
+
+  test('dag: takes a CID in place of a hash to be expected', async () => {
+    await using fixture = await makeFixture();
+    const { store } = fixture;
+    const before = await fixture.list();
+    const other = store.put(sourceOf('other'), { maxBytes: 99, expected: HELLO_CID_V1 });
+    await expect(other).rejects.toMatchObject({ code: 'CONTENT_HASH_MISMATCH' });
+    expect(await fixture.list()).toEqual(before);
+    const { cid } = await store.put(sourceOf('hello ', 'world\n'), { maxBytes: 99, expected: HELLO_CID_V1 });
+    expect(cid).toBe(HELLO_CID);
+  });
+
+  test('verified: stores bytes under a CID that the caller has verified, with what they are', async () => {
+    await using fixture = await makeFixture();
+    const verified = { cid: CID, kind: 'directory' } as const;
+    const { fileHash } = await fixture.store.put(sourceOf('tar'), { maxBytes: 9, verified: () => verified });
+    expect(await fixture.store.find(CID)).toEqual({ fileHash, sizeBytes: 3, ...verified });
+  });
+
+  test('read: by a CID, ends in an error before the last byte, when the file is damaged', async () => {
+    await using fixture = await makeFixture();
+    const { store } = fixture;
+    const { fileHash } = await store.put(sourceOf('hello world\n'), { maxBytes: 99, dag: true });
+    await fixture.corrupt(fileHash);
+    await expect(read(store, HELLO_CID)).rejects.toMatchObject({ code: 'CONTENT_CORRUPT' });
+    await expect(store.verifiedPath(HELLO_CID)).rejects.toMatchObject({ code: 'CONTENT_CORRUPT' });
+    expect(await store.has(HELLO_CID)).toBe(false);
+    await store.put(sourceOf('hello world\n'), { maxBytes: 99 });
+    expect((await read(store, HELLO_CID)).toString()).toBe('hello world\n');
+  });
+
+  test('remove: by a CID, removes the bytes and the name', async () => {
+    await using fixture = await makeFixture();
+    const { store } = fixture;
+    await store.put(sourceOf('hello world\n'), { maxBytes: 99, dag: true });
+    expect(await store.remove(HELLO_CID_V1)).toBe(true);
+    expect(await fixture.list()).toEqual([]);
+    expect(await store.remove(HELLO_CID_V1)).toBe(false);
+  });
+}
+
+function collecting(makeFixture: MakeFixture): void {
+  const NEVER = Number.POSITIVE_INFINITY;
+  const LONG_AGO = 0;
+
+  test('collect: removes what nothing holds, and says how much that was', async () => {
+    await using fixture = await makeFixture();
+    const { store } = fixture;
+    const before = Date.now();
+    const { fileHash } = await store.put(sourceOf('four'), { maxBytes: 9, dag: true });
+    const [kept, ...others] = await Array.fromAsync(store.files());
+    expect([kept, others]).toMatchObject([{ fileHash, sizeBytes: 4 }, []]);
+    expect(Math.abs((kept?.storedMs ?? 0) - before)).toBeLessThan(60_000);
+    expect(await store.collect(fileHash, { idleSinceMs: NEVER, isHeld: () => true })).toBeUndefined();
+    expect(await store.collect(fileHash, { idleSinceMs: NEVER, isHeld: () => false })).toBe(4);
+    expect(await store.has(fileHash)).toBe(false);
+    expect(await store.collect(fileHash, { idleSinceMs: NEVER, isHeld: () => false })).toBeUndefined();
+    const [name] = await Array.fromAsync(store.cids());
+    expect(await store.forgetCid(name?.cid ?? CID)).toBe(true);
+    expect(await fixture.list()).toEqual([]);
+  });
+
+  test('collect: leaves what was asked for of late', async () => {
+    await using fixture = await makeFixture();
+    const { store } = fixture;
+    const { fileHash } = await store.put(sourceOf('four'), { maxBytes: 9 });
+    await store.sizeOf(fileHash);
+    expect(await store.collect(fileHash, { idleSinceMs: LONG_AGO, isHeld: () => false })).toBeUndefined();
+    expect(await store.has(fileHash)).toBe(true);
+  });
+
+  test('collect: leaves what is being stored again', async () => {
+    await using fixture = await makeFixture();
+    const { store } = fixture;
+    const { fileHash } = await store.put(sourceOf('four'), { maxBytes: 9 });
+    const collected: (number | undefined)[] = [];
+    // Told within the commit, before whoever stores it has an answer.
+    store.subscribe(async () => {
+      collected.push(await store.collect(fileHash, { idleSinceMs: NEVER, isHeld: () => false }));
+    });
+    await store.put(sourceOf('four'), { maxBytes: 9 });
+    expect(collected).toEqual([undefined]);
+    expect(await store.has(fileHash)).toBe(true);
+  });
+
+  test('forgetCid: keeps the name of bytes that are there', async () => {
+    await using fixture = await makeFixture();
+    await fixture.store.put(sourceOf('hello world\n'), { maxBytes: 99, dag: true });
+    expect(await fixture.store.forgetCid(HELLO_CID)).toBe(false);
+    expect(await fixture.store.has(HELLO_CID)).toBe(true);
+    expect(await fixture.store.forgetCid(CID)).toBe(false);
   });
 }
 

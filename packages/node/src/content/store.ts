@@ -1,19 +1,48 @@
 import type { Readable } from 'node:stream';
 import type { FileHash } from '@vmlet/messages';
 
+/** What the bytes of a file are: the file itself, or a tar of the directory that a CID names. */
+export type ContentKind = 'file' | 'directory';
+
+/** A CID whose tree was verified block by block, and what the bytes stored for it are. */
+export interface VerifiedCid {
+  readonly cid: FileHash;
+  readonly kind: ContentKind;
+}
+
 /** Options of writing content. */
 export interface StageOptions {
   /** More bytes than this are refused. */
   maxBytes: number;
-  /** Bytes of another hash are refused. */
+  /** Bytes of another hash, or of another CID, are refused. */
   expected?: FileHash | undefined;
+  /** Finds the bytes' CID as well, so that they are also stored under that; a CID as `expected` implies it. */
+  dag?: boolean | undefined;
+  /** Asked once the source has ended: a CID that the bytes are known to belong to, to be stored under that too. */
+  verified?: (() => VerifiedCid) | undefined;
   signal?: AbortSignal | undefined;
 }
 
 /** A stored file. */
 export interface StoredContent {
+  /** The SHA-256 of the bytes. */
   readonly fileHash: FileHash;
   readonly sizeBytes: number;
+  /** The CID they are stored under as well, in its version 0; undefined where none is known. */
+  readonly cid?: FileHash | undefined;
+}
+
+/** A file that was looked up by one of its names. */
+export interface FoundContent extends StoredContent {
+  readonly kind: ContentKind;
+}
+
+/** A file as it lies in the store. */
+export interface KeptContent {
+  readonly fileHash: FileHash;
+  readonly sizeBytes: number;
+  /** When these bytes were stored last, in milliseconds since 1970. */
+  readonly storedMs: number;
 }
 
 /** Bytes that are whole and hashed, and not stored yet. Disposing of them before `commit` removes them. */
@@ -29,11 +58,22 @@ export interface ContentReading {
   readonly stream: Readable;
 }
 
-/** Called with each file that was stored; a file stored again is reported again. */
+/**
+ * Called with each file that was stored, once for each of its names: its SHA-256, and the two forms of its CID where
+ * that is known. A file stored again is reported again.
+ */
 export type ContentListener = (stored: StoredContent) => void | Promise<void>;
 
+/** Options of collecting a file. */
+export interface CollectOptions {
+  /** In milliseconds since 1970. */
+  idleSinceMs: number;
+  isHeld: (kept: KeptContent) => boolean;
+}
+
 /**
- * Files by the SHA-256 of their bytes. What an implementation promises:
+ * Files by the SHA-256 of their bytes, and by the CID of those that came with one. A CIDv1 names what the CIDv0 of the
+ * same block names. What an implementation promises:
  *
  * - A hash is never answered for with other bytes: `read` MUST fail before its last byte, and `verifiedPath` MUST
  *   fail, if the bytes do not hash to their name.
@@ -42,14 +82,16 @@ export type ContentListener = (stored: StoredContent) => void | Promise<void>;
  * - What `commit` and `put` answered for MUST survive a power cut.
  * - Everything is idempotent: storing the same bytes again, at the same time too, MUST succeed; removing what is
  *   absent MUST succeed.
- * - A hash of any other form, a CID included, names nothing: `has` MUST answer false and MUST NOT touch a file.
+ * - A CID is answered for only with bytes for which it was found, or verified, as they were stored; what binds the two
+ *   MUST be checked at each use like the bytes themselves.
+ * - A hash of any other form names nothing: `has` MUST answer false and MUST NOT touch a file.
  * - Methods MUST NOT retry; their errors say whether trying again helps.
  */
 export interface ContentStore {
   /**
    * Takes bytes in without storing them, so that a caller can decide at the end of a body.
-   * @throws VmletError `CONTENT_TOO_LARGE`, `CONTENT_HASH_MISMATCH`, `STORAGE_FULL`, `STORAGE_FAILED`; whatever
-   *   the source throws; the signal's reason
+   * @throws VmletError `CONTENT_TOO_LARGE`, `CONTENT_HASH_MISMATCH`, `DISK_LOW`, `STORAGE_FULL`, `STORAGE_FAILED`;
+   *   whatever the source throws; the signal's reason
    */
   stage(source: AsyncIterable<Uint8Array>, options: StageOptions): Promise<StagedContent>;
 
@@ -60,6 +102,9 @@ export interface ContentStore {
 
   /** In bytes; undefined if absent. */
   sizeOf(fileHash: FileHash): Promise<number | undefined>;
+
+  /** What is stored under a name; undefined if nothing is. Its `cid` is the one that was asked for, if one was. */
+  find(name: FileHash): Promise<FoundContent | undefined>;
 
   /**
    * Opens a file for reading. Bytes that do not hash to their name end the stream with `CONTENT_CORRUPT`.
@@ -76,6 +121,23 @@ export interface ContentStore {
 
   /** Removes a file; false if it was absent. Open readings and running machines keep what they have. */
   remove(fileHash: FileHash): Promise<boolean>;
+
+  /** All files, in no order. Those stored or removed meanwhile may be missing or be there. */
+  files(): AsyncIterable<KeptContent>;
+
+  /** All CIDs that are known, in version 0, each with the SHA-256 of its bytes; those may be gone. */
+  cids(): AsyncIterable<{ cid: FileHash; fileHash: FileHash }>;
+
+  /**
+   * Removes a file by its SHA-256, unless it is being stored, was asked for since `idleSinceMs`, or `isHeld` says that
+   * something needs it. `isHeld` MUST be asked in the same step as the removal: no other code of this process runs
+   * between its answer and the end of the file.
+   * @returns how many bytes were freed; undefined if the file stays, or was absent
+   */
+  collect(fileHash: FileHash, options: CollectOptions): Promise<number | undefined>;
+
+  /** Forgets a CID whose bytes are gone; false if they are there. */
+  forgetCid(cid: FileHash): Promise<boolean>;
 
   /**
    * Removes what interrupted writes left. MUST be called before the first write of a process, by the only process

@@ -1,8 +1,9 @@
 import { computeErrors } from './compute.ts';
 import { deploymentErrors } from './deployments.ts';
 import { networkErrors } from './network.ts';
+import { operateErrors } from './operate.ts';
 
 /** Every error the node can answer with. A code is public and is never reused for another meaning. */
-export const catalogue = { ...computeErrors, ...deploymentErrors, ...networkErrors };
+export const catalogue = { ...computeErrors, ...deploymentErrors, ...networkErrors, ...operateErrors };
 
 export type ErrorCode = keyof typeof catalogue;

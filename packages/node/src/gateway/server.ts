@@ -46,6 +46,8 @@ export interface GatewayComponents {
   findProgram: (ref: string) => ProgramTarget;
   /** Answers requests to the API's hosts. */
   api: RequestListener;
+  /** Takes a WebSocket's handshake there over, with its connection. @throws VmletError if there is none to be had */
+  upgradeApi: (request: IncomingMessage, socket: Duplex, head: Buffer) => void;
   log: Logger;
 }
 
@@ -155,16 +157,21 @@ export class Gateway implements AsyncDisposable {
       gone.abort(new ClientGone());
     });
     const { limits } = this.#config;
-    socket.once('timeout', () => socket.destroy());
-    if (socket instanceof Socket) watchIdle(socket, limits.webSocketIdleMs);
     try {
       // Answers before it would be mixed with what it sends.
       if (!this.#connections.isIdle(socket)) throw malformed('an upgrade behind requests that are not answered');
       const refusal = refusalOf(request, limits) ?? refusalOfUpgrade(request);
       if (refusal !== undefined) throw refusal;
       const to = this.#route(request);
-      // The API has no WebSocket yet, and a page is never one.
+      if (to.kind === 'api') {
+        // Its own silences are its own business: it asks its clients whether they are still there.
+        this.#components.upgradeApi(request, socket, head);
+        return;
+      }
+      // A page is never a WebSocket.
       if (to.kind !== 'program') throw this.#unknownHost(request.headers.host ?? '');
+      socket.once('timeout', () => socket.destroy());
+      if (socket instanceof Socket) watchIdle(socket, limits.webSocketIdleMs);
       const program = this.#components.findProgram(to.ref);
       using place = await this.#place(program, gone.signal);
       const { trustForwarded } = this.#config;

@@ -87,6 +87,7 @@ export async function startGateway(program: RequestListener, options: TestGatewa
       },
       hasName: () => false,
       api: (_request: IncomingMessage, response: ServerResponse) => response.end('api'),
+      upgradeApi: (_request, socket) => void socket.end('HTTP/1.1 101 The API\r\n\r\n'),
       ...{ log, timelines, metrics },
       ...options.components,
     },

@@ -117,6 +117,12 @@ export interface Ledger extends Disposable {
    */
   processedSince(seq: number, options: { limit: number }): Sequenced[];
 
+  /**
+   * To be called when what `standIn` says of a ref is another: tells subscribers (`updated`), and settles what waits for it.
+   * @param by the message that made it so
+   */
+  standInChanged(ref: string, options: { by: ItemHash }): Promise<void>;
+
   /** Calls `listener` for each event. The answer ends the subscription. */
   subscribe(listener: LedgerListener): () => void;
 }

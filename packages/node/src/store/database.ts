@@ -12,20 +12,22 @@ const APPLICATION_ID = 0x76_6d_6c_74;
 const BUSY_TIMEOUT_MS = 5000;
 
 /**
- * Opens a database and brings it to the newest version. A committed transaction survives kill -9 and a power cut.
+ * Opens a database and brings it to the newest version. A committed transaction survives kill -9 and a power cut. With
+ * `asItIs` it must exist, and nothing about it is changed: another process may be using it.
  *
  * @throws VmletError `FORMAT_NEWER` if a newer vmlet migrated it, `FORMAT_UNREADABLE` if it is not a database of
  *   vmlet's, `STORAGE_FULL`, `STORAGE_FAILED`
  */
 export function openDatabase(
   path: string,
-  { migrations = nodeMigrations }: { migrations?: readonly Migration[] } = {},
+  { migrations = nodeMigrations, asItIs = false }: { migrations?: readonly Migration[]; asItIs?: boolean } = {},
 ): SqliteDatabase {
   let database: SqliteDatabase | undefined;
   try {
-    database = new Database(path, { timeout: BUSY_TIMEOUT_MS });
+    database = new Database(path, { timeout: BUSY_TIMEOUT_MS, fileMustExist: asItIs });
     // First, and before anything is written to a file that may not be ours.
-    refuseUnknown(database, { path, known: migrations.length });
+    refuseUnknown(database, { path, known: migrations.length, strict: asItIs });
+    if (asItIs) return database;
     database.pragma('journal_mode = WAL');
     database.pragma('synchronous = FULL');
     database.pragma('foreign_keys = ON');
@@ -57,11 +59,11 @@ function versionOf(database: SqliteDatabase): number {
   return Number(database.pragma('user_version', { simple: true }));
 }
 
-function refuseUnknown(database: SqliteDatabase, expected: { path: string; known: number }): void {
-  const { path, known } = expected;
+function refuseUnknown(database: SqliteDatabase, expected: { path: string; known: number; strict: boolean }): void {
+  const { path, known, strict } = expected;
   const applicationId = Number(database.pragma('application_id', { simple: true }));
   const hasTables = database.prepare('SELECT 1 FROM sqlite_schema LIMIT 1').get() !== undefined;
-  if (applicationId !== APPLICATION_ID && (applicationId !== 0 || hasTables)) {
+  if (applicationId !== APPLICATION_ID && (strict || applicationId !== 0 || hasTables)) {
     throw new VmletError('FORMAT_UNREADABLE', { operands: { path, cause: 'a database of another program' } });
   }
   const found = versionOf(database);

@@ -65,6 +65,11 @@ export async function openHome(path: string): Promise<Home> {
   return { dir, id, paths: pathsOf(dir), [Symbol.dispose]: () => held.dispose() };
 }
 
+/** Makes a folder that was filled otherwise a home, of an id of its own: two homes of one id would end each other's machines. */
+export async function seedHome(dir: string): Promise<void> {
+  await readOrCreate(join(dir, MARKER));
+}
+
 /** Where things are in the home at `dir`, without opening it: for the CLI, which only talks to the node. */
 export function pathsOf(dir: string): HomePaths {
   return {

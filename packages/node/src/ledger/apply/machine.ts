@@ -18,7 +18,7 @@ export function applyProgram(applying: Applying<'PROGRAM'>): Outcome {
   const { code, runtime, data } = applying.content;
   const refs = [code, runtime].map(({ ref, use_latest: useLatest }) => ({ ref, useLatest }));
   if (data?.ref !== undefined) refs.push({ ref: data.ref, useLatest: data.use_latest ?? false });
-  return applyMachine(applying, { type: 'PROGRAM', refs, copies: [] });
+  return applyMachine(applying, { type: 'PROGRAM', refs, copies: [], runtime: runtime.ref });
 }
 
 /** Puts an INSTANCE in force once its root filesystem and every other STORE that it uses are in force. */
@@ -30,13 +30,14 @@ export function applyInstance(applying: Applying<'INSTANCE'>): Outcome {
 
 function applyMachine(
   applying: Applying<MachineType>,
-  { type, ...own }: { type: MachineType; refs: MachineRef[]; copies: Copy[] },
+  { type, runtime, ...own }: { type: MachineType; refs: MachineRef[]; copies: Copy[]; runtime?: ItemHash },
 ): Outcome {
   const { envelope, content, tables } = applying;
   const { replaces, address, time } = content;
   const used = withVolumes(own, content);
   const all = merged([...used.refs, ...used.copies]);
-  const fault = badReplacement(applying, type) ?? missingRefs(tables, all) ?? tooSmall(tables, used.copies);
+  const fault =
+    badReplacement(applying, type) ?? missingRefs(tables, all, { runtime }) ?? tooSmall(tables, used.copies);
   if (fault !== undefined) return fault;
   const traits = { updates: replaces, allowAmend: content.allow_amend };
   // Whoever forgets a program forgets what replaces it, sent before or after that.
@@ -69,8 +70,14 @@ function resolve(tables: LedgerTables, { ref, useLatest }: MachineRef) {
   return (useLatest ? tables.latest(ref) : undefined) ?? tables.store(ref);
 }
 
-function missingRefs(tables: LedgerTables, refs: MachineRef[]): Outcome | undefined {
-  const missing = refs.filter((one) => resolve(tables, one) === undefined).map(({ ref }) => ref);
+function missingRefs(
+  tables: LedgerTables,
+  refs: MachineRef[],
+  { runtime }: { runtime: ItemHash | undefined },
+): Outcome | undefined {
+  const isThere = (one: MachineRef) =>
+    resolve(tables, one) !== undefined || (one.ref === runtime && tables.standIn(one.ref));
+  const missing = refs.filter((one) => !isThere(one)).map(({ ref }) => ref);
   const hopeless = missing.find((ref) => !isAwaited(tables.message(ref)));
   if (hopeless !== undefined) {
     const fault = `Cannot use '${hopeless}': not a STORE in force, expected one`;

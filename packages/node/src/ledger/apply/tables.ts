@@ -84,6 +84,8 @@ export interface LedgerTables {
   store(itemHash: string): StoreRow | undefined;
   /** The newest STORE under a tag. */
   latest(tag: string): StoreRow | undefined;
+  /** Whether this node has something else to run in the place of a runtime that it lacks. */
+  standIn(ref: string): boolean;
   /** The programs and instances in force that name a STORE. */
   machinesUsing(ref: string): string[];
   /** The content of the aggregate "security" of an address; undefined if it has none. */

@@ -25,12 +25,19 @@ export class IndexTables implements LedgerTables {
   readonly aggregates: AggregateTable;
   readonly #statements: ReturnType<typeof prepare>;
 
-  constructor(database: LedgerDatabase) {
+  readonly #standIn: (ref: string) => boolean;
+
+  constructor(database: LedgerDatabase, { standIn }: { standIn?: ((ref: string) => boolean) | undefined } = {}) {
     this.stores = new StoreTable(database);
     this.machines = new MachineTable(database);
     this.posts = new PostTable(database);
     this.aggregates = new AggregateTable(database);
     this.#statements = prepare(database);
+    this.#standIn = standIn ?? (() => false);
+  }
+
+  standIn(ref: string): boolean {
+    return this.#standIn(ref);
   }
 
   message(itemHash: string): MessageRow | undefined {

@@ -28,6 +28,8 @@ export interface LedgerComponents {
   content: ContentStore;
   /** Told of what a subscriber threw, which it must not, and of what failed while nobody waited for it. */
   onListenerError: (error: unknown) => void;
+  /** Whether this node has something else to run in the place of a runtime that it lacks; by default it has nothing. */
+  standIn?: ((ref: string) => boolean) | undefined;
   /** Milliseconds since 1970. */
   now?: () => number;
   /** What is kept of messages that are not in force. */
@@ -73,7 +75,7 @@ class SqliteLedger extends Reads implements Ledger {
 
   constructor(components: LedgerComponents) {
     const { database, content, now = Date.now, delayMs = retryDelayMs, onListenerError: onError } = components;
-    const [messages, index] = [new MessageTable(database), new IndexTables(database)];
+    const [messages, index] = [new MessageTable(database), new IndexTables(database, components)];
     super(messages, index);
     this.#components = components;
     this.#messages = messages;
@@ -130,6 +132,11 @@ class SqliteLedger extends Reads implements Ledger {
 
   async remove(itemHash: string): Promise<boolean> {
     return await this.#change(() => this.#removal.remove(itemHash));
+  }
+
+  async standInChanged(ref: string, { by }: { by: ItemHash }): Promise<void> {
+    this.#tell({ type: 'updated', itemHash: by, refs: [ref] });
+    await this.#arrived({ kind: 'message', wanted: ref });
   }
 
   subscribe(listener: LedgerListener): () => void {
