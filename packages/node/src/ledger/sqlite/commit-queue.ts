@@ -14,6 +14,14 @@ export interface Committed<T> {
 /** Runs within a transaction, and again in another one if that failed. It MUST NOT wait for anything. */
 export type Change<T> = () => Committed<T>;
 
+/** What goes with every transaction. */
+interface Steps {
+  /** Called within it, after its changes. */
+  beforeCommit: () => void;
+  /** Called with each event, after the commit and in its order, before the change is answered for. */
+  tell: (event: LedgerEvent) => void;
+}
+
 interface Waiting {
   readonly change: Change<unknown>;
   readonly resolve: (committed: Committed<unknown>) => void;
@@ -28,14 +36,13 @@ type Attempt = { committed: Committed<unknown> } | { error: unknown };
  */
 export class CommitQueue {
   readonly #database: LedgerDatabase;
-  readonly #tell: (event: LedgerEvent) => void;
+  readonly #steps: Steps;
   readonly #savepoint: (change: Change<unknown>) => Committed<unknown>;
   #waiting: Waiting[] = [];
 
-  /** @param tell called with each event, after the commit and in its order, before the change is answered for */
-  constructor(database: LedgerDatabase, tell: (event: LedgerEvent) => void) {
+  constructor(database: LedgerDatabase, steps: Steps) {
     this.#database = database;
-    this.#tell = tell;
+    this.#steps = steps;
     // Within a transaction this is a savepoint: what one change leaves half done is undone alone.
     this.#savepoint = database.transaction((change: Change<unknown>) => change());
   }
@@ -67,7 +74,9 @@ export class CommitQueue {
       attempts = transact(this.#database, () => {
         // A message's row is written after what refers to it: only then is its state known.
         this.#database.pragma('defer_foreign_keys = ON');
-        return batch.map(({ change }) => this.#attempt(change));
+        const made = batch.map(({ change }) => this.#attempt(change));
+        this.#steps.beforeCommit();
+        return made;
       });
     } catch (error) {
       // All of them were undone. Those that fit on the disk alone must not pay for one that does not.
@@ -75,7 +84,7 @@ export class CommitQueue {
       return batch.map(() => ({ error }));
     }
     for (const attempt of attempts) {
-      if ('committed' in attempt) for (const event of attempt.committed.events) this.#tell(event);
+      if ('committed' in attempt) for (const event of attempt.committed.events) this.#steps.tell(event);
     }
     return attempts;
   }

@@ -4,11 +4,10 @@ import type { Facts } from '../apply/apply.ts';
 import { notPermitted, topicOf } from '../check/permission.ts';
 import { preferred } from '../check/prefer.ts';
 import { NetworkCode } from '../codes.ts';
-import type { IndexWriter } from '../query/index-writer.ts';
 import type { Reason } from '../reason.ts';
 import type { IndexTables } from './index-tables.ts';
 import type { MessageTable } from './message-table.ts';
-import { envelopeOf, indexedRow, messageOf, type Row } from './rows.ts';
+import { envelopeOf, type Row } from './rows.ts';
 
 /** Of one message; anyone can send more, by writing another time on one. */
 const MAX_COPIES = 64;
@@ -16,7 +15,6 @@ const MAX_COPIES = 64;
 interface CopiesComponents {
   messages: MessageTable;
   index: IndexTables;
-  writer: IndexWriter;
 }
 
 /** What a copy came to: it was refused, it brought the content that its message waits for, or neither. */
@@ -45,8 +43,6 @@ export class Copies {
     if (refused !== undefined) return { refused };
     if (preferred(present, copy, { signedTime, owner: address ?? '' }) !== copy) return {};
     this.#components.messages.replaceCopy(copy, { hasContent: row.item_content !== null || row.content !== null });
-    const message = messageOf(this.#components.messages.find(copy.item_hash));
-    if (message !== undefined) this.#components.writer.reindexMessage(indexedRow(row, message));
     return {};
   }
 

@@ -5,7 +5,6 @@ import type { Outcome } from '../apply/outcome.ts';
 import type { Examined } from '../check/examine.ts';
 import { NetworkCode } from '../codes.ts';
 import type { LedgerEvent } from '../events.ts';
-import type { IndexWriter } from '../query/index-writer.ts';
 import type { Reason } from '../reason.ts';
 import { type MessageStatus, transition } from '../state.ts';
 import type { Committed } from './commit-queue.ts';
@@ -13,7 +12,7 @@ import { Copies } from './copies.ts';
 import type { IndexTables } from './index-tables.ts';
 import type { MessageTable, Settled } from './message-table.ts';
 import { MAX_TRIES } from './retries.ts';
-import { envelopeOf, indexedRow, messageFrom, type Row, reasonOf } from './rows.ts';
+import { envelopeOf, messageFrom, type Row, reasonOf } from './rows.ts';
 
 /** What is kept of messages that are not in force. */
 export interface Bounds {
@@ -28,7 +27,6 @@ export interface Bounds {
 interface IntakeComponents {
   messages: MessageTable;
   index: IndexTables;
-  writer: IndexWriter;
   bounds: Bounds;
   /** Milliseconds since 1970. */
   now: () => number;
@@ -172,17 +170,13 @@ export class Intake {
   }
 
   #processed({ envelope, facts, write }: Concluding, outcome: OutcomeOf<'processed'>): Recorded {
-    const { messages, writer } = this.#components;
     const itemHash = envelope.item_hash;
     if (facts.content === undefined) throw new Error(`Cannot put '${itemHash}' in force: no content, expected one`);
     const status = transition('pending', 'processed', { itemHash });
     const { place, receivedMs } = write({ status, ...known(envelope, facts), traits: outcome.traits });
     const message = messageFrom(envelope, { content: facts.content, receivedMs });
-    writer.indexMessage(indexedRow(place, message));
     const events: LedgerEvent[] = [{ type: 'processed', itemHash, message, seq: place.processed_seq ?? 0 }];
     for (const gone of outcome.forgotten) {
-      const row = messages.find(gone.itemHash);
-      if (row !== undefined) writer.unindexMessage(indexedRow(row, gone));
       events.push({ type: 'forgotten', itemHash: gone.itemHash, message: gone, forgottenBy: itemHash });
     }
     const refs = outcome.updatedRefs;

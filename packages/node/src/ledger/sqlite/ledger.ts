@@ -10,7 +10,7 @@ import { topicOf } from '../check/permission.ts';
 import type { LedgerEvent, LedgerListener } from '../events.ts';
 import { gatherFacts } from '../facts.ts';
 import type { Acceptance, BulkResult, CheckedMessage, Ledger } from '../log.ts';
-import { createIndexWriter, type IndexWriter } from '../query/index-writer.ts';
+import { createIndexWriter } from '../query/index-writer.ts';
 import { loadInBulk } from './bulk.ts';
 import { type Change, CommitQueue, type Committed } from './commit-queue.ts';
 import { IndexTables } from './index-tables.ts';
@@ -20,7 +20,7 @@ import { MessageTable } from './message-table.ts';
 import { Reads } from './reads.ts';
 import { Removal } from './removal.ts';
 import { Retries, retryDelayMs } from './retries.ts';
-import { envelopeOf, indexedRow, messageOf, reasonOf } from './rows.ts';
+import { envelopeOf, reasonOf } from './rows.ts';
 
 /** What the ledger needs. It does not close the database. */
 export interface LedgerComponents {
@@ -65,7 +65,6 @@ class SqliteLedger extends Reads implements Ledger {
   readonly #components: LedgerComponents;
   readonly #messages: MessageTable;
   readonly #index: IndexTables;
-  readonly #writer: IndexWriter;
   readonly #intake: Intake;
   readonly #removal: Removal;
   readonly #queue: CommitQueue;
@@ -80,11 +79,14 @@ class SqliteLedger extends Reads implements Ledger {
     this.#components = components;
     this.#messages = messages;
     this.#index = index;
-    this.#writer = createIndexWriter(database);
-    const parts = { messages, index, writer: this.#writer, now };
+    const parts = { messages, index, now };
     this.#intake = new Intake({ ...parts, delayMs, bounds: { ...BOUNDS, ...components.bounds } });
     this.#removal = new Removal(parts);
-    this.#queue = new CommitQueue(database, (event) => this.#tell(event));
+    const writer = createIndexWriter(database);
+    this.#queue = new CommitQueue(database, {
+      beforeCommit: () => writer.renew(),
+      tell: (event) => this.#tell(event),
+    });
     const run = async () => await this.#settle(messages.due(now(), { limit: CHUNK }), { counted: true });
     this.#retries = new Retries({ nextDueMs: () => messages.nextDueMs(), now, run, onError });
     this.#unsubscribe = content.subscribe(({ fileHash }) => this.#arrived({ kind: 'file', wanted: fileHash }));
@@ -145,20 +147,9 @@ class SqliteLedger extends Reads implements Ledger {
     return () => this.#listeners.delete(entry);
   }
 
-  /** Tells lists of what they were not told of, and tries every pending message: files may have come meanwhile. */
+  /** Brings lists up to date after a migration, and tries every pending message: files may have come meanwhile. */
   async catchUp(): Promise<void> {
-    for (;;) {
-      const rows = this.#messages.notIndexed({ limit: CHUNK });
-      if (rows.length === 0) break;
-      await this.#queue.run(() => {
-        for (const row of rows) {
-          const message = messageOf(row);
-          if (message !== undefined) this.#writer.indexMessage(indexedRow(row, message));
-          this.#messages.setIndexed(row.item_hash);
-        }
-        return { events: [], value: undefined };
-      });
-    }
+    await this.#queue.run(() => ({ events: [], value: undefined }));
     await this.#settle(this.#messages.pending());
     this.#retries.arm();
   }

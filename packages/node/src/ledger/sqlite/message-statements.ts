@@ -18,11 +18,11 @@ function writing(database: LedgerDatabase) {
       INSERT INTO messages
         (item_hash, status, type, chain, sender, channel, time, item_type, item_content, signature, received_ms,
           error_code, error_details, address, content, size_bytes, signed_time, topic, updates, allow_amend, tries,
-          next_attempt_ms, processed_seq, is_indexed)
+          next_attempt_ms, processed_seq)
       VALUES (@item_hash, @status, @type, @chain, @sender, @channel, @time, @item_type, @item_content, @signature,
         @received_ms, @error_code, @error_details, @address, @content, coalesce(@size_bytes, 0), @signed_time, @topic,
         @updates, @allow_amend, coalesce(@tries, 0), @next_attempt_ms,
-        CASE WHEN @status = 'processed' THEN ${NEXT_SEQ} END, @status = 'processed')
+        CASE WHEN @status = 'processed' THEN ${NEXT_SEQ} END)
       RETURNING position, processed_seq`),
     settle: database.prepare<[object], Place>(`
       UPDATE messages SET status = @status, error_code = @error_code, error_details = @error_details,
@@ -32,8 +32,7 @@ function writing(database: LedgerDatabase) {
         size_bytes = coalesce(@size_bytes, size_bytes), topic = coalesce(@topic, topic),
         updates = coalesce(@updates, updates), allow_amend = coalesce(@allow_amend, allow_amend),
         tries = coalesce(@tries, tries), next_attempt_ms = coalesce(@next_attempt_ms, next_attempt_ms),
-        processed_seq = CASE WHEN @status = 'processed' THEN ${NEXT_SEQ} ELSE processed_seq END,
-        is_indexed = @status = 'processed'
+        processed_seq = CASE WHEN @status = 'processed' THEN ${NEXT_SEQ} ELSE processed_seq END
       WHERE item_hash = @item_hash
       RETURNING position, processed_seq`),
     delete: database.prepare<[string]>('DELETE FROM messages WHERE item_hash = ?'),
@@ -47,7 +46,6 @@ function writing(database: LedgerDatabase) {
     ),
     insertCopy: database.prepare<[string, string]>('INSERT INTO message_copies (item_hash, copy) VALUES (?, ?)'),
     clearCopies: database.prepare<[string]>('DELETE FROM message_copies WHERE item_hash = ?'),
-    setIndexed: database.prepare<[string]>('UPDATE messages SET is_indexed = 1 WHERE item_hash = ?'),
     setRemoving: database.prepare<[string, string]>(
       "UPDATE messages SET status = 'removing', reason = ? WHERE item_hash = ?",
     ),
@@ -67,8 +65,6 @@ function reading(database: LedgerDatabase) {
     since: database.prepare<[number, number], Row>(`
       SELECT * FROM messages WHERE processed_seq > ? AND status IN ('processed', 'removing')
       ORDER BY processed_seq LIMIT ?`),
-    notIndexed: database.prepare<[number], Row>(`
-      SELECT * FROM messages WHERE is_indexed = 0 AND processed_seq IS NOT NULL ORDER BY processed_seq LIMIT ?`),
   };
 }
 

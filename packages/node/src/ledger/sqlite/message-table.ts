@@ -91,15 +91,6 @@ export class MessageTable {
     return this.#statements.since.all(seq, limit);
   }
 
-  /** Some messages that have been in force and that lists were not told of, in the order they came in force. */
-  notIndexed({ limit }: { limit: number }): Row[] {
-    return this.#statements.notIndexed.all(limit);
-  }
-
-  setIndexed(itemHash: string): void {
-    this.#statements.setIndexed.run(itemHash);
-  }
-
   startRemoving(itemHash: string, { reason }: { reason: string }): void {
     this.#statements.setRemoving.run(reason, itemHash);
   }

@@ -1,16 +1,14 @@
 import type { LedgerEvent } from '../events.ts';
-import type { IndexWriter } from '../query/index-writer.ts';
 import { transition } from '../state.ts';
 import type { Committed } from './commit-queue.ts';
 import type { IndexTables } from './index-tables.ts';
 import type { MessageTable } from './message-table.ts';
-import { indexedRow, messageOf } from './rows.ts';
+import { messageOf } from './rows.ts';
 
 /** What giving up messages needs. */
 interface RemovalComponents {
   messages: MessageTable;
   index: IndexTables;
-  writer: IndexWriter;
   /** Milliseconds since 1970. */
   now: () => number;
 }
@@ -40,11 +38,10 @@ export class Removal {
   }
 
   remove(itemHash: string): Committed<boolean> {
-    const { messages, index, writer, now } = this.#components;
+    const { messages, index, now } = this.#components;
     const found = this.#find(itemHash, 'removing');
     if (found === undefined) return NOTHING;
     transition('removing', 'removed', { itemHash });
-    writer.unindexMessage(indexedRow(found.row, found.event.message));
     messages.remove(itemHash, { removedMs: now() });
     const refs = index.drop(itemHash);
     index.rebuildAggregates();
@@ -57,7 +54,7 @@ export class Removal {
     const row = this.#components.messages.find(itemHash);
     const message = messageOf(row);
     if (row?.status !== status || message === undefined) return undefined;
-    return { row, event: { itemHash: message.itemHash, message } };
+    return { event: { itemHash: message.itemHash, message } };
   }
 }
 

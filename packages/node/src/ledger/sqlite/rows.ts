@@ -1,6 +1,4 @@
 import { type Envelope, parseContent } from '@vmlet/messages';
-import { addressKey } from '../address-key.ts';
-import type { IndexedRow } from '../query/index-writer.ts';
 import type { Reason } from '../reason.ts';
 import type { AnyProcessedMessage, Sequenced } from '../records.ts';
 import type { MessageStatus } from '../state.ts';
@@ -59,10 +57,15 @@ export function reasonOf(row: Row): Reason | undefined {
   return { code: row.error_code, errors: JSON.parse(row.error_details ?? '[]') as string[] };
 }
 
+/** The text of the content; undefined while it is not here, or once it is forgotten. */
+export function textOf(row: Pick<Row, 'item_content' | 'content'>): string | undefined {
+  return row.item_content ?? row.content ?? undefined;
+}
+
 /** A message in force; undefined for any other. One that is being removed still is. */
 export function messageOf(row: Row | undefined): AnyProcessedMessage | undefined {
   if (row === undefined || (row.status !== 'processed' && row.status !== 'removing')) return undefined;
-  const text = row.item_content ?? row.content ?? undefined;
+  const text = textOf(row);
   if (text === undefined) return undefined;
   return messageFrom(envelopeOf(row), { content: parseContent(row.type, text), receivedMs: row.received_ms });
 }
@@ -80,12 +83,4 @@ export function messageFrom(
 export function sequenced(row: Row): Sequenced | undefined {
   const message = messageOf(row);
   return message && { seq: row.processed_seq ?? 0, message };
-}
-
-/** What the index of lists gets. */
-export function indexedRow(
-  { position, processed_seq }: Pick<Row, 'position' | 'processed_seq'>,
-  message: AnyProcessedMessage,
-): IndexedRow {
-  return { position, processedSeq: processed_seq ?? 0, message, owner: addressKey(message.content.address) };
 }

@@ -29,7 +29,6 @@ export const ledgerStates: Migration = {
       size_bytes      INTEGER NOT NULL DEFAULT 0,
       tries           INTEGER NOT NULL DEFAULT 0,
       next_attempt_ms INTEGER,
-      is_indexed      INTEGER NOT NULL DEFAULT 0,
       removed_ms      INTEGER,
       reason          TEXT,
       signed_time     REAL,
@@ -60,7 +59,6 @@ export const ledgerStates: Migration = {
     CREATE INDEX messages_pending_by_sender ON messages (sender, size_bytes) WHERE status = 'pending';
     CREATE INDEX messages_pending_due ON messages (next_attempt_ms) WHERE status = 'pending';
     CREATE INDEX messages_by_updates ON messages (updates) WHERE updates IS NOT NULL;
-    CREATE INDEX messages_not_indexed ON messages (processed_seq) WHERE is_indexed = 0 AND processed_seq IS NOT NULL;
 
     -- What pending messages wait for: a file's hash, a message's item_hash, or an aggregate's owner and key.
     CREATE TABLE new_waits (
