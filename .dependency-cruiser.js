@@ -41,7 +41,15 @@ const PURE = {
 };
 
 /** Files at the root of the node's src that anything there may use, and that use nothing but each other. */
-const NODE_LEAVES = ['errors', 'deadline', 'failpoint', 'disk-space', 'version', 'program-label'];
+const NODE_LEAVES = [
+  'errors',
+  'deadline',
+  'failpoint',
+  'disk-space',
+  'version',
+  'program-label',
+  'platform-headers',
+];
 
 /**
  * The node's parts from the lowest up: each may use those before it, but for `never`. Edges meet the world outside

@@ -4,6 +4,7 @@ import type { ContentStore } from '../content/index.ts';
 import type { DiskSpace } from '../disk-space.ts';
 import type { VmletError } from '../errors.ts';
 import type { Ledger } from '../ledger/index.ts';
+import type { Facets, LedgerViews } from '../ledger/views/index.ts';
 import type { PriceTable } from '../pricing/index.ts';
 import type { ApiLimits } from './limits.ts';
 import type { WebSocketLimits } from './websocket/limits.ts';
@@ -28,8 +29,12 @@ export interface ApiComponents {
   readonly disk: Pick<DiskSpace, 'require'>;
   readonly ledger: Pick<
     Ledger,
-    'check' | 'accept' | 'get' | 'subscribe' | 'store' | 'storesOf' | 'programs' | 'instances'
+    'check' | 'accept' | 'get' | 'subscribe' | 'store' | 'storesOf' | 'programs' | 'instances' | 'aggregate'
   >;
+  readonly views: Pick<LedgerViews, 'aggregates' | 'aggregateInfo' | 'grantsTo' | 'measurements'>;
+  readonly facets: Facets;
+  /** Addresses whose measurements of nodes are told. */
+  readonly metricsSources: readonly string[];
   readonly admission: Pick<Admission, 'mayPublish' | 'trusts'>;
   readonly policy: PublishPolicy;
   /** By which prices are calculated; nothing is charged. */

@@ -10,6 +10,7 @@ import { DiskSpace } from '../disk-space.ts';
 import { asVmletError } from '../errors.ts';
 import { type Ledger, openLedger } from '../ledger/index.ts';
 import { type Author, makeAuthor } from '../ledger/testing.ts';
+import { LedgerViews, openFacets } from '../ledger/views/index.ts';
 import { pricesFrom } from '../pricing/index.ts';
 import { openDatabase } from '../store/index.ts';
 import { createApi } from './api.ts';
@@ -89,8 +90,12 @@ export async function startApi(options: ApiFixtureOptions = {}): Promise<ApiFixt
     prices: () => pricesFrom(ledger.aggregate(operator.signer.address, ['pricing'])[0]?.content),
     isOperatorToken: (token: string) => token === 'by the operator',
   };
+  const views = new LedgerViews(database);
+  const facets = openFacets(database);
+  const metricsSources = [operator.signer.address];
+  const reads = { views, facets, metricsSources };
   const bounds = { limits, webSocketLimits };
-  const api = stack.use(await createApi({ ...parts, ...pricing, ...bounds, version: '1.2.3', onFailure }));
+  const api = stack.use(await createApi({ ...parts, ...pricing, ...reads, ...bounds, version: '1.2.3', onFailure }));
   const socketPath = join(dir.path, 'api.sock');
   const server = createServer(api.handler).listen(socketPath);
   server.on('upgrade', (request, socket, head) => {
