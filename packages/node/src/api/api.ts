@@ -6,6 +6,7 @@ import { registerAggregates } from './aggregates.ts';
 import { registerAuthorizations } from './authorizations.ts';
 import { registerChannels } from './channels.ts';
 import type { ApiComponents } from './components.ts';
+import { collectRoutes, type ServedRoute } from './doc.ts';
 import { figuresOf } from './figures.ts';
 import { registerHeaders } from './headers.ts';
 import { registerHealth } from './health.ts';
@@ -14,6 +15,7 @@ import { type ApiLimits, defaultLimits } from './limits.ts';
 import { registerMessages } from './messages.ts';
 import { registerMetrics } from './metrics.ts';
 import { registerNodeMetrics } from './node-metrics.ts';
+import { registerDocs } from './openapi/routes.ts';
 import { registerProblems } from './problem.ts';
 import { registerPrograms } from './programs.ts';
 import { registerPubsub } from './pubsub.ts';
@@ -21,7 +23,7 @@ import { registerStorageAddFile } from './storage-add-file.ts';
 import { registerStorageAddJson } from './storage-add-json.ts';
 import { registerStorageRaw } from './storage-raw.ts';
 import { registerVersion } from './version.ts';
-import { openSockets } from './websocket/sockets.ts';
+import { openSockets, socketRoutes } from './websocket/sockets.ts';
 
 /** The network API without a socket: whoever owns one hands its requests over. */
 export interface Api extends AsyncDisposable {
@@ -29,6 +31,8 @@ export interface Api extends AsyncDisposable {
   handler(request: IncomingMessage, response: ServerResponse): void;
   /** Answers the handshake of a WebSocket. @throws VmletError if it is refused; then nothing was written */
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void;
+  /** Every route that is served, WebSockets too. */
+  readonly routes: readonly ServedRoute[];
   /** Refuses further requests with 503; the sockets are for their owner to close. */
   close(): Promise<void>;
 }
@@ -47,7 +51,7 @@ export async function createApi(
       return createServer();
     },
   });
-  registerRoutes(app, built);
+  const routes = registerRoutes(app, built);
   await app.ready();
   const sockets = openSockets({ ...built, figures: () => figuresOf(built) });
   const close = async () => {
@@ -55,6 +59,7 @@ export async function createApi(
     await app.close();
   };
   return {
+    routes,
     handler: (request, response) => answer(request, response),
     upgrade: (request, socket, head) => sockets.upgrade(request, socket, head),
     close,
@@ -62,13 +67,16 @@ export async function createApi(
   };
 }
 
-function registerRoutes(app: FastifyInstance, components: ApiComponents): void {
+function registerRoutes(app: FastifyInstance, components: ApiComponents): readonly ServedRoute[] {
   registerHeaders(app);
+  const routes = [...socketRoutes];
+  collectRoutes(app, routes);
   registerProblems(app, components);
   registerAddresses(app, components);
   registerAggregates(app, components);
   registerAuthorizations(app, components);
   registerChannels(app, components);
+  registerDocs(app, { ...components, routes });
   registerHealth(app, components);
   registerInfo(app);
   registerMessages(app, components);
@@ -80,4 +88,5 @@ function registerRoutes(app: FastifyInstance, components: ApiComponents): void {
   registerStorageAddJson(app, components);
   registerStorageRaw(app, components);
   registerVersion(app, components);
+  return routes;
 }
