@@ -221,6 +221,15 @@ export const apiErrors = {
     fault: 'user',
     retryable: true,
   }),
+  UPLOAD_TOO_SLOW: entry({
+    phase: 'content',
+    status: 408,
+    title: 'Upload too slow',
+    template: 'Cannot read the upload: {receivedBytes} bytes came, and next to none in {ms} ms, expected it to go on',
+    hint: 'Send it again over a better connection; nothing of it was kept',
+    fault: 'user',
+    retryable: true,
+  }),
   CLIENT_GONE: entry({
     phase: 'route',
     status: 499,
