@@ -13,7 +13,7 @@ import { type Author, makeAuthor } from '../ledger/testing.ts';
 import { LedgerViews, openFacets } from '../ledger/views/index.ts';
 import { pricesFrom } from '../pricing/index.ts';
 import { openDatabase } from '../store/index.ts';
-import { createApi } from './api.ts';
+import { type Api, createApi } from './api.ts';
 import type { ApiComponents } from './components.ts';
 import type { ApiLimits } from './limits.ts';
 import type { WebSocketLimits } from './websocket/limits.ts';
@@ -40,6 +40,8 @@ export interface ApiFixture extends AsyncDisposable {
   readonly content: ContentStore;
   readonly ledger: Ledger;
   readonly database: ReturnType<typeof openDatabase>;
+  /** Every route that is served. */
+  readonly routes: Api['routes'];
   /** What was reported as a failure of the node. */
   readonly failures: string[];
   call(method: string, path: string, call?: Call): Promise<Answer>;
@@ -119,6 +121,7 @@ export async function startApi(options: ApiFixtureOptions = {}): Promise<ApiFixt
     content,
     ledger,
     database,
+    routes: api.routes,
     failures,
     call: (method, path, call = {}) => send(socketPath, { method, path, call }),
     files: () => filesIn(join(dir.path, 'content')),
