@@ -3,6 +3,7 @@ import { ensureBootKit } from '@vmlet/guest';
 import type { ItemHash } from '@vmlet/messages';
 import { BlockList, capsFor, createAdmission, OwnerUsage } from './admission/index.ts';
 import { type Api, createApi } from './api/index.ts';
+import { RuntimeAliases, RuntimeCatalogue } from './catalogue/index.ts';
 import { openFileStore } from './content/index.ts';
 import { passed } from './deadline.ts';
 import { Names, Stops } from './deployments/index.ts';
@@ -17,7 +18,7 @@ import { type LedgerEvent, openLedger } from './ledger/index.ts';
 import { missing, openCage } from './machines/cage/index.ts';
 import { type Backend, probeAccelerator, sweepMachines } from './machines/index.ts';
 import { executionsConfig, internetFor, type NodeOptions } from './node-options.ts';
-import { type NodeStatus, serveOwner } from './owner/index.ts';
+import { type NodeStatus, type OwnerComponents, serveOwner } from './owner/index.ts';
 import { createPrograms } from './programs.ts';
 import { createPublishPolicy } from './publish-policy.ts';
 import { CodeImages } from './runtimes/index.ts';
@@ -107,8 +108,9 @@ async function openNetwork(options: NodeOptions, { stack, log }: Making) {
   const content = await openFileStore(home.paths.content);
   await content.sweepTemporary();
   const onListenerError = (err: unknown) => log.error({ err }, 'a ledger listener failed');
-  const ledger = stack.use(await openLedger({ database, content, onListenerError }));
   const operator = (await loadOrCreateKey(options.config)).signer.address;
+  const { ledger, aliases } = await openLedgerWithAliases({ database, content, onListenerError, operator }, stack);
+  const catalogue = new RuntimeCatalogue({ ledger, database });
   const admission = createAdmission({ operatorAddress: operator, allow: options.allow });
   const blocks = await BlockList.open({ path: options.blockList ?? home.paths.blockList });
   const capsOf = capsFor(operator, options.ownerCaps);
@@ -122,12 +124,29 @@ async function openNetwork(options: NodeOptions, { stack, log }: Making) {
       stops.forget(event.message.itemHash);
     }),
   );
-  return { home, content, ledger, operator, admission, blocks, capsOf, policy, names, stops };
+  return { home, content, ledger, catalogue, aliases, operator, admission, blocks, capsOf, policy, names, stops };
+}
+
+/** The ledger, and what its operator has stand in for runtimes that are not here. */
+async function openLedgerWithAliases(
+  { operator, ...components }: Parameters<typeof openLedger>[0] & { operator: string },
+  stack: AsyncDisposableStack,
+) {
+  let aliases: RuntimeAliases | undefined;
+  const standIn = (ref: string) => aliases?.of(ref) !== undefined;
+  const ledger = stack.use(await openLedger({ ...components, standIn }));
+  const onChange = (ref: string, options: { by: ItemHash }) => {
+    ledger.standInChanged(ref, options).catch(components.onListenerError);
+  };
+  aliases = stack.use(new RuntimeAliases({ ledger, operator, onChange }));
+  // One may have been signed just before its node ended.
+  for (const { hash } of aliases.all()) await ledger.standInChanged(hash, { by: hash });
+  return { ledger, aliases };
 }
 
 /** What runs machines here, and the executions of programs. */
 async function openCompute(options: NodeOptions, { stack, log, network }: Making & { network: Network }) {
-  const { home, content, ledger, admission, operator, blocks, capsOf, names, stops } = network;
+  const { home, content, ledger, aliases, admission, operator, blocks, capsOf, names, stops } = network;
   const cache = await openCache(options.cache);
   const signal = options.signal ?? new AbortController().signal;
   const progress = options.onProgress ? { onProgress: options.onProgress } : {};
@@ -156,6 +175,7 @@ async function openCompute(options: NodeOptions, { stack, log, network }: Making
   addGauges(metrics, { executions, accelerator });
   const programs = createPrograms({
     ...{ ledger, content, codeImages, admission, blocks, names, stops, operator },
+    aliasOf: (ref) => aliases.of(ref),
     mayUseInternet: internetFor(options, { operator, isConfined: cage.findings.egress.stands }),
     onNoInternet: (itemHash) => logs.of(itemHash).platform(NO_INTERNET),
   });
@@ -266,7 +286,12 @@ async function openEdges(options: NodeOptions, made: MakingEdges) {
   const startLimits = { accelerator: backend.accelerator, maxBoots, memoryBudgetMiB };
   const snapshotOf = (itemHash: ItemHash) => (snapshots ? snapshots.stateOf(itemHash) : { state: 'off' as const });
   const telling = { snapshotOf, logs, status, runtimes, doctor, timelines, startLimits, metrics };
-  const owner = { ledger, executions, install, blocks, ...telling, ...deployments };
+  const imports: OwnerComponents['imports'] = {
+    put: (source, given) => content.put(source, given),
+    check: (message) => ledger.check(message),
+    accept: (message) => ledger.accept(message),
+  };
+  const owner = { ledger, imports, executions, install, blocks, ...telling, ...deployments };
   stack.use(await serveOwner(ownerSocket, owner));
   const record = { format: 1, pid: process.pid, url, programDomain, ownerSocket };
   await writeFileAtomic(nodeFile, { bytes: Buffer.from(`${JSON.stringify(record)}\n`), mode: 0o600 });
@@ -275,12 +300,9 @@ async function openEdges(options: NodeOptions, made: MakingEdges) {
 }
 
 function openApi(options: NodeOptions, { log, network, draining }: MakingEdges): Promise<Api> {
-  const { content, ledger, admission, policy } = network;
+  const { content, ledger, catalogue, aliases, operator, admission, policy } = network;
   return createApi({
-    content,
-    ledger,
-    admission,
-    policy,
+    ...{ content, ledger, catalogue, aliases, operator, admission, policy },
     recent: () => [],
     version: VERSION,
     isDraining: () => draining.isDraining,

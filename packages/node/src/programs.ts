@@ -64,12 +64,13 @@ function urls({ url, programDomain, port }: PublicAddress, { ref, label }: { ref
 }
 
 /** @throws VmletError `PROGRAM_NOT_FOUND`, `RUN_FORBIDDEN`, `CONTENT_BLOCKED`, `PROGRAM_STOPPED` */
-function findRunnable(ref: string, { ledger, admission, blocks, stops }: ProgramsComponents): ProgramRecord {
+function findRunnable(ref: string, components: ProgramsComponents): ProgramRecord {
+  const { ledger, admission, blocks, stops } = components;
   const program = ledger.program(ref);
   if (!program) throw new VmletError('PROGRAM_NOT_FOUND', { operands: { ref: ref.slice(0, 128) } });
   admission.mayRun(program);
   stops.refuse(program.itemHash);
-  const what = blocks.find(partsOf(program, ledger));
+  const what = blocks.find(partsOf(program, components));
   if (what !== undefined) throw new VmletError('CONTENT_BLOCKED', { operands: { what } });
   return program;
 }
@@ -84,10 +85,14 @@ function factsOrNone(program: ProgramRecord, components: ProgramsComponents): Pr
 }
 
 /** All that a block list may name of a program: its owner, itself, and the messages and files it is made of. */
-function partsOf({ itemHash, content }: ProgramRecord, ledger: ProgramsComponents['ledger']): (string | undefined)[] {
+function partsOf(
+  { itemHash, content }: ProgramRecord,
+  { ledger, aliasOf }: ProgramsComponents,
+): (string | undefined)[] {
   const stores = [content.code, content.runtime].flatMap(({ ref, use_latest: latest }) => {
-    const store = ledger.store(ref, { latest });
-    return [ref, store?.itemHash, store?.fileHash];
+    const alias = ref === content.runtime.ref ? aliasOf?.(ref) : undefined;
+    const store = ledger.store(alias ?? ref, { latest });
+    return [ref, alias, store?.itemHash, store?.fileHash];
   });
   return [itemHash, content.address, ...stores];
 }
@@ -97,8 +102,8 @@ function target(ref: string, components: ProgramsComponents): ProgramTarget {
   const program = findRunnable(ref, components);
   const { memory, seconds, vcpus } = program.content.resources;
   const { on, metadata, variables } = program.content;
-  const { ref } = program.content.runtime;
-  const alias = components.aliasOf?.(ref);
+  const { ref: named } = program.content.runtime;
+  const alias = components.aliasOf?.(named);
   const primePath = variables?.VMLET_PRIME_PATH;
   return {
     itemHash: program.itemHash,
@@ -107,7 +112,7 @@ function target(ref: string, components: ProgramsComponents): ProgramTarget {
     memoryMiB: memory,
     seconds,
     neverPaused: on.persistent === true || metadata?.pause === false,
-    ...(alias === undefined ? {} : { runtimeAlias: `${ref}=${alias}` }),
+    ...(alias === undefined ? {} : { runtimeAlias: `${named}=${alias}` }),
     ...(primePath?.startsWith('/') ? { primePath } : {}),
     // Looked up anew: it may have been forgotten or stopped, or may no longer run here, while its request was in line.
     prepare: async (signal) => {

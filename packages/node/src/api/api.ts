@@ -8,6 +8,7 @@ import { registerHealth } from './health.ts';
 import { type ApiLimits, defaultLimits } from './limits.ts';
 import { registerMessages } from './messages.ts';
 import { registerProblems } from './problem.ts';
+import { registerRuntimes } from './runtimes.ts';
 import { registerStorageAddFile } from './storage-add-file.ts';
 import { registerStorageAddJson } from './storage-add-json.ts';
 import { registerStorageRaw } from './storage-raw.ts';
@@ -59,6 +60,7 @@ function registerRoutes(app: FastifyInstance, components: ApiComponents): void {
   registerVersion(app, components);
   registerHealth(app, components);
   registerMessages(app, components);
+  registerRuntimes(app, components);
   registerStorageAddFile(app, components);
   registerStorageAddJson(app, components);
   registerStorageRaw(app, components);

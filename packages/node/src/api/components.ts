@@ -1,5 +1,6 @@
 import type { FileHash } from '@vmlet/messages';
 import type { Admission } from '../admission/index.ts';
+import type { RuntimeAliases, RuntimeCatalogue } from '../catalogue/index.ts';
 import type { ContentStore } from '../content/index.ts';
 import type { VmletError } from '../errors.ts';
 import type { Ledger } from '../ledger/index.ts';
@@ -25,6 +26,10 @@ export interface ApiComponents {
   readonly ledger: Pick<Ledger, 'check' | 'accept' | 'get' | 'subscribe'>;
   readonly admission: Pick<Admission, 'mayPublish' | 'trusts'>;
   readonly policy: PublishPolicy;
+  readonly catalogue: Pick<RuntimeCatalogue, 'list' | 'get' | 'resolve' | 'versionsOf' | 'usersOf'>;
+  readonly aliases: Pick<RuntimeAliases, 'of' | 'all' | 'leadingTo'>;
+  /** The address of the node's owner. */
+  readonly operator: string;
   /** Of this vmlet, as `/version` answers it. */
   readonly version: string;
   /** Whether the node was told to stop, and answers what still comes. */

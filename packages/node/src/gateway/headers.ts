@@ -27,6 +27,9 @@ const CLAIMS = new Set([
 /** What a client cannot have taken out by naming it in Connection: the message would mean something else without. */
 const KEPT = new Set(['host', 'content-length', ...CLAIMS]);
 
+/** What is said of a request by the gateway alone. */
+const OURS = new Set(['x-request-id', 'vmlet-runtime-alias']);
+
 /** What frames, routes, admits, controls or describes a message. */
 const NO_TRAILER =
   /^(?:connection|keep-alive|te|trailer|transfer-encoding|upgrade|host|content-.*|cookie|set-cookie|(?:proxy-)?auth.*|www-.*|proxy-.*|cache-control|expires|date|age|vary|location|retry-after|warning|expect|max-forwards|pragma|range|if-.*|x-request-id|forwarded|x-forwarded-.*)$/i;
