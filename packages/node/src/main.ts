@@ -3,22 +3,28 @@ import { ensureBootKit } from '@vmlet/guest';
 import type { ItemHash } from '@vmlet/messages';
 import { BlockList, capsFor, createAdmission, OwnerUsage } from './admission/index.ts';
 import { type Api, createApi } from './api/index.ts';
-import { RuntimeAliases, RuntimeCatalogue } from './catalogue/index.ts';
 import { openFileStore } from './content/index.ts';
 import { passed } from './deadline.ts';
 import { Names, Stops } from './deployments/index.ts';
 import { diagnose } from './diagnose.ts';
+import { DiskSpace } from './disk-space.ts';
 import { VmletError } from './errors.ts';
 import { Executions, ProgramLogs } from './executions/index.ts';
 import { armedFailpoints } from './failpoint.ts';
 import { Gateway } from './gateway/index.ts';
+import { GuestApi, Identities, ProgramCache } from './guest-api/index.ts';
 import { installFor } from './install-for.ts';
 import { loadOrCreateKey } from './keys/index.ts';
-import { type LedgerEvent, openLedger } from './ledger/index.ts';
+import type { LedgerEvent } from './ledger/index.ts';
+import { LedgerViews, openFacets } from './ledger/views/index.ts';
+import { openLedgerWithAliases } from './ledger-with-aliases.ts';
 import { missing, openCage } from './machines/cage/index.ts';
 import { type Backend, probeAccelerator, sweepMachines } from './machines/index.ts';
 import { executionsConfig, internetFor, type NodeOptions } from './node-options.ts';
+import { isOperatorToken } from './operator-token.ts';
 import { type NodeStatus, type OwnerComponents, serveOwner } from './owner/index.ts';
+import { pricesFrom } from './pricing/index.ts';
+import { admitPrograms } from './program-delegates.ts';
 import { createPrograms } from './programs.ts';
 import { createPublishPolicy } from './publish-policy.ts';
 import { CodeImages } from './runtimes/index.ts';
@@ -27,7 +33,10 @@ import { Starts } from './starts/index.ts';
 import { openCache, openDatabase, openHome, writeFileAtomic } from './store/index.ts';
 import { createLogger, createNodeMetrics, type Logger, type NodeMetrics } from './telemetry/index.ts';
 import { Timelines } from './timelines/index.ts';
+import { Triggers } from './triggers/index.ts';
+import { Updates } from './updates.ts';
 import { VERSION } from './version.ts';
+import { Versions } from './versions.ts';
 
 export { diagnoseHost } from './diagnose.ts';
 export { toProblem, VmletError } from './errors.ts';
@@ -41,6 +50,8 @@ export { VERSION } from './version.ts';
 const DRAIN_MS = 30_000;
 const NO_INTERNET =
   'It asks for the internet and has none here: this node gives it to nobody, to its operator only, or cannot confine it';
+/** Measures the nodes of the reference network, and posts what it found. */
+const NETWORK_SCORER = '0x4D52380D3191274a04846c89c069E6C3F2Ed94e4';
 const PROGRAM_DOMAIN = 'vm.localhost';
 
 /** A node that takes requests. Disposing of it answers those under way, stops all machines and frees its home. */
@@ -105,16 +116,19 @@ async function openNetwork(options: NodeOptions, { stack, log }: Making) {
   const database = stack.adopt(openDatabase(home.paths.database), (opened) => {
     opened.close();
   });
-  const content = await openFileStore(home.paths.content);
+  const disk = new DiskSpace(home.dir, { minFreeBytes: options.minFreeDiskBytes });
+  const content = await openFileStore(home.paths.content, { disk });
   await content.sweepTemporary();
   const onListenerError = (err: unknown) => log.error({ err }, 'a ledger listener failed');
   const operator = (await loadOrCreateKey(options.config)).signer.address;
-  const { ledger, aliases } = await openLedgerWithAliases({ database, content, onListenerError, operator }, stack);
-  const catalogue = new RuntimeCatalogue({ ledger, database });
-  const admission = createAdmission({ operatorAddress: operator, allow: options.allow });
+  const opened = await openLedgerWithAliases({ database, content, onListenerError, operator }, stack);
+  const { ledger } = opened;
+  const identities = new Identities({ database, dir: home.paths.programKeys });
+  const addresses = createAdmission({ operatorAddress: operator, allow: options.allow });
+  const admission = admitPrograms(addresses, { identities, ledger });
   const blocks = await BlockList.open({ path: options.blockList ?? home.paths.blockList });
   const capsOf = capsFor(operator, options.ownerCaps);
-  const policy = createPublishPolicy({ ledger, content, blocks, capsOf, paths: home.paths });
+  const policy = createPublishPolicy({ ledger, content, blocks, capsOf, identities, paths: home.paths });
   const names = new Names(database);
   const stops = new Stops(database);
   stack.defer(
@@ -124,24 +138,8 @@ async function openNetwork(options: NodeOptions, { stack, log }: Making) {
       stops.forget(event.message.itemHash);
     }),
   );
-  return { home, content, ledger, catalogue, aliases, operator, admission, blocks, capsOf, policy, names, stops };
-}
-
-/** The ledger, and what its operator has stand in for runtimes that are not here. */
-async function openLedgerWithAliases(
-  { operator, ...components }: Parameters<typeof openLedger>[0] & { operator: string },
-  stack: AsyncDisposableStack,
-) {
-  let aliases: RuntimeAliases | undefined;
-  const standIn = (ref: string) => aliases?.of(ref) !== undefined;
-  const ledger = stack.use(await openLedger({ ...components, standIn }));
-  const onChange = (ref: string, options: { by: ItemHash }) => {
-    ledger.standInChanged(ref, options).catch(components.onListenerError);
-  };
-  aliases = stack.use(new RuntimeAliases({ ledger, operator, onChange }));
-  // One may have been signed just before its node ended.
-  for (const { hash } of aliases.all()) await ledger.standInChanged(hash, { by: hash });
-  return { ledger, aliases };
+  const rules = { operator, admission, blocks, capsOf, policy };
+  return { home, database, disk, content, ...opened, ...rules, names, stops, identities };
 }
 
 /** What runs machines here, and the executions of programs. */
@@ -168,19 +166,23 @@ async function openCompute(options: NodeOptions, { stack, log, network }: Making
   const logs = new ProgramLogs(home.paths.logs);
   const onError = (err: unknown) => log.error({ err }, 'processor time of owners was not read or written');
   const owners = stack.use(await OwnerUsage.open({ path: home.paths.usage, capsOf, onError }));
-  const starts = new Starts({ backend, saved, log });
+  const guestApi = openGuestApi({ stack, log, network });
+  const starts = new Starts({ backend, saved, hostOf: guestApi.hostOf, log });
   const executions = stack.use(new Executions({ starts, logs, config, owners }));
   const metrics = createNodeMetrics();
   const timelines = new Timelines({ metrics, log });
   addGauges(metrics, { executions, accelerator });
+  const versions = stack.use(new Versions({ ledger, isServing: (itemHash) => executions.isServing(itemHash) }));
   const programs = createPrograms({
-    ...{ ledger, content, codeImages, admission, blocks, names, stops, operator },
+    ...{ ledger, content, codeImages, admission, blocks, names, stops, versions, operator },
     aliasOf: (ref) => aliases.of(ref),
     mayUseInternet: internetFor(options, { operator, isConfined: cage.findings.egress.stands }),
     onNoInternet: (itemHash) => logs.of(itemHash).platform(NO_INTERNET),
   });
-  const saving = saved && { backend, saved, starts, executions, programs, ledger, logs, config, log };
+  const { hostOf } = guestApi;
+  const saving = saved && { backend, saved, hostOf, starts, executions, programs, ledger, logs, config, log };
   const snapshots = saving && stack.use(saveInBackground(saving));
+  stack.use(new Updates({ ledger, executions, versions, findVersion: programs.findVersion, logs }));
   stack.defer(blocks.subscribe(() => stopRefused({ executions, programs, log })));
   const unsubscribe = ledger.subscribe((event) => {
     if (!isGone(event) || event.message.type !== 'PROGRAM') return;
@@ -192,7 +194,28 @@ async function openCompute(options: NodeOptions, { stack, log, network }: Making
       .catch((err: unknown) => log.error({ err, itemHash }, 'a forgotten program was not cleaned up'));
   });
   stack.defer(unsubscribe);
-  return { backend, probe, config, logs, executions, programs, metrics, timelines, snapshots };
+  return { backend, probe, config, logs, executions, programs, metrics, timelines, snapshots, guestApi };
+}
+
+/** What programs call, with what they keep. */
+function openGuestApi({ stack, log, network }: Making & { network: Network }): GuestApi {
+  const { home, ledger, identities } = network;
+  const cache = stack.use(new ProgramCache({ path: home.paths.programCache }));
+  stack.defer(
+    ledger.subscribe((event) => {
+      if (event.type !== 'forgotten' || event.message.type !== 'PROGRAM') return;
+      const { itemHash } = event.message;
+      cache.forget(itemHash);
+      identities.forget(itemHash).catch((err: unknown) => log.error({ err, itemHash }, 'a key was not removed'));
+    }),
+  );
+  const ownerOf = (itemHash: ItemHash) => {
+    const program = ledger.program(itemHash);
+    if (!program) throw new VmletError('PROGRAM_NOT_FOUND', { operands: { ref: itemHash } });
+    return program.content.address;
+  };
+  const onFailure = (failure: object) => log.error(failure, 'a call of a program failed');
+  return new GuestApi({ identities, cache, ownerOf, onFailure });
 }
 
 /** What confines machines, which is all that this host has for it; or an error, if that is too little. */
@@ -258,7 +281,9 @@ async function openEdges(options: NodeOptions, made: MakingEdges) {
   const { stack, log, network, compute } = made;
   const { home, ledger, content, operator, blocks, names, stops } = network;
   const { executions, logs, programs, backend, probe, config, metrics, timelines, snapshots } = compute;
+  const triggers = openTriggers(options, made);
   const api = stack.use(await openApi(options, made));
+  compute.guestApi.connect(api);
   const programDomain = options.programDomain ?? PROGRAM_DOMAIN;
   const { apiHosts = [], trustForwarded = false } = options;
   const gateway = stack.use(
@@ -291,7 +316,7 @@ async function openEdges(options: NodeOptions, made: MakingEdges) {
     check: (message) => ledger.check(message),
     accept: (message) => ledger.accept(message),
   };
-  const owner = { ledger, imports, executions, install, blocks, ...telling, ...deployments };
+  const owner = { ledger, imports, executions, install, blocks, triggers, ...telling, ...deployments };
   stack.use(await serveOwner(ownerSocket, owner));
   const record = { format: 1, pid: process.pid, url, programDomain, ownerSocket };
   await writeFileAtomic(nodeFile, { bytes: Buffer.from(`${JSON.stringify(record)}\n`), mode: 0o600 });
@@ -299,11 +324,26 @@ async function openEdges(options: NodeOptions, made: MakingEdges) {
   return { url, programDomain, ownerSocket };
 }
 
+/** Before anything is accepted: what came until then is looked up in the ledger, what comes from then on is told. */
+function openTriggers({ triggerRetries: retries }: NodeOptions, made: MakingEdges) {
+  const { stack, log, network, compute } = made;
+  const { database, ledger } = network;
+  const { executions, logs, programs, metrics, timelines } = compute;
+  const findProgram = programs.find;
+  const shared = { database, ledger, executions, logs, metrics, timelines, log };
+  return stack.use(new Triggers({ ...shared, findProgram, retries }));
+}
+
 function openApi(options: NodeOptions, { log, network, draining }: MakingEdges): Promise<Api> {
-  const { content, ledger, catalogue, aliases, operator, admission, policy } = network;
+  const { content, database, disk, ledger, catalogue, aliases, admission, policy, operator } = network;
   return createApi({
-    ...{ content, ledger, catalogue, aliases, operator, admission, policy },
+    ...{ content, disk, ledger, catalogue, aliases, operator, admission, policy },
+    prices: () => pricesFrom(ledger.aggregate(operator, ['pricing'])[0]?.content),
+    isOperatorToken: (token) => isOperatorToken(token, { operator }),
     recent: () => [],
+    views: new LedgerViews(database),
+    facets: openFacets(database),
+    metricsSources: [operator, NETWORK_SCORER],
     version: VERSION,
     isDraining: () => draining.isDraining,
     // Where only the operator publishes, nobody else fills the disk.

@@ -27,6 +27,8 @@ export async function publish(
   admission.mayPublish(sender);
   // One that is not the sender's own must not be asked about in its name.
   if (checked.rejection === undefined) await components.policy.mayAccept(checked);
+  // What is here already, and what frees space, needs none.
+  if (checked.envelope.type !== 'FORGET' && ledger.get(itemHash) === undefined) await components.disk.require();
   const settled = Promise.withResolvers<void>();
   const unsubscribe = ledger.subscribe((event) => {
     if (event.itemHash === itemHash && event.type !== 'pending') settled.resolve();

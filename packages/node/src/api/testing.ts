@@ -8,9 +8,12 @@ import { WebSocket } from 'ws';
 import { type Allowed, createAdmission } from '../admission/index.ts';
 import { RuntimeAliases, RuntimeCatalogue } from '../catalogue/index.ts';
 import { type ContentStore, openFileStore } from '../content/index.ts';
+import { DiskSpace } from '../disk-space.ts';
 import { asVmletError } from '../errors.ts';
 import { type Ledger, openLedger } from '../ledger/index.ts';
 import { type Author, makeAuthor } from '../ledger/testing.ts';
+import { LedgerViews, openFacets } from '../ledger/views/index.ts';
+import { pricesFrom } from '../pricing/index.ts';
 import { openDatabase } from '../store/index.ts';
 import { createApi } from './api.ts';
 import type { ApiComponents } from './components.ts';
@@ -49,6 +52,8 @@ export interface ApiFixture extends AsyncDisposable {
 export interface ApiFixtureOptions {
   allow?: Allowed;
   limits?: Partial<ApiLimits>;
+  /** None, unless given. */
+  minFreeDiskBytes?: number;
   webSocketLimits?: Partial<WebSocketLimits>;
   /** What a list would show, newest first; nothing, unless given. */
   recent?: ApiComponents['recent'];
@@ -86,9 +91,19 @@ export async function startApi(options: ApiFixtureOptions = {}): Promise<ApiFixt
   const policy = options.policy?.({ content, ledger }) ?? openPolicy;
   const onFailure = ({ error }: { error: Error }) => failures.push(error.message);
   const limits = options.limits ?? {};
+  const disk = new DiskSpace(dir.path, { minFreeBytes: options.minFreeDiskBytes ?? 0 });
   const { webSocketLimits = {}, recent = () => [], isDraining = () => false } = options;
-  const parts = { ...runtimes, content, ledger, admission, policy, recent, isDraining };
-  const api = stack.use(await createApi({ ...parts, version: '1.2.3', limits, webSocketLimits, onFailure }));
+  const parts = { ...runtimes, content, disk, ledger, admission, policy, recent, isDraining };
+  const pricing = {
+    prices: () => pricesFrom(ledger.aggregate(operator.signer.address, ['pricing'])[0]?.content),
+    isOperatorToken: (token: string) => token === 'by the operator',
+  };
+  const views = new LedgerViews(database);
+  const facets = openFacets(database);
+  const metricsSources = [operator.signer.address];
+  const reads = { views, facets, metricsSources };
+  const bounds = { limits, webSocketLimits };
+  const api = stack.use(await createApi({ ...parts, ...pricing, ...reads, ...bounds, version: '1.2.3', onFailure }));
   const socketPath = join(dir.path, 'api.sock');
   const server = createServer(api.handler).listen(socketPath);
   server.on('upgrade', (request, socket, head) => {

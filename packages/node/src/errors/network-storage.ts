@@ -65,6 +65,16 @@ export const storageErrors = {
     fault: 'operator',
     retryable: true,
   }),
+  DISK_LOW: entry({
+    phase: 'content',
+    status: 507,
+    title: 'Disk nearly full',
+    template:
+      'Cannot take {sizeBytes} bytes more: {freeMiB} MiB of the disk are free, expected {minFreeMiB} MiB to stay free',
+    hint: 'Try again later, or use another node. Its operator: free space, see vmlet gc, or lower --min-free-disk',
+    fault: 'operator',
+    retryable: true,
+  }),
   STORAGE_FAILED: entry({
     phase: 'content',
     status: 500,
@@ -98,6 +108,15 @@ export const storageErrors = {
     title: 'No such file',
     template: "Cannot find the file '{fileHash}': it is not stored here, expected a stored file_hash",
     hint: 'Upload it, or check the hash: a file_hash names bytes, an item_hash names a message',
+    fault: 'user',
+    retryable: false,
+  }),
+  CONTENT_NOT_INLINE: entry({
+    phase: 'content',
+    status: 413,
+    title: 'Too large for a JSON document',
+    template: "Cannot put the file '{fileHash}' into JSON: it has {sizeBytes} bytes, expected at most {maxBytes}",
+    hint: 'Get its bytes from storage/raw',
     fault: 'user',
     retryable: false,
   }),

@@ -1,5 +1,6 @@
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import { isIPv6 } from 'node:net';
+import { EVENT_HEADER } from '../platform-headers.ts';
 
 /** Headers that belong to one connection and are never passed on (RFC 9110, 7.6.1), and those this proxy answers itself. */
 const HOP_BY_HOP = new Set([
@@ -51,6 +52,8 @@ export function requestHeaders(request: IncomingMessage, options: ForwardOptions
     // WSGI and CGI give `X_Real_IP` and `X-Real-IP` the same name.
     const meant = lower.replaceAll('_', '-');
     if (HOP_BY_HOP.has(lower) || dropped.has(lower) || lower === 'host' || meant === 'x-request-id') return;
+    // What the node says to a program, a visitor cannot.
+    if (meant === EVENT_HEADER) return;
     if (CLAIMS.has(meant) && !options.trustForwarded) return;
     headers.push(name, value);
   });

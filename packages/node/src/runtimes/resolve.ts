@@ -23,6 +23,8 @@ export interface ProgramFacts {
   seconds: number;
   /** Whether its machine has a way out to the internet: its message asks for one, and the node has one for it. */
   internet: boolean;
+  /** Whether it has a host to call: its message asks for one. */
+  guestApi: boolean;
   /** Whether its machine may be saved once it is loaded: `metadata.snapshot: false` says no. */
   snapshot: boolean;
 }
@@ -76,6 +78,7 @@ export function factsOf(
     memoryMiB: resources.memory,
     seconds: resources.seconds,
     internet: environment.internet && components.mayUseInternet?.(address) === true,
+    guestApi: environment.aleph_api,
     snapshot: metadata?.snapshot !== false,
   };
 }
