@@ -24,6 +24,7 @@ import { registerPrice } from './price.ts';
 import { registerProblems } from './problem.ts';
 import { registerPrograms } from './programs.ts';
 import { registerPubsub } from './pubsub.ts';
+import { registerRuntimes } from './runtimes.ts';
 import { registerStorageAddFile } from './storage-add-file.ts';
 import { registerStorageContent } from './storage-content.ts';
 import { registerStorageRaw } from './storage-raw.ts';
@@ -105,6 +106,7 @@ function registerRoutes(app: FastifyInstance, components: ApiComponents): readon
   registerHealth(app, components);
   registerInfo(app);
   registerMessages(app, components);
+  registerRuntimes(app, components);
   registerCosts(app, components);
   registerCredits(app);
   registerPrice(app, components);

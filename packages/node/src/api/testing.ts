@@ -3,8 +3,10 @@ import { mkdtempDisposable, readdir } from 'node:fs/promises';
 import { createServer, type IncomingHttpHeaders, request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { ItemHash } from '@vmlet/messages';
 import { WebSocket } from 'ws';
 import { type Allowed, createAdmission } from '../admission/index.ts';
+import { RuntimeAliases, RuntimeCatalogue } from '../catalogue/index.ts';
 import { type ContentStore, openFileStore } from '../content/index.ts';
 import { DiskSpace } from '../disk-space.ts';
 import { asVmletError } from '../errors.ts';
@@ -80,14 +82,20 @@ export async function startApi(options: ApiFixtureOptions = {}): Promise<ApiFixt
     one.close();
   });
   const onListenerError = (error: unknown) => failures.push(String(error));
-  const ledger = stack.use(await openLedger({ database, content, onListenerError }));
+  let aliases: RuntimeAliases | undefined;
+  const standIn = (ref: string) => aliases?.of(ref) !== undefined;
+  const ledger = stack.use(await openLedger({ database, content, onListenerError, standIn }));
+  const { address } = operator.signer;
+  const onChange = (ref: string, options: { by: ItemHash }) => void ledger.standInChanged(ref, options);
+  aliases = stack.use(new RuntimeAliases({ ledger, operator: address, onChange }));
+  const runtimes = { catalogue: new RuntimeCatalogue({ ledger, database }), aliases, operator: address };
   const admission = createAdmission({ operatorAddress: operator.signer.address, allow: options.allow ?? 'own' });
   const policy = options.policy?.({ content, ledger }) ?? openPolicy;
   const onFailure = ({ error }: { error: Error }) => failures.push(error.message);
   const limits = options.limits ?? {};
   const disk = new DiskSpace(dir.path, { minFreeBytes: options.minFreeDiskBytes ?? 0 });
   const { webSocketLimits = {}, recent = () => [], isDraining = () => false } = options;
-  const parts = { content, disk, ledger, admission, policy, recent, isDraining };
+  const parts = { ...runtimes, content, disk, ledger, admission, policy, recent, isDraining };
   const pricing = {
     prices: () => pricesFrom(ledger.aggregate(operator.signer.address, ['pricing'])[0]?.content),
     isOperatorToken: (token: string) => token === 'by the operator',
