@@ -30,6 +30,7 @@ import { registerRuntime } from './commands/runtime.ts';
 import { registerStart } from './commands/start.ts';
 import { registerStop } from './commands/stop.ts';
 import { registerTop } from './commands/top.ts';
+import { registerTriggers } from './commands/triggers.ts';
 import { registerUp } from './commands/up.ts';
 import type { Context } from './context.ts';
 import { CliError } from './errors.ts';
@@ -111,6 +112,7 @@ const COMMANDS = [
   registerLs,
   registerLogs,
   registerTop,
+  registerTriggers,
   registerExplain,
   registerMetrics,
   registerExec,
