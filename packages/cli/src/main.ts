@@ -14,6 +14,7 @@ import { registerDeploy } from './commands/deploy.ts';
 import { registerDoctor } from './commands/doctor.ts';
 import { registerExec } from './commands/exec.ts';
 import { registerExplain } from './commands/explain.ts';
+import { registerGc } from './commands/gc.ts';
 import { registerInstallService } from './commands/install-service.ts';
 import { registerInvoke } from './commands/invoke.ts';
 import { registerLogs } from './commands/logs.ts';
@@ -123,6 +124,7 @@ const COMMANDS = [
   registerRuntime,
   registerCool,
   registerConfig,
+  registerGc,
   registerBackup,
   registerRestore,
   registerInstallService,

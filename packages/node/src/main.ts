@@ -19,6 +19,7 @@ import { missing, openCage } from './machines/cage/index.ts';
 import { type Backend, probeAccelerator, sweepMachines } from './machines/index.ts';
 import { executionsConfig, internetFor, type NodeOptions } from './node-options.ts';
 import { type NodeStatus, serveOwner } from './owner/index.ts';
+import { Collector, FILE_GRACE_MS, FilePins, UnheldMarks } from './pins/index.ts';
 import { createPrograms } from './programs.ts';
 import { createPublishPolicy } from './publish-policy.ts';
 import { CodeImages } from './runtimes/index.ts';
@@ -110,6 +111,7 @@ async function openNetwork(options: NodeOptions, { stack, log }: Making) {
   await content.sweepTemporary();
   const onListenerError = (err: unknown) => log.error({ err }, 'a ledger listener failed');
   const ledger = stack.use(await openLedger({ database, content, onListenerError }));
+  const pins = new FilePins(database);
   const operator = (await loadOrCreateKey(options.config)).signer.address;
   const admission = createAdmission({ operatorAddress: operator, allow: options.allow });
   const blocks = await BlockList.open({ path: options.blockList ?? home.paths.blockList });
@@ -124,7 +126,7 @@ async function openNetwork(options: NodeOptions, { stack, log }: Making) {
       stops.forget(event.message.itemHash);
     }),
   );
-  return { home, disk, content, ledger, operator, admission, blocks, capsOf, policy, names, stops };
+  return { home, database, disk, content, pins, ledger, operator, admission, blocks, capsOf, policy, names, stops };
 }
 
 /** What runs machines here, and the executions of programs. */
@@ -161,6 +163,7 @@ async function openCompute(options: NodeOptions, { stack, log, network }: Making
     mayUseInternet: internetFor(options, { operator, isConfined: cage.findings.egress.stands }),
     onNoInternet: (itemHash) => logs.of(itemHash).platform(NO_INTERNET),
   });
+  const collector = stack.use(openCollector(options, { network, codeImages, programs, log }));
   const saving = saved && { backend, saved, starts, executions, programs, ledger, logs, config, log };
   const snapshots = saving && stack.use(saveInBackground(saving));
   stack.defer(blocks.subscribe(() => stopRefused({ executions, programs, log })));
@@ -174,7 +177,23 @@ async function openCompute(options: NodeOptions, { stack, log, network }: Making
       .catch((err: unknown) => log.error({ err, itemHash }, 'a forgotten program was not cleaned up'));
   });
   stack.defer(unsubscribe);
-  return { backend, probe, config, logs, executions, programs, metrics, timelines, snapshots };
+  return { backend, probe, config, logs, executions, programs, metrics, timelines, snapshots, collector };
+}
+
+/** What removes files that nothing needs, from now on. */
+function openCollector(
+  { fileGraceMs }: NodeOptions,
+  made: { network: Network; codeImages: CodeImages; programs: ReturnType<typeof createPrograms>; log: Logger },
+): Collector {
+  const { network, codeImages, programs, log } = made;
+  const { content, pins, ledger, database } = network;
+  const collector = new Collector({
+    ...{ content, pins, ledger, codeImages, graceMs: fileGraceMs, marks: new UnheldMarks(database) },
+    usedFiles: () => new Set(programs.facts().flatMap(({ runtimeHash, codeHash }) => [runtimeHash, codeHash])),
+    onError: (err) => log.error({ err }, 'files that nothing needs were not removed'),
+  });
+  collector.start();
+  return collector;
 }
 
 /** What confines machines, which is all that this host has for it; or an error, if that is too little. */
@@ -239,7 +258,7 @@ interface MakingEdges extends Making {
 async function openEdges(options: NodeOptions, made: MakingEdges) {
   const { stack, log, network, compute } = made;
   const { home, ledger, content, operator, blocks, names, stops } = network;
-  const { executions, logs, programs, backend, probe, config, metrics, timelines, snapshots } = compute;
+  const { executions, logs, programs, backend, probe, config, metrics, timelines, snapshots, collector } = compute;
   const api = stack.use(await openApi(options, made));
   const programDomain = options.programDomain ?? PROGRAM_DOMAIN;
   const { apiHosts = [], trustForwarded = false } = options;
@@ -258,7 +277,9 @@ async function openEdges(options: NodeOptions, made: MakingEdges) {
   const status = statusOf({ url, programDomain, operator, backend: backend.accelerator });
   const { ownerSocket, nodeFile } = home.paths;
   const confinement = async () => backend.cage.findings;
-  const doctor = () => diagnose({ home: home.dir, probe, confinement, snapshots: async () => snapshots?.facts() });
+  const { minFreeDiskBytes } = options;
+  const snapshotFacts = async () => snapshots?.facts();
+  const doctor = () => diagnose({ home: home.dir, minFreeDiskBytes, probe, confinement, snapshots: snapshotFacts });
   const install = installFor({ ledger, content, backend, bootDeadlineMs: config.bootDeadlineMs });
   const urlsOf = programs.urlsOf({ url, programDomain, port });
   const nameUrlsOf = programs.nameUrlsOf({ url, programDomain, port });
@@ -267,7 +288,8 @@ async function openEdges(options: NodeOptions, made: MakingEdges) {
   const { maxBoots, memoryBudgetMiB } = config;
   const startLimits = { accelerator: backend.accelerator, maxBoots, memoryBudgetMiB };
   const snapshotOf = (itemHash: ItemHash) => (snapshots ? snapshots.stateOf(itemHash) : { state: 'off' as const });
-  const telling = { snapshotOf, logs, status, runtimes, doctor, timelines, startLimits, metrics };
+  const collect = (how: { dryRun: boolean }) => collector.run(how);
+  const telling = { snapshotOf, collect, logs, status, runtimes, doctor, timelines, startLimits, metrics };
   const owner = { ledger, executions, install, blocks, ...telling, ...deployments };
   stack.use(await serveOwner(ownerSocket, owner));
   const record = { format: 1, pid: process.pid, url, programDomain, ownerSocket };
@@ -277,10 +299,12 @@ async function openEdges(options: NodeOptions, made: MakingEdges) {
 }
 
 function openApi(options: NodeOptions, { log, network, draining }: MakingEdges): Promise<Api> {
-  const { content, disk, ledger, admission, policy } = network;
+  const { content, disk, pins, ledger, admission, policy } = network;
   return createApi({
     content,
     disk,
+    pins,
+    fileGraceMs: options.fileGraceMs ?? FILE_GRACE_MS,
     ledger,
     admission,
     policy,

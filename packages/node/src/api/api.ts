@@ -2,6 +2,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { Duplex } from 'node:stream';
 import fastify, { type FastifyInstance } from 'fastify';
 import { registerAddJson } from './add-json.ts';
+import { registerAddressFiles } from './address-files.ts';
 import type { ApiComponents } from './components.ts';
 import { figuresOf } from './figures.ts';
 import { registerHeaders } from './headers.ts';
@@ -12,6 +13,8 @@ import { registerMessages } from './messages.ts';
 import { registerProblems } from './problem.ts';
 import { registerStorageAddFile } from './storage-add-file.ts';
 import { registerStorageContent } from './storage-content.ts';
+import { registerStorageInfo } from './storage-info.ts';
+import { registerStorageLimits } from './storage-limits.ts';
 import { registerStorageRaw } from './storage-raw.ts';
 import { registerVersion } from './version.ts';
 import { openSockets } from './websocket/sockets.ts';
@@ -60,10 +63,13 @@ function registerRoutes(app: FastifyInstance, components: ApiComponents): void {
   registerProblems(app, components);
   registerVersion(app, components);
   registerAddJson(app, components);
+  registerAddressFiles(app, components);
   registerIpfsAddFile(app, components);
   registerHealth(app, components);
   registerMessages(app, components);
   registerStorageAddFile(app, components);
   registerStorageContent(app, components);
+  registerStorageInfo(app, components);
+  registerStorageLimits(app, components);
   registerStorageRaw(app, components);
 }

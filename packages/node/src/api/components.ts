@@ -4,6 +4,7 @@ import type { ContentStore } from '../content/index.ts';
 import type { DiskSpace } from '../disk-space.ts';
 import type { VmletError } from '../errors.ts';
 import type { Ledger } from '../ledger/index.ts';
+import type { FilePins } from '../pins/index.ts';
 import type { ApiLimits } from './limits.ts';
 import type { WebSocketLimits } from './websocket/limits.ts';
 import type { MessageSubscription } from './websocket/subscription.ts';
@@ -23,9 +24,13 @@ export interface PublishPolicy {
 /** What the routes use. */
 export interface ApiComponents {
   readonly content: Pick<ContentStore, 'stage' | 'put' | 'read' | 'find'>;
+  /** Which messages name which files. */
+  readonly pins: Pick<FilePins, 'count' | 'totalOf' | 'filesOf'>;
+  /** How long a file is kept that no message names, in milliseconds. */
+  readonly fileGraceMs: number;
   /** Whether the disk has room for more. */
   readonly disk: Pick<DiskSpace, 'require'>;
-  readonly ledger: Pick<Ledger, 'check' | 'accept' | 'get' | 'subscribe'>;
+  readonly ledger: Pick<Ledger, 'check' | 'accept' | 'get' | 'store' | 'subscribe'>;
   readonly admission: Pick<Admission, 'mayPublish' | 'trusts'>;
   readonly policy: PublishPolicy;
   /** Of this vmlet, as `/version` answers it. */

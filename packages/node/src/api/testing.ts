@@ -10,6 +10,7 @@ import { DiskSpace } from '../disk-space.ts';
 import { asVmletError } from '../errors.ts';
 import { type Ledger, openLedger } from '../ledger/index.ts';
 import { type Author, makeAuthor } from '../ledger/testing.ts';
+import { FILE_GRACE_MS, FilePins } from '../pins/index.ts';
 import { openDatabase } from '../store/index.ts';
 import { createApi } from './api.ts';
 import type { ApiComponents } from './components.ts';
@@ -83,7 +84,8 @@ export async function startApi(options: ApiFixtureOptions = {}): Promise<ApiFixt
   const limits = options.limits ?? {};
   const disk = new DiskSpace(dir.path, { minFreeBytes: options.minFreeDiskBytes ?? 0 });
   const { webSocketLimits = {}, recent = () => [], isDraining = () => false } = options;
-  const parts = { content, disk, ledger, admission, policy, recent, isDraining };
+  const pins = new FilePins(database);
+  const parts = { content, disk, pins, fileGraceMs: FILE_GRACE_MS, ledger, admission, policy, recent, isDraining };
   const api = stack.use(await createApi({ ...parts, version: '1.2.3', limits, webSocketLimits, onFailure }));
   const socketPath = join(dir.path, 'api.sock');
   const server = createServer(api.handler).listen(socketPath);
