@@ -7,6 +7,7 @@ import type { VmletError } from '../errors.ts';
 import type { Ledger } from '../ledger/index.ts';
 import type { Facets, LedgerViews } from '../ledger/views/index.ts';
 import type { PriceTable } from '../pricing/index.ts';
+import type { FilePins } from '../pins/index.ts';
 import type { ApiLimits } from './limits.ts';
 import type { WebSocketLimits } from './websocket/limits.ts';
 import type { MessageSubscription } from './websocket/subscription.ts';
@@ -26,6 +27,10 @@ export interface PublishPolicy {
 /** What the routes use. */
 export interface ApiComponents {
   readonly content: Pick<ContentStore, 'stage' | 'put' | 'read' | 'find'>;
+  /** Which messages name which files. */
+  readonly pins: Pick<FilePins, 'count' | 'totalOf' | 'filesOf'>;
+  /** How long a file is kept that no message names, in milliseconds. */
+  readonly fileGraceMs: number;
   /** Whether the disk has room for more. */
   readonly disk: Pick<DiskSpace, 'require'>;
   readonly ledger: Pick<

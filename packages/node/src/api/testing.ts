@@ -14,6 +14,7 @@ import { type Ledger, openLedger } from '../ledger/index.ts';
 import { type Author, makeAuthor } from '../ledger/testing.ts';
 import { LedgerViews, openFacets } from '../ledger/views/index.ts';
 import { pricesFrom } from '../pricing/index.ts';
+import { FILE_GRACE_MS, FilePins } from '../pins/index.ts';
 import { openDatabase } from '../store/index.ts';
 import { type Api, createApi } from './api.ts';
 import type { ApiComponents } from './components.ts';
@@ -95,7 +96,8 @@ export async function startApi(options: ApiFixtureOptions = {}): Promise<ApiFixt
   const limits = options.limits ?? {};
   const disk = new DiskSpace(dir.path, { minFreeBytes: options.minFreeDiskBytes ?? 0 });
   const { webSocketLimits = {}, recent = () => [], isDraining = () => false } = options;
-  const parts = { ...runtimes, content, disk, ledger, admission, policy, recent, isDraining };
+  const files = { content, disk, pins: new FilePins(database), fileGraceMs: FILE_GRACE_MS };
+  const parts = { ...runtimes, ...files, ledger, admission, policy, recent, isDraining };
   const pricing = {
     prices: () => pricesFrom(ledger.aggregate(operator.signer.address, ['pricing'])[0]?.content),
     isOperatorToken: (token: string) => token === 'by the operator',
