@@ -16,6 +16,7 @@ import { GuestApi, Identities, ProgramCache } from './guest-api/index.ts';
 import { installFor } from './install-for.ts';
 import { loadOrCreateKey } from './keys/index.ts';
 import { type LedgerEvent, openLedger } from './ledger/index.ts';
+import { openLists } from './ledger/query/index.ts';
 import { LedgerViews, openFacets } from './ledger/views/index.ts';
 import { missing, openCage } from './machines/cage/index.ts';
 import { type Backend, probeAccelerator, sweepMachines } from './machines/index.ts';
@@ -336,9 +337,9 @@ function openApi(options: NodeOptions, { log, network, draining }: MakingEdges):
     policy,
     prices: () => pricesFrom(ledger.aggregate(operator, ['pricing'])[0]?.content),
     isOperatorToken: (token) => isOperatorToken(token, { operator }),
-    recent: () => [],
     views: new LedgerViews(database),
     facets: openFacets(database),
+    lists: openLists(database),
     metricsSources: [operator, NETWORK_SCORER],
     version: VERSION,
     isDraining: () => draining.isDraining,

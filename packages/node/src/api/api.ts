@@ -15,9 +15,11 @@ import { registerHealth } from './health.ts';
 import { registerInfo } from './info.ts';
 import { registerIpfsAddFile } from './ipfs-add-file.ts';
 import { type ApiLimits, defaultLimits } from './limits.ts';
+import { recentIn, registerMessageList } from './message-list.ts';
 import { registerMessages } from './messages.ts';
 import { registerMetrics } from './metrics.ts';
 import { registerNodeMetrics } from './node-metrics.ts';
+import { registerPostList } from './post-list.ts';
 import { registerPrice } from './price.ts';
 import { registerProblems } from './problem.ts';
 import { registerPrograms } from './programs.ts';
@@ -57,9 +59,14 @@ export interface ApiAnswer {
 
 /** Builds the network API. `limits` default to the network's. */
 export async function createApi(
-  components: Omit<ApiComponents, 'limits'> & { limits?: Partial<ApiLimits> },
+  components: Omit<ApiComponents, 'limits' | 'recent'> &
+    Partial<Pick<ApiComponents, 'recent'>> & { limits?: Partial<ApiLimits> },
 ): Promise<Api> {
-  const built: ApiComponents = { ...components, limits: { ...defaultLimits, ...components.limits } };
+  const built: ApiComponents = {
+    ...components,
+    recent: components.recent ?? recentIn(components.lists),
+    limits: { ...defaultLimits, ...components.limits },
+  };
   let answer: (request: IncomingMessage, response: ServerResponse) => void = () => {};
   const app = fastify({
     exposeHeadRoutes: false,
@@ -97,7 +104,9 @@ function registerRoutes(app: FastifyInstance, components: ApiComponents): void {
   registerChannels(app, components);
   registerHealth(app, components);
   registerInfo(app);
+  registerMessageList(app, components);
   registerMessages(app, components);
+  registerPostList(app, components);
   registerCosts(app, components);
   registerCredits(app);
   registerPrice(app, components);

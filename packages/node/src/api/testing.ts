@@ -9,6 +9,7 @@ import { type ContentStore, openFileStore } from '../content/index.ts';
 import { DiskSpace } from '../disk-space.ts';
 import { asVmletError } from '../errors.ts';
 import { type Ledger, openLedger } from '../ledger/index.ts';
+import { openLists } from '../ledger/query/index.ts';
 import { type Author, makeAuthor } from '../ledger/testing.ts';
 import { LedgerViews, openFacets } from '../ledger/views/index.ts';
 import { pricesFrom } from '../pricing/index.ts';
@@ -84,8 +85,16 @@ export async function startApi(options: ApiFixtureOptions = {}): Promise<ApiFixt
   const onFailure = ({ error }: { error: Error }) => failures.push(error.message);
   const limits = options.limits ?? {};
   const disk = new DiskSpace(dir.path, { minFreeBytes: options.minFreeDiskBytes ?? 0 });
-  const { webSocketLimits = {}, recent = () => [], isDraining = () => false } = options;
-  const parts = { content, disk, ledger, admission, policy, recent, isDraining };
+  const { webSocketLimits = {}, isDraining = () => false } = options;
+  const parts = {
+    content,
+    disk,
+    ledger,
+    admission,
+    policy,
+    isDraining,
+    ...(options.recent && { recent: options.recent }),
+  };
   const pricing = {
     prices: () => pricesFrom(ledger.aggregate(operator.signer.address, ['pricing'])[0]?.content),
     isOperatorToken: (token: string) => token === 'by the operator',
@@ -93,7 +102,8 @@ export async function startApi(options: ApiFixtureOptions = {}): Promise<ApiFixt
   const views = new LedgerViews(database);
   const facets = openFacets(database);
   const metricsSources = [operator.signer.address];
-  const reads = { views, facets, metricsSources };
+  const lists = openLists(database);
+  const reads = { views, facets, lists, metricsSources };
   const bounds = { limits, webSocketLimits };
   const api = stack.use(await createApi({ ...parts, ...pricing, ...reads, ...bounds, version: '1.2.3', onFailure }));
   const socketPath = join(dir.path, 'api.sock');
