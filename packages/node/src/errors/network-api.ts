@@ -174,6 +174,16 @@ export const apiErrors = {
     fault: 'user',
     retryable: false,
   }),
+  PENDING_EXCEEDED: entry({
+    phase: 'message',
+    status: 429,
+    title: 'Too many messages wait',
+    template:
+      "Cannot hold a message of '{sender}': {found} of this sender and {foundOfAll} in all wait for something, expected fewer",
+    hint: 'Send first what those wait for: files, and the messages that they refer to',
+    fault: 'user',
+    retryable: true,
+  }),
   OWNER_MACHINES_EXCEEDED: entry({
     phase: 'queue',
     status: 429,

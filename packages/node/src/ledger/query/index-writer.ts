@@ -1,4 +1,3 @@
-import type { AnyProcessedMessage } from '../records.ts';
 import type { LedgerDatabase } from '../sqlite/ledger-database.ts';
 import { ListBatch, prepareBatch } from './list-batch.ts';
 import { placesOf, type QueuedRow } from './places.ts';
@@ -12,23 +11,6 @@ const BATCH_MESSAGES = 2000;
  */
 export interface IndexWriter {
   renew(): void;
-  /** Called within the transaction that puts a message in force. */
-  indexMessage(row: IndexedRow): void;
-  /** Called within the transaction that takes it out: forgotten or removed. */
-  unindexMessage(row: IndexedRow): void;
-  /** Called within the transaction that puts a copy of a message in force in place, with another time or channel. */
-  reindexMessage(row: IndexedRow): void;
-}
-
-/** A message that came in force, as lists need it. */
-export interface IndexedRow {
-  /** Where its row of the table `messages` stands. */
-  readonly position: number;
-  /** The order in which messages came in force. */
-  readonly processedSeq: number;
-  readonly message: AnyProcessedMessage;
-  /** `content.address` in the form addresses are looked up by. */
-  readonly owner: string;
 }
 
 /** Makes the writer for a database. */
@@ -49,7 +31,7 @@ export function createIndexWriter(database: LedgerDatabase): IndexWriter {
       queue.done.run(positions.at(-1) ?? 0);
     }
   };
-  return { renew, indexMessage: renew, unindexMessage: renew, reindexMessage: renew };
+  return { renew };
 }
 
 function prepareQueue(database: LedgerDatabase) {
