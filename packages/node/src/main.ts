@@ -16,6 +16,7 @@ import { GuestApi, Identities, ProgramCache } from './guest-api/index.ts';
 import { installFor } from './install-for.ts';
 import { loadOrCreateKey } from './keys/index.ts';
 import type { LedgerEvent } from './ledger/index.ts';
+import { openLists } from './ledger/query/index.ts';
 import { LedgerViews, openFacets } from './ledger/views/index.ts';
 import { openLedgerWithAliases } from './ledger-with-aliases.ts';
 import { missing, openCage } from './machines/cage/index.ts';
@@ -23,9 +24,9 @@ import { type Backend, probeAccelerator, sweepMachines } from './machines/index.
 import { executionsConfig, internetFor, type NodeOptions } from './node-options.ts';
 import { isOperatorToken } from './operator-token.ts';
 import { type NodeStatus, type OwnerComponents, serveOwner } from './owner/index.ts';
+import { Collector, FILE_GRACE_MS, FilePins, UnheldMarks } from './pins/index.ts';
 import { pricesFrom } from './pricing/index.ts';
 import { admitPrograms } from './program-delegates.ts';
-import { Collector, FILE_GRACE_MS, FilePins, UnheldMarks } from './pins/index.ts';
 import { createPrograms } from './programs.ts';
 import { createPublishPolicy } from './publish-policy.ts';
 import { CodeImages } from './runtimes/index.ts';
@@ -363,9 +364,9 @@ function openApi(options: NodeOptions, { log, network, draining }: MakingEdges):
     fileGraceMs: options.fileGraceMs ?? FILE_GRACE_MS,
     prices: () => pricesFrom(ledger.aggregate(operator, ['pricing'])[0]?.content),
     isOperatorToken: (token) => isOperatorToken(token, { operator }),
-    recent: () => [],
     views: new LedgerViews(database),
     facets: openFacets(database),
+    lists: openLists(database),
     metricsSources: [operator, NETWORK_SCORER],
     version: VERSION,
     isDraining: () => draining.isDraining,

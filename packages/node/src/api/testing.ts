@@ -11,10 +11,11 @@ import { type ContentStore, openFileStore } from '../content/index.ts';
 import { DiskSpace } from '../disk-space.ts';
 import { asVmletError } from '../errors.ts';
 import { type Ledger, openLedger } from '../ledger/index.ts';
+import { openLists } from '../ledger/query/index.ts';
 import { type Author, makeAuthor } from '../ledger/testing.ts';
 import { LedgerViews, openFacets } from '../ledger/views/index.ts';
-import { pricesFrom } from '../pricing/index.ts';
 import { FILE_GRACE_MS, FilePins } from '../pins/index.ts';
+import { pricesFrom } from '../pricing/index.ts';
 import { openDatabase } from '../store/index.ts';
 import { type Api, createApi } from './api.ts';
 import type { ApiComponents } from './components.ts';
@@ -95,9 +96,23 @@ export async function startApi(options: ApiFixtureOptions = {}): Promise<ApiFixt
   const onFailure = ({ error }: { error: Error }) => failures.push(error.message);
   const limits = options.limits ?? {};
   const disk = new DiskSpace(dir.path, { minFreeBytes: options.minFreeDiskBytes ?? 0 });
+<<<<<<< HEAD
   const { webSocketLimits = {}, recent = () => [], isDraining = () => false } = options;
   const files = { content, disk, pins: new FilePins(database), fileGraceMs: FILE_GRACE_MS };
   const parts = { ...runtimes, ...files, ledger, admission, policy, recent, isDraining };
+=======
+  const { webSocketLimits = {}, isDraining = () => false } = options;
+  const parts = {
+    ...runtimes,
+    content,
+    disk,
+    ledger,
+    admission,
+    policy,
+    isDraining,
+    ...(options.recent && { recent: options.recent }),
+  };
+>>>>>>> 2b46b1f67f7fd860d1f5a5ec27f30a2534fa6f84
   const pricing = {
     prices: () => pricesFrom(ledger.aggregate(operator.signer.address, ['pricing'])[0]?.content),
     isOperatorToken: (token: string) => token === 'by the operator',
@@ -105,7 +120,8 @@ export async function startApi(options: ApiFixtureOptions = {}): Promise<ApiFixt
   const views = new LedgerViews(database);
   const facets = openFacets(database);
   const metricsSources = [operator.signer.address];
-  const reads = { views, facets, metricsSources };
+  const lists = openLists(database);
+  const reads = { views, facets, lists, metricsSources };
   const bounds = { limits, webSocketLimits };
   const api = stack.use(await createApi({ ...parts, ...pricing, ...reads, ...bounds, version: '1.2.3', onFailure }));
   const socketPath = join(dir.path, 'api.sock');
