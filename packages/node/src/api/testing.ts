@@ -96,23 +96,9 @@ export async function startApi(options: ApiFixtureOptions = {}): Promise<ApiFixt
   const onFailure = ({ error }: { error: Error }) => failures.push(error.message);
   const limits = options.limits ?? {};
   const disk = new DiskSpace(dir.path, { minFreeBytes: options.minFreeDiskBytes ?? 0 });
-<<<<<<< HEAD
-  const { webSocketLimits = {}, recent = () => [], isDraining = () => false } = options;
+  const { webSocketLimits = {}, recent, isDraining = () => false } = options;
   const files = { content, disk, pins: new FilePins(database), fileGraceMs: FILE_GRACE_MS };
-  const parts = { ...runtimes, ...files, ledger, admission, policy, recent, isDraining };
-=======
-  const { webSocketLimits = {}, isDraining = () => false } = options;
-  const parts = {
-    ...runtimes,
-    content,
-    disk,
-    ledger,
-    admission,
-    policy,
-    isDraining,
-    ...(options.recent && { recent: options.recent }),
-  };
->>>>>>> 2b46b1f67f7fd860d1f5a5ec27f30a2534fa6f84
+  const parts = { ...runtimes, ...files, ledger, admission, policy, isDraining, ...(recent && { recent }) };
   const pricing = {
     prices: () => pricesFrom(ledger.aggregate(operator.signer.address, ['pricing'])[0]?.content),
     isOperatorToken: (token: string) => token === 'by the operator',
