@@ -1,6 +1,6 @@
 import { once } from 'node:events';
-import { deadline } from '@vmlet/node/deadline';
 import { buildMessage, type Envelope } from '@vmlet/messages';
+import { deadline } from '@vmlet/node/deadline';
 import { makeTestHome } from '../../tests/framework/node-process.ts';
 import { type PartOptions, type PartResult, ratiosOf } from '../part.ts';
 import { rowOf } from '../stats.ts';
