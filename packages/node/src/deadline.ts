@@ -64,7 +64,7 @@ export async function passed(ms: number): Promise<void> {
 }
 
 /** A deadline for who waits for no signal. Dispose of it once, when the wait is over, and do not use it after that. */
-export interface TimeLimit extends Disposable {
+interface TimeLimit extends Disposable {
   /** Whether it has passed. */
   readonly expired: boolean;
 }
@@ -160,7 +160,7 @@ export function idleTimer(ms: number, onIdle: () => void): IdleTimer {
 }
 
 /** Work that many ask for and that is done once for all of them. */
-export interface Paced extends Disposable {
+interface Paced extends Disposable {
   /** Has the work done soon. */
   ask(): void;
 }

@@ -15,13 +15,14 @@ import { Gateway } from './gateway/index.ts';
 import { GuestApi, Identities, ProgramCache } from './guest-api/index.ts';
 import { installFor } from './install-for.ts';
 import { loadOrCreateKey } from './keys/index.ts';
-import { type LedgerEvent, openLedger } from './ledger/index.ts';
+import type { LedgerEvent } from './ledger/index.ts';
 import { LedgerViews, openFacets } from './ledger/views/index.ts';
+import { openLedgerWithAliases } from './ledger-with-aliases.ts';
 import { missing, openCage } from './machines/cage/index.ts';
 import { type Backend, probeAccelerator, sweepMachines } from './machines/index.ts';
 import { executionsConfig, internetFor, type NodeOptions } from './node-options.ts';
 import { isOperatorToken } from './operator-token.ts';
-import { type NodeStatus, serveOwner } from './owner/index.ts';
+import { type NodeStatus, type OwnerComponents, serveOwner } from './owner/index.ts';
 import { pricesFrom } from './pricing/index.ts';
 import { admitPrograms } from './program-delegates.ts';
 import { createPrograms } from './programs.ts';
@@ -119,8 +120,9 @@ async function openNetwork(options: NodeOptions, { stack, log }: Making) {
   const content = await openFileStore(home.paths.content, { disk });
   await content.sweepTemporary();
   const onListenerError = (err: unknown) => log.error({ err }, 'a ledger listener failed');
-  const ledger = stack.use(await openLedger({ database, content, onListenerError }));
   const operator = (await loadOrCreateKey(options.config)).signer.address;
+  const opened = await openLedgerWithAliases({ database, content, onListenerError, operator }, stack);
+  const { ledger } = opened;
   const identities = new Identities({ database, dir: home.paths.programKeys });
   const addresses = createAdmission({ operatorAddress: operator, allow: options.allow });
   const admission = admitPrograms(addresses, { identities, ledger });
@@ -137,12 +139,12 @@ async function openNetwork(options: NodeOptions, { stack, log }: Making) {
     }),
   );
   const rules = { operator, admission, blocks, capsOf, policy };
-  return { home, database, disk, content, ledger, ...rules, names, stops, identities };
+  return { home, database, disk, content, ...opened, ...rules, names, stops, identities };
 }
 
 /** What runs machines here, and the executions of programs. */
 async function openCompute(options: NodeOptions, { stack, log, network }: Making & { network: Network }) {
-  const { home, content, ledger, admission, operator, blocks, capsOf, names, stops } = network;
+  const { home, content, ledger, aliases, admission, operator, blocks, capsOf, names, stops } = network;
   const cache = await openCache(options.cache);
   const signal = options.signal ?? new AbortController().signal;
   const progress = options.onProgress ? { onProgress: options.onProgress } : {};
@@ -173,6 +175,7 @@ async function openCompute(options: NodeOptions, { stack, log, network }: Making
   const versions = stack.use(new Versions({ ledger, isServing: (itemHash) => executions.isServing(itemHash) }));
   const programs = createPrograms({
     ...{ ledger, content, codeImages, admission, blocks, names, stops, versions, operator },
+    aliasOf: (ref) => aliases.of(ref),
     mayUseInternet: internetFor(options, { operator, isConfined: cage.findings.egress.stands }),
     onNoInternet: (itemHash) => logs.of(itemHash).platform(NO_INTERNET),
   });
@@ -308,7 +311,12 @@ async function openEdges(options: NodeOptions, made: MakingEdges) {
   const startLimits = { accelerator: backend.accelerator, maxBoots, memoryBudgetMiB };
   const snapshotOf = (itemHash: ItemHash) => (snapshots ? snapshots.stateOf(itemHash) : { state: 'off' as const });
   const telling = { snapshotOf, logs, status, runtimes, doctor, timelines, startLimits, metrics };
-  const owner = { ledger, executions, install, blocks, triggers, ...telling, ...deployments };
+  const imports: OwnerComponents['imports'] = {
+    put: (source, given) => content.put(source, given),
+    check: (message) => ledger.check(message),
+    accept: (message) => ledger.accept(message),
+  };
+  const owner = { ledger, imports, executions, install, blocks, triggers, ...telling, ...deployments };
   stack.use(await serveOwner(ownerSocket, owner));
   const record = { format: 1, pid: process.pid, url, programDomain, ownerSocket };
   await writeFileAtomic(nodeFile, { bytes: Buffer.from(`${JSON.stringify(record)}\n`), mode: 0o600 });
@@ -327,13 +335,9 @@ function openTriggers({ triggerRetries: retries }: NodeOptions, made: MakingEdge
 }
 
 function openApi(options: NodeOptions, { log, network, draining }: MakingEdges): Promise<Api> {
-  const { content, database, disk, ledger, admission, policy, operator } = network;
+  const { content, database, disk, ledger, catalogue, aliases, admission, policy, operator } = network;
   return createApi({
-    content,
-    disk,
-    ledger,
-    admission,
-    policy,
+    ...{ content, disk, ledger, catalogue, aliases, operator, admission, policy },
     prices: () => pricesFrom(ledger.aggregate(operator, ['pricing'])[0]?.content),
     isOperatorToken: (token) => isOperatorToken(token, { operator }),
     recent: () => [],

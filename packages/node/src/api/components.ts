@@ -1,5 +1,6 @@
 import type { FileHash } from '@vmlet/messages';
 import type { Admission } from '../admission/index.ts';
+import type { RuntimeAliases, RuntimeCatalogue } from '../catalogue/index.ts';
 import type { ContentStore } from '../content/index.ts';
 import type { DiskSpace } from '../disk-space.ts';
 import type { VmletError } from '../errors.ts';
@@ -37,6 +38,10 @@ export interface ApiComponents {
   readonly metricsSources: readonly string[];
   readonly admission: Pick<Admission, 'mayPublish' | 'trusts'>;
   readonly policy: PublishPolicy;
+  readonly catalogue: Pick<RuntimeCatalogue, 'list' | 'get' | 'resolve' | 'versionsOf' | 'usersOf'>;
+  readonly aliases: Pick<RuntimeAliases, 'of' | 'all' | 'leadingTo'>;
+  /** The address of the node's owner. */
+  readonly operator: string;
   /** By which prices are calculated; nothing is charged. */
   readonly prices: () => PriceTable;
   /** Whether the operator signed a token, a few minutes ago at most. */

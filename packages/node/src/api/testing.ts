@@ -3,8 +3,10 @@ import { mkdtempDisposable, readdir } from 'node:fs/promises';
 import { createServer, type IncomingHttpHeaders, request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { ItemHash } from '@vmlet/messages';
 import { WebSocket } from 'ws';
 import { type Allowed, createAdmission } from '../admission/index.ts';
+import { RuntimeAliases, RuntimeCatalogue } from '../catalogue/index.ts';
 import { type ContentStore, openFileStore } from '../content/index.ts';
 import { DiskSpace } from '../disk-space.ts';
 import { asVmletError } from '../errors.ts';
@@ -13,7 +15,7 @@ import { type Author, makeAuthor } from '../ledger/testing.ts';
 import { LedgerViews, openFacets } from '../ledger/views/index.ts';
 import { pricesFrom } from '../pricing/index.ts';
 import { openDatabase } from '../store/index.ts';
-import { createApi } from './api.ts';
+import { type Api, createApi } from './api.ts';
 import type { ApiComponents } from './components.ts';
 import type { ApiLimits } from './limits.ts';
 import type { WebSocketLimits } from './websocket/limits.ts';
@@ -40,6 +42,8 @@ export interface ApiFixture extends AsyncDisposable {
   readonly content: ContentStore;
   readonly ledger: Ledger;
   readonly database: ReturnType<typeof openDatabase>;
+  /** Every route that is served. */
+  readonly routes: Api['routes'];
   /** What was reported as a failure of the node. */
   readonly failures: string[];
   call(method: string, path: string, call?: Call): Promise<Answer>;
@@ -78,14 +82,20 @@ export async function startApi(options: ApiFixtureOptions = {}): Promise<ApiFixt
     one.close();
   });
   const onListenerError = (error: unknown) => failures.push(String(error));
-  const ledger = stack.use(await openLedger({ database, content, onListenerError }));
+  let aliases: RuntimeAliases | undefined;
+  const standIn = (ref: string) => aliases?.of(ref) !== undefined;
+  const ledger = stack.use(await openLedger({ database, content, onListenerError, standIn }));
+  const { address } = operator.signer;
+  const onChange = (ref: string, options: { by: ItemHash }) => void ledger.standInChanged(ref, options);
+  aliases = stack.use(new RuntimeAliases({ ledger, operator: address, onChange }));
+  const runtimes = { catalogue: new RuntimeCatalogue({ ledger, database }), aliases, operator: address };
   const admission = createAdmission({ operatorAddress: operator.signer.address, allow: options.allow ?? 'own' });
   const policy = options.policy?.({ content, ledger }) ?? openPolicy;
   const onFailure = ({ error }: { error: Error }) => failures.push(error.message);
   const limits = options.limits ?? {};
   const disk = new DiskSpace(dir.path, { minFreeBytes: options.minFreeDiskBytes ?? 0 });
   const { webSocketLimits = {}, recent = () => [], isDraining = () => false } = options;
-  const parts = { content, disk, ledger, admission, policy, recent, isDraining };
+  const parts = { ...runtimes, content, disk, ledger, admission, policy, recent, isDraining };
   const pricing = {
     prices: () => pricesFrom(ledger.aggregate(operator.signer.address, ['pricing'])[0]?.content),
     isOperatorToken: (token: string) => token === 'by the operator',
@@ -119,6 +129,7 @@ export async function startApi(options: ApiFixtureOptions = {}): Promise<ApiFixt
     content,
     ledger,
     database,
+    routes: api.routes,
     failures,
     call: (method, path, call = {}) => send(socketPath, { method, path, call }),
     files: () => filesIn(join(dir.path, 'content')),

@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { canonicalCid } from '../content/index.ts';
 
 /** The newest form of a backup that this vmlet knows. */
 export const BACKUP_FORMAT = 1;
@@ -7,9 +8,6 @@ export const BACKUP_FORMAT = 1;
 export const MANIFEST_NAME = 'backup.json';
 /** The copy of the node's database. */
 export const DATABASE_NAME = 'node.db';
-/** Files by hash are below it. */
-export const CONTENT_NAME = 'content';
-
 /** Longer ones are none of ours. In bytes. */
 export const MAX_MANIFEST_BYTES = 64 * 1024 * 1024;
 
@@ -40,6 +38,12 @@ const MAX_DEPTH = 12;
 /** The SHA-256 that a path in a backup is named by; undefined for one that is named otherwise. */
 export function hashInPath(path: string): string | undefined {
   return HASHED.exec(path)?.[2];
+}
+
+/** Where a file that messages name lies: bytes by their SHA-256, or the record that says which bytes a CID names. */
+export function pathOfNamed(name: string): string {
+  const cid = canonicalCid(name);
+  return cid === undefined ? `content/${name.slice(0, 2)}/${name}` : `content/cids/${cid.slice(-2)}/${cid}`;
 }
 
 /** Whether a path of a backup stays inside of it, and is one that a home can have. */
