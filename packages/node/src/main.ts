@@ -20,7 +20,7 @@ import { LedgerViews, openFacets } from './ledger/views/index.ts';
 import { openLedgerWithAliases } from './ledger-with-aliases.ts';
 import { missing, openCage } from './machines/cage/index.ts';
 import { type Backend, probeAccelerator, sweepMachines } from './machines/index.ts';
-import { executionsConfig, internetFor, type NodeOptions } from './node-options.ts';
+import { executionsConfig, internetFor, type NodeOptions, uploadLimitsOf } from './node-options.ts';
 import { isOperatorToken } from './operator-token.ts';
 import { type NodeStatus, type OwnerComponents, serveOwner } from './owner/index.ts';
 import { pricesFrom } from './pricing/index.ts';
@@ -346,8 +346,7 @@ function openApi(options: NodeOptions, { log, network, draining }: MakingEdges):
     metricsSources: [operator, NETWORK_SCORER],
     version: VERSION,
     isDraining: () => draining.isDraining,
-    // Where only the operator publishes, nobody else fills the disk.
-    limits: options.allow === 'own' ? { unsignedFileBytes: 0 } : {},
+    limits: uploadLimitsOf(options),
     onFailure: (failure) => log.error(failure, 'a request to the API failed'),
   });
 }
