@@ -80,6 +80,11 @@ const NODE_PARTS = [
   },
   { part: 'runtimes', why: 'From refs to verified files, whether or not a machine ever runs them' },
   {
+    part: 'pins',
+    never: ['telemetry', 'timelines', 'keys', 'deployments'],
+    why: 'Which files are kept follows from messages and programs in force, whoever uploads, reads or runs them',
+  },
+  {
     part: 'snapshots',
     never: ['keys', 'admission', 'content', 'ledger', 'catalogue', 'runtimes'],
     why: 'Files of memory and state by key: what runs from them, and how they were made, is the business of others',

@@ -15,6 +15,7 @@ import { registerDoctor } from './commands/doctor.ts';
 import { registerExec } from './commands/exec.ts';
 import { registerExplain } from './commands/explain.ts';
 import { registerForget } from './commands/forget.ts';
+import { registerGc } from './commands/gc.ts';
 import { registerInstallService } from './commands/install-service.ts';
 import { registerInvoke } from './commands/invoke.ts';
 import { registerLogs } from './commands/logs.ts';
@@ -129,6 +130,7 @@ const COMMANDS = [
   registerForget,
   registerCool,
   registerConfig,
+  registerGc,
   registerBackup,
   registerRestore,
   registerInstallService,

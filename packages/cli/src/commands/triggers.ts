@@ -32,7 +32,9 @@ function registerLs({ program, run }: Cli): void {
     .command('ls', { isDefault: true })
     .alias('list')
     .summary('list programs that listen, and what waits for them')
-    .description('Lists the programs that listen to messages, what they listen to, and how many messages wait or are dead.')
+    .description(
+      'Lists the programs that listen to messages, what they listen to, and how many messages wait or are dead.',
+    )
     .argument('[program]', 'name, item_hash, or its first 6 characters or more');
   addExamples(command, [['vmlet triggers ls', 'a table']]);
   command.action(async (wanted: string | undefined, _options: unknown, self: Command) => {
@@ -41,7 +43,8 @@ function registerLs({ program, run }: Cli): void {
       const { triggers, programs, hash } = await triggersOf(wanted, context);
       const listed = await triggers.list(hash);
       if (output.isJson) output.json({ triggers: listed });
-      else if (listed.length === 0) output.note('No program listens to messages: vmlet deploy FOLDER --on-message JSON');
+      else if (listed.length === 0)
+        output.note('No program listens to messages: vmlet deploy FOLDER --on-message JSON');
       else for (const line of triggerTable(listed, { programs, colors: output.colors })) output.line(line);
       return undefined;
     });
@@ -54,12 +57,7 @@ function registerDead({ program, run }: Cli): void {
     .summary('list messages that programs did not take')
     .description('Lists dead letters, the oldest first, each with why its last try failed.')
     .argument('[program]', 'name, item_hash, or its first 6 characters or more')
-    .option(
-      '-n, --lines <n>',
-      'at most so many',
-      wholeNumber('--lines', { min: 1, max: MAX_DEAD }),
-      DEFAULT_DEAD,
-    );
+    .option('-n, --lines <n>', 'at most so many', wholeNumber('--lines', { min: 1, max: MAX_DEAD }), DEFAULT_DEAD);
   addExamples(command, [
     ['vmlet triggers dead', 'those of all programs'],
     ['vmlet triggers dead shop', 'those of "shop"'],

@@ -2,6 +2,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { Duplex } from 'node:stream';
 import fastify, { type FastifyInstance } from 'fastify';
 import { registerAddJson } from './add-json.ts';
+import { registerAddressFiles } from './address-files.ts';
 import { registerAddresses } from './addresses.ts';
 import { registerAggregates } from './aggregates.ts';
 import { registerAuthorizations } from './authorizations.ts';
@@ -16,10 +17,12 @@ import { registerHealth } from './health.ts';
 import { registerInfo } from './info.ts';
 import { registerIpfsAddFile } from './ipfs-add-file.ts';
 import { type ApiLimits, defaultLimits } from './limits.ts';
+import { recentIn, registerMessageList } from './message-list.ts';
 import { registerMessages } from './messages.ts';
 import { registerMetrics } from './metrics.ts';
 import { registerNodeMetrics } from './node-metrics.ts';
 import { registerDocs } from './openapi/routes.ts';
+import { registerPostList } from './post-list.ts';
 import { registerPrice } from './price.ts';
 import { registerProblems } from './problem.ts';
 import { registerPrograms } from './programs.ts';
@@ -27,6 +30,8 @@ import { registerPubsub } from './pubsub.ts';
 import { registerRuntimes } from './runtimes.ts';
 import { registerStorageAddFile } from './storage-add-file.ts';
 import { registerStorageContent } from './storage-content.ts';
+import { registerStorageInfo } from './storage-info.ts';
+import { registerStorageLimits } from './storage-limits.ts';
 import { registerStorageRaw } from './storage-raw.ts';
 import { registerVersion } from './version.ts';
 import { openSockets, socketRoutes } from './websocket/sockets.ts';
@@ -62,9 +67,14 @@ export interface ApiAnswer {
 
 /** Builds the network API. `limits` default to the network's. */
 export async function createApi(
-  components: Omit<ApiComponents, 'limits'> & { limits?: Partial<ApiLimits> },
+  components: Omit<ApiComponents, 'limits' | 'recent'> &
+    Partial<Pick<ApiComponents, 'recent'>> & { limits?: Partial<ApiLimits> },
 ): Promise<Api> {
-  const built: ApiComponents = { ...components, limits: { ...defaultLimits, ...components.limits } };
+  const built: ApiComponents = {
+    ...components,
+    recent: components.recent ?? recentIn(components.lists),
+    limits: { ...defaultLimits, ...components.limits },
+  };
   let answer: (request: IncomingMessage, response: ServerResponse) => void = () => {};
   const app = fastify({
     exposeHeadRoutes: false,
@@ -97,6 +107,7 @@ function registerRoutes(app: FastifyInstance, components: ApiComponents): readon
   collectRoutes(app, routes);
   registerProblems(app, components);
   registerAddJson(app, components);
+  registerAddressFiles(app, components);
   registerIpfsAddFile(app, components);
   registerAddresses(app, components);
   registerAggregates(app, components);
@@ -105,7 +116,9 @@ function registerRoutes(app: FastifyInstance, components: ApiComponents): readon
   registerDocs(app, { ...components, routes });
   registerHealth(app, components);
   registerInfo(app);
+  registerMessageList(app, components);
   registerMessages(app, components);
+  registerPostList(app, components);
   registerRuntimes(app, components);
   registerCosts(app, components);
   registerCredits(app);
@@ -116,6 +129,8 @@ function registerRoutes(app: FastifyInstance, components: ApiComponents): readon
   registerPubsub(app, components);
   registerStorageAddFile(app, components);
   registerStorageContent(app, components);
+  registerStorageInfo(app, components);
+  registerStorageLimits(app, components);
   registerStorageRaw(app, components);
   registerVersion(app, components);
   return routes;
