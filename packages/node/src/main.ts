@@ -1,7 +1,7 @@
 import { rm } from 'node:fs/promises';
 import { ensureBootKit } from '@vmlet/guest';
 import type { ItemHash } from '@vmlet/messages';
-import { BlockList, capsFor, createAdmission, OwnerUsage } from './admission/index.ts';
+import { BlockList, capsFor, createAdmission, MessageMeter, OwnerUsage } from './admission/index.ts';
 import { type Api, createApi } from './api/index.ts';
 import { openFileStore } from './content/index.ts';
 import { passed } from './deadline.ts';
@@ -131,7 +131,10 @@ async function openNetwork(options: NodeOptions, { stack, log }: Making) {
   const admission = admitPrograms(addresses, { identities, ledger });
   const blocks = await BlockList.open({ path: options.blockList ?? home.paths.blockList });
   const capsOf = capsFor(operator, options.ownerCaps);
-  const policy = createPublishPolicy({ ledger, content, blocks, capsOf, identities, paths: home.paths });
+  const policy = createPublishPolicy({
+    ...{ ledger, content, blocks, capsOf, identities, paths: home.paths },
+    meter: new MessageMeter({ capsOf }),
+  });
   const names = new Names(database);
   const stops = new Stops(database);
   stack.defer(

@@ -40,6 +40,7 @@ interface UpOptions {
   maxDiskPerOwner?: number;
   maxCpuPerOwner?: number;
   maxProgramsPerOwner?: number;
+  maxMessagesPerOwner?: number;
   maxConnectionsPerClient?: number;
   minFreeDisk?: number;
   fileGrace?: number;
@@ -176,6 +177,7 @@ export function addUpOptions(command: Command): void {
     .option('--max-disk-per-owner <MiB>', 'files, code images and logs of one owner', cap('disk'))
     .option('--max-cpu-per-owner <seconds>', 'processor time of one owner in an hour', cap('cpu'))
     .option('--max-programs-per-owner <n>', 'programs of one owner', cap('programs'))
+    .option('--max-messages-per-owner <MiB>', 'text of messages of one owner in an hour', cap('messages'))
     .option(
       '--max-connections-per-client <n>',
       'connections of one address',
@@ -211,6 +213,7 @@ function boundsOf(options: UpOptions, { cwd }: Context) {
     diskMiB: options.maxDiskPerOwner,
     cpuSeconds: options.maxCpuPerOwner,
     programs: options.maxProgramsPerOwner,
+    messagesMiB: options.maxMessagesPerOwner,
   };
   const { blockList, maxConnectionsPerClient: connectionsPerClient, uploadLimit } = options;
   return {
