@@ -9,6 +9,7 @@ import { type Deployment, type DeployRequest, type DeployTarget, deployFolder } 
 import { onMessagePath, readOnMessage } from '../publish/on-message.ts';
 import { loadSigner } from '../publish/owner-key.ts';
 import { prepare } from '../publish/prepare.ts';
+import { readRuntimeName } from '../publish/runtime-names.ts';
 import { checkReachable } from './check-reachable.ts';
 import { listPrepared } from './deploy-list.ts';
 import { watchAndDeploy } from './deploy-watch.ts';
@@ -57,7 +58,7 @@ export function registerDeploy({ program, run }: Cli): void {
     .argument('[path]', 'folder with the program, or one file', '.')
     .option(
       '-r, --runtime <name|hash|folder>',
-      'official runtime, item_hash of one, or ./folder of a recipe (default: by the kind of program)',
+      'official runtime, item_hash or name of a published one, or ./folder of a recipe (default: by the kind of program)',
     )
     .option('-e, --entrypoint <name>', 'main:app, server.js or bin/server (default: guessed)')
     .addOption(
@@ -119,8 +120,9 @@ async function deploy(path: string, options: DeployOptions, context: Context): P
   const { memory: memoryMiB, env: variables = {}, list, watch, onMessage: told, ...rest } = options;
   const onMessage = told === undefined ? undefined : await readOnMessage(told, { cwd });
   const request: DeployRequest = { ...rest, folder: resolve(cwd, path), memoryMiB, variables, onMessage };
-  // What has a slash is a folder: no name has one.
-  if (rest.runtime?.includes('/')) request.runtime = resolve(cwd, rest.runtime);
+  // What has a slash is a folder, or the name of another publisher's.
+  if (rest.runtime?.includes('/') && readRuntimeName(rest.runtime) === undefined)
+    request.runtime = resolve(cwd, rest.runtime);
   if (list) {
     listPrepared(await prepare(request, { output, signal }), output);
     return;
