@@ -22,6 +22,7 @@ import { openLedgerWithAliases } from './ledger-with-aliases.ts';
 import { missing, openCage } from './machines/cage/index.ts';
 import { type Backend, probeAccelerator, sweepMachines } from './machines/index.ts';
 import { executionsConfig, internetFor, type NodeOptions, uploadLimitsOf } from './node-options.ts';
+import { openTriggers } from './open-triggers.ts';
 import { isOperatorToken } from './operator-token.ts';
 import { type NodeStatus, type OwnerComponents, serveOwner } from './owner/index.ts';
 import { Collector, FILE_GRACE_MS, FilePins, UnheldMarks } from './pins/index.ts';
@@ -35,7 +36,6 @@ import { Starts } from './starts/index.ts';
 import { openCache, openDatabase, openHome, writeFileAtomic } from './store/index.ts';
 import { createLogger, createNodeMetrics, type Logger, type NodeMetrics } from './telemetry/index.ts';
 import { Timelines } from './timelines/index.ts';
-import { Triggers } from './triggers/index.ts';
 import { Updates } from './updates.ts';
 import { VERSION } from './version.ts';
 import { Versions } from './versions.ts';
@@ -303,7 +303,7 @@ interface MakingEdges extends Making {
 async function openEdges(options: NodeOptions, made: MakingEdges) {
   const { stack, log, network, compute } = made;
   const { home, ledger, content, operator, blocks, names, stops } = network;
-  const triggers = openTriggers(options, made);
+  const triggers = openTriggers(options, { stack, log, database: network.database, ...compute, ledger });
   const { executions, logs, programs, backend, probe, config, metrics, timelines, snapshots, collector } = compute;
   const api = stack.use(await openApi(options, made));
   compute.guestApi.connect(api);
@@ -348,16 +348,6 @@ async function openEdges(options: NodeOptions, made: MakingEdges) {
   await writeFileAtomic(nodeFile, { bytes: Buffer.from(`${JSON.stringify(record)}\n`), mode: 0o600 });
   stack.defer(() => rm(nodeFile, { force: true }));
   return { url, programDomain, ownerSocket };
-}
-
-/** Before anything is accepted: what came until then is looked up in the ledger, what comes from then on is told. */
-function openTriggers({ triggerRetries: retries }: NodeOptions, made: MakingEdges) {
-  const { stack, log, network, compute } = made;
-  const { database, ledger } = network;
-  const { executions, logs, programs, metrics, timelines } = compute;
-  const findProgram = programs.find;
-  const shared = { database, ledger, executions, logs, metrics, timelines, log };
-  return stack.use(new Triggers({ ...shared, findProgram, retries }));
 }
 
 function openApi(options: NodeOptions, { log, network, draining }: MakingEdges): Promise<Api> {

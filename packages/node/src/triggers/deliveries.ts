@@ -142,7 +142,7 @@ export class Deliveries implements AsyncDisposable {
     const { table, metrics, findProgram, logs } = this.#components;
     const message = this.#messageOf(delivery);
     if (!message) {
-      table.remove(delivery.id);
+      table.remove(delivery);
       metrics.deliveries.add({ outcome: 'gone' });
       return;
     }
@@ -153,7 +153,7 @@ export class Deliveries implements AsyncDisposable {
       const signals = { waiting: this.#waiting.signal, sent: this.#sent.signal };
       const ms = await deliver({ message, target }, this.#components, { attempt: delivery.tries + 1, ...signals });
       await failpoint('trigger.answered');
-      table.remove(delivery.id);
+      table.remove(delivery);
       lane.failures = 0;
       metrics.deliveries.add({ outcome: 'delivered' });
       logs.of(target.itemHash).platform(`Took ${wordsOf(message)} in ${Math.round(ms)} ms`);
