@@ -96,4 +96,21 @@ describe('waiting machines', () => {
     expect(pool.take(SHAPE)).toBeUndefined();
     expect(errors).toEqual([]);
   });
+
+  test('pool: ends one that was being started when another was asked for', async () => {
+    await using it = await open();
+    const pool = new WaitingMachines({
+      ...{ cage: it.cage, library: it.library, namePrefix: `${it.name}-`, perShape: 1 },
+      onError: () => {},
+    });
+    pool.want(SHAPE);
+    const filled = pool.fill();
+    await Promise.resolve();
+    expect(pool.take(SHAPE)).toBeUndefined();
+    await filled;
+    const started = pool.take(SHAPE);
+    expect(started).toBeDefined();
+    await started?.[Symbol.asyncDispose]();
+    await pool[Symbol.asyncDispose]();
+  });
 });

@@ -81,7 +81,9 @@ export class WaitingMachines implements AsyncDisposable {
     for (const kept of this.#shapes.values()) {
       while (!this.#closed && kept.waiting.length < this.#config.perShape) {
         try {
-          kept.waiting.push(await this.#start(kept.shape));
+          const started = await this.#start(kept.shape);
+          // Whoever took one meanwhile has put another list in the place of the one before.
+          kept.waiting.push(started);
         } catch (error) {
           this.#config.onError(error);
           return;
