@@ -35,6 +35,8 @@ export interface ProgramTarget extends Runnable {
   seconds: number;
   /** False if visitors may not ask it: `on.http`. */
   http?: boolean;
+  /** `HASH=TARGET` where it runs on a stand-in for the runtime that its message names. */
+  runtimeAlias?: string;
 }
 
 export interface GatewayComponents {
@@ -218,8 +220,8 @@ export class Gateway implements AsyncDisposable {
     const onFirstByte = (appMs: number) => {
       if (lease.phases) timelines.answered(program.itemHash, lease.phases, { appMs });
     };
-    const { seconds } = program;
-    const told = { host, path, seconds, limits: this.#limits, trustForwarded, waitedMs, onFirstByte };
+    const { seconds, runtimeAlias } = program;
+    const told = { host, path, seconds, limits: this.#limits, trustForwarded, waitedMs, onFirstByte, runtimeAlias };
     await proxy({ ...exchange, ...told }, lease);
     metrics.requests.add({ status: `${Math.floor(exchange.response.statusCode / 100)}xx` });
   }
