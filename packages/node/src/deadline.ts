@@ -64,7 +64,7 @@ export async function passed(ms: number): Promise<void> {
 }
 
 /** A deadline for who waits for no signal. Dispose of it once, when the wait is over, and do not use it after that. */
-export interface TimeLimit extends Disposable {
+interface TimeLimit extends Disposable {
   /** Whether it has passed. */
   readonly expired: boolean;
 }
