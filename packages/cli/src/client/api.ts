@@ -12,6 +12,7 @@ import {
   runtimeDetailSchema,
 } from './network-schema.ts';
 import { parseAnswer } from './owner.ts';
+import { type Price, priceSchema } from './price-schema.ts';
 
 /** What the network API answers to a message, whatever became of it. */
 const MESSAGE_STATUSES = [200, 202, 410, 422];
@@ -81,6 +82,20 @@ export class PublicApi {
   /** What the node knows of a message. @throws ProblemError `MESSAGE_UNKNOWN`, `HASH_MALFORMED` */
   async message(itemHash: string, signal: AbortSignal): Promise<MessageState> {
     return await this.#get(`/api/v0/messages/${encodeURIComponent(itemHash)}`, messageStateSchema, signal);
+  }
+
+  /** What a message in force costs. @throws ProblemError `PRICE_NONE`, `PRICE_GONE`, `MESSAGE_UNKNOWN` */
+  async price(itemHash: string, signal: AbortSignal): Promise<Price> {
+    return await this.#get(`/api/v0/price/${itemHash}?include_size=true`, priceSchema, signal);
+  }
+
+  /** What a program of this content would cost; nothing is published. */
+  async estimateProgram(content: object, signal: AbortSignal): Promise<Price> {
+    const path = '/api/v0/price/estimate';
+    const headers = { 'content-type': 'application/json' };
+    const message = { type: 'PROGRAM', item_type: 'inline', item_content: JSON.stringify(content) };
+    const text = await this.#ask({ method: 'POST', path, headers, body: JSON.stringify({ message }), signal });
+    return parseAnswer(text, { schema: priceSchema, request: `POST ${path}`, node: this.url });
   }
 
   /** Sends a file after the signed STORE message that names it. What became of the message is for `publish` to ask. */
