@@ -28,6 +28,8 @@ export interface ProgramOptions {
   /** Whether its machine may be saved; where it is left out, its message says nothing. */
   snapshot?: boolean;
   internet?: boolean;
+  /** Whether it has a host to call; it has unless this says no. */
+  guestApi?: boolean;
 }
 
 /** Uploads bytes with the signed STORE that names them, as the official clients do. Gives its item_hash. */
@@ -78,7 +80,10 @@ export async function publishProgram(to: Publisher, options: ProgramOptions): Pr
     allow_amend: false,
     ...(Object.keys(metadata).length > 0 ? { metadata } : {}),
     on: { http: true, persistent: options.persistent ?? false },
-    environment: { reproducible: false, internet: options.internet ?? false, aleph_api: true, shared_cache: false },
+    environment: {
+      ...{ reproducible: false, internet: options.internet ?? false },
+      ...{ aleph_api: options.guestApi ?? true, shared_cache: false },
+    },
     resources: { vcpus: 1, memory: options.memoryMiB ?? 256, seconds: options.seconds ?? 30 },
     runtime: { ref: options.runtime, use_latest: true, comment: '' },
     code: {
