@@ -1,12 +1,13 @@
 import { rm } from 'node:fs/promises';
 import { ensureBootKit } from '@vmlet/guest';
 import type { ItemHash } from '@vmlet/messages';
-import { BlockList, capsFor, createAdmission, OwnerUsage } from './admission/index.ts';
+import { BlockList, capsFor, createAdmission, MessageMeter, OwnerUsage } from './admission/index.ts';
 import { type Api, createApi } from './api/index.ts';
 import { openFileStore } from './content/index.ts';
 import { passed } from './deadline.ts';
 import { Names, Stops } from './deployments/index.ts';
 import { diagnose } from './diagnose.ts';
+import { DiskSpace } from './disk-space.ts';
 import { VmletError } from './errors.ts';
 import { Executions, ProgramLogs } from './executions/index.ts';
 import { armedFailpoints } from './failpoint.ts';
@@ -14,11 +15,17 @@ import { Gateway } from './gateway/index.ts';
 import { GuestApi, Identities, ProgramCache } from './guest-api/index.ts';
 import { installFor } from './install-for.ts';
 import { loadOrCreateKey } from './keys/index.ts';
-import { type LedgerEvent, openLedger } from './ledger/index.ts';
+import type { LedgerEvent } from './ledger/index.ts';
+import { openLists } from './ledger/query/index.ts';
+import { LedgerViews, openFacets } from './ledger/views/index.ts';
+import { openLedgerWithAliases } from './ledger-with-aliases.ts';
 import { missing, openCage } from './machines/cage/index.ts';
 import { type Backend, probeAccelerator, sweepMachines } from './machines/index.ts';
-import { executionsConfig, internetFor, type NodeOptions } from './node-options.ts';
-import { type NodeStatus, serveOwner } from './owner/index.ts';
+import { executionsConfig, internetFor, type NodeOptions, uploadLimitsOf } from './node-options.ts';
+import { isOperatorToken } from './operator-token.ts';
+import { type NodeStatus, type OwnerComponents, serveOwner } from './owner/index.ts';
+import { Collector, FILE_GRACE_MS, FilePins, UnheldMarks } from './pins/index.ts';
+import { pricesFrom } from './pricing/index.ts';
 import { admitPrograms } from './program-delegates.ts';
 import { createPrograms } from './programs.ts';
 import { createPublishPolicy } from './publish-policy.ts';
@@ -28,7 +35,10 @@ import { Starts } from './starts/index.ts';
 import { openCache, openDatabase, openHome, writeFileAtomic } from './store/index.ts';
 import { createLogger, createNodeMetrics, type Logger, type NodeMetrics } from './telemetry/index.ts';
 import { Timelines } from './timelines/index.ts';
+import { Triggers } from './triggers/index.ts';
+import { Updates } from './updates.ts';
 import { VERSION } from './version.ts';
+import { Versions } from './versions.ts';
 
 export { diagnoseHost } from './diagnose.ts';
 export { toProblem, VmletError } from './errors.ts';
@@ -42,6 +52,8 @@ export { VERSION } from './version.ts';
 const DRAIN_MS = 30_000;
 const NO_INTERNET =
   'It asks for the internet and has none here: this node gives it to nobody, to its operator only, or cannot confine it';
+/** Measures the nodes of the reference network, and posts what it found. */
+const NETWORK_SCORER = '0x4D52380D3191274a04846c89c069E6C3F2Ed94e4';
 const PROGRAM_DOMAIN = 'vm.localhost';
 
 /** A node that takes requests. Disposing of it answers those under way, stops all machines and frees its home. */
@@ -106,17 +118,23 @@ async function openNetwork(options: NodeOptions, { stack, log }: Making) {
   const database = stack.adopt(openDatabase(home.paths.database), (opened) => {
     opened.close();
   });
-  const content = await openFileStore(home.paths.content);
+  const disk = new DiskSpace(home.dir, { minFreeBytes: options.minFreeDiskBytes });
+  const content = await openFileStore(home.paths.content, { disk });
   await content.sweepTemporary();
   const onListenerError = (err: unknown) => log.error({ err }, 'a ledger listener failed');
-  const ledger = stack.use(await openLedger({ database, content, onListenerError }));
+  const pins = new FilePins(database);
   const operator = (await loadOrCreateKey(options.config)).signer.address;
+  const opened = await openLedgerWithAliases({ database, content, onListenerError, operator }, stack);
+  const { ledger } = opened;
   const identities = new Identities({ database, dir: home.paths.programKeys });
   const addresses = createAdmission({ operatorAddress: operator, allow: options.allow });
   const admission = admitPrograms(addresses, { identities, ledger });
   const blocks = await BlockList.open({ path: options.blockList ?? home.paths.blockList });
   const capsOf = capsFor(operator, options.ownerCaps);
-  const policy = createPublishPolicy({ ledger, content, blocks, capsOf, identities, paths: home.paths });
+  const policy = createPublishPolicy({
+    ...{ ledger, content, blocks, capsOf, identities, paths: home.paths },
+    meter: new MessageMeter({ capsOf }),
+  });
   const names = new Names(database);
   const stops = new Stops(database);
   stack.defer(
@@ -126,12 +144,13 @@ async function openNetwork(options: NodeOptions, { stack, log }: Making) {
       stops.forget(event.message.itemHash);
     }),
   );
-  return { home, content, ledger, operator, admission, blocks, capsOf, policy, names, stops, identities };
+  const rules = { operator, admission, blocks, capsOf, policy };
+  return { home, database, disk, content, pins, ...opened, ...rules, names, stops, identities };
 }
 
 /** What runs machines here, and the executions of programs. */
 async function openCompute(options: NodeOptions, { stack, log, network }: Making & { network: Network }) {
-  const { home, content, ledger, admission, operator, blocks, capsOf, names, stops } = network;
+  const { home, content, ledger, aliases, admission, operator, blocks, capsOf, names, stops } = network;
   const cache = await openCache(options.cache);
   const signal = options.signal ?? new AbortController().signal;
   const progress = options.onProgress ? { onProgress: options.onProgress } : {};
@@ -159,14 +178,18 @@ async function openCompute(options: NodeOptions, { stack, log, network }: Making
   const metrics = createNodeMetrics();
   const timelines = new Timelines({ metrics, log });
   addGauges(metrics, { executions, accelerator });
+  const versions = stack.use(new Versions({ ledger, isServing: (itemHash) => executions.isServing(itemHash) }));
   const programs = createPrograms({
-    ...{ ledger, content, codeImages, admission, blocks, names, stops, operator },
+    ...{ ledger, content, codeImages, admission, blocks, names, stops, versions, operator },
+    aliasOf: (ref) => aliases.of(ref),
     mayUseInternet: internetFor(options, { operator, isConfined: cage.findings.egress.stands }),
     onNoInternet: (itemHash) => logs.of(itemHash).platform(NO_INTERNET),
   });
   const { hostOf } = guestApi;
   const saving = saved && { backend, saved, hostOf, starts, executions, programs, ledger, logs, config, log };
+  const collector = stack.use(openCollector(options, { network, codeImages, programs, log }));
   const snapshots = saving && stack.use(saveInBackground(saving));
+  stack.use(new Updates({ ledger, executions, versions, findVersion: programs.findVersion, logs }));
   stack.defer(blocks.subscribe(() => stopRefused({ executions, programs, log })));
   const unsubscribe = ledger.subscribe((event) => {
     if (!isGone(event) || event.message.type !== 'PROGRAM') return;
@@ -178,7 +201,7 @@ async function openCompute(options: NodeOptions, { stack, log, network }: Making
       .catch((err: unknown) => log.error({ err, itemHash }, 'a forgotten program was not cleaned up'));
   });
   stack.defer(unsubscribe);
-  return { backend, probe, config, logs, executions, programs, metrics, timelines, snapshots, guestApi };
+  return { backend, probe, config, logs, executions, programs, metrics, timelines, snapshots, guestApi, collector };
 }
 
 /** What programs call, with what they keep. */
@@ -200,6 +223,22 @@ function openGuestApi({ stack, log, network }: Making & { network: Network }): G
   };
   const onFailure = (failure: object) => log.error(failure, 'a call of a program failed');
   return new GuestApi({ identities, cache, ownerOf, onFailure });
+}
+
+/** What removes files that nothing needs, from now on. */
+function openCollector(
+  { fileGraceMs }: NodeOptions,
+  made: { network: Network; codeImages: CodeImages; programs: ReturnType<typeof createPrograms>; log: Logger },
+): Collector {
+  const { network, codeImages, programs, log } = made;
+  const { content, pins, ledger, database } = network;
+  const collector = new Collector({
+    ...{ content, pins, ledger, codeImages, graceMs: fileGraceMs, marks: new UnheldMarks(database) },
+    usedFiles: () => new Set(programs.facts().flatMap(({ runtimeHash, codeHash }) => [runtimeHash, codeHash])),
+    onError: (err) => log.error({ err }, 'files that nothing needs were not removed'),
+  });
+  collector.start();
+  return collector;
 }
 
 /** What confines machines, which is all that this host has for it; or an error, if that is too little. */
@@ -264,7 +303,8 @@ interface MakingEdges extends Making {
 async function openEdges(options: NodeOptions, made: MakingEdges) {
   const { stack, log, network, compute } = made;
   const { home, ledger, content, operator, blocks, names, stops } = network;
-  const { executions, logs, programs, backend, probe, config, metrics, timelines, snapshots } = compute;
+  const triggers = openTriggers(options, made);
+  const { executions, logs, programs, backend, probe, config, metrics, timelines, snapshots, collector } = compute;
   const api = stack.use(await openApi(options, made));
   compute.guestApi.connect(api);
   const programDomain = options.programDomain ?? PROGRAM_DOMAIN;
@@ -284,7 +324,9 @@ async function openEdges(options: NodeOptions, made: MakingEdges) {
   const status = statusOf({ url, programDomain, operator, backend: backend.accelerator });
   const { ownerSocket, nodeFile } = home.paths;
   const confinement = async () => backend.cage.findings;
-  const doctor = () => diagnose({ home: home.dir, probe, confinement, snapshots: async () => snapshots?.facts() });
+  const { minFreeDiskBytes } = options;
+  const snapshotFacts = async () => snapshots?.facts();
+  const doctor = () => diagnose({ home: home.dir, minFreeDiskBytes, probe, confinement, snapshots: snapshotFacts });
   const install = installFor({ ledger, content, backend, bootDeadlineMs: config.bootDeadlineMs });
   const urlsOf = programs.urlsOf({ url, programDomain, port });
   const nameUrlsOf = programs.nameUrlsOf({ url, programDomain, port });
@@ -293,8 +335,14 @@ async function openEdges(options: NodeOptions, made: MakingEdges) {
   const { maxBoots, memoryBudgetMiB } = config;
   const startLimits = { accelerator: backend.accelerator, maxBoots, memoryBudgetMiB };
   const snapshotOf = (itemHash: ItemHash) => (snapshots ? snapshots.stateOf(itemHash) : { state: 'off' as const });
-  const telling = { snapshotOf, logs, status, runtimes, doctor, timelines, startLimits, metrics };
-  const owner = { ledger, executions, install, blocks, ...telling, ...deployments };
+  const imports: OwnerComponents['imports'] = {
+    put: (source, given) => content.put(source, given),
+    check: (message) => ledger.check(message),
+    accept: (message) => ledger.accept(message),
+  };
+  const collect = (how: { dryRun: boolean }) => collector.run(how);
+  const telling = { snapshotOf, collect, logs, status, runtimes, doctor, timelines, startLimits, metrics };
+  const owner = { ledger, imports, executions, install, blocks, triggers, ...telling, ...deployments };
   stack.use(await serveOwner(ownerSocket, owner));
   const record = { format: 1, pid: process.pid, url, programDomain, ownerSocket };
   await writeFileAtomic(nodeFile, { bytes: Buffer.from(`${JSON.stringify(record)}\n`), mode: 0o600 });
@@ -302,18 +350,30 @@ async function openEdges(options: NodeOptions, made: MakingEdges) {
   return { url, programDomain, ownerSocket };
 }
 
+/** Before anything is accepted: what came until then is looked up in the ledger, what comes from then on is told. */
+function openTriggers({ triggerRetries: retries }: NodeOptions, made: MakingEdges) {
+  const { stack, log, network, compute } = made;
+  const { database, ledger } = network;
+  const { executions, logs, programs, metrics, timelines } = compute;
+  const findProgram = programs.find;
+  const shared = { database, ledger, executions, logs, metrics, timelines, log };
+  return stack.use(new Triggers({ ...shared, findProgram, retries }));
+}
+
 function openApi(options: NodeOptions, { log, network, draining }: MakingEdges): Promise<Api> {
-  const { content, ledger, admission, policy } = network;
+  const { content, database, disk, pins, ledger, catalogue, aliases, admission, policy, operator } = network;
   return createApi({
-    content,
-    ledger,
-    admission,
-    policy,
-    recent: () => [],
+    ...{ content, disk, pins, ledger, catalogue, aliases, operator, admission, policy },
+    fileGraceMs: options.fileGraceMs ?? FILE_GRACE_MS,
+    prices: () => pricesFrom(ledger.aggregate(operator, ['pricing'])[0]?.content),
+    isOperatorToken: (token) => isOperatorToken(token, { operator }),
+    views: new LedgerViews(database),
+    facets: openFacets(database),
+    lists: openLists(database),
+    metricsSources: [operator, NETWORK_SCORER],
     version: VERSION,
     isDraining: () => draining.isDraining,
-    // Where only the operator publishes, nobody else fills the disk.
-    limits: options.allow === 'own' ? { unsignedFileBytes: 0 } : {},
+    limits: uploadLimitsOf(options),
     onFailure: (failure) => log.error(failure, 'a request to the API failed'),
   });
 }

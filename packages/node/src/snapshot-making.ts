@@ -41,7 +41,7 @@ interface Making {
   starts: Starts;
   executions: Pick<Executions, 'turn'>;
   programs: Pick<ReturnType<typeof createPrograms>, 'find' | 'facts'>;
-  ledger: Pick<Ledger, 'subscribe'>;
+  ledger: Pick<Ledger, 'subscribe' | 'programsUsing'>;
   logs: ProgramLogs;
   config: Pick<ExecutionsConfig, 'bootDeadlineMs' | 'loadDeadlineMs'>;
   log: Logger;
@@ -77,6 +77,10 @@ export function saveInBackground(making: Making): Saving {
   const collecting = new Collecting(making);
   const unsubscribe = ledger.subscribe((event) => {
     if (event.type === 'processed' && event.message.type === 'PROGRAM') want(event.message.itemHash);
+    // Of those that are not running too: their next start shall be a quick one.
+    if (event.type === 'updated') {
+      for (const ref of event.refs) for (const { itemHash } of ledger.programsUsing(ref)) want(itemHash);
+    }
     if (mayOutdate(event)) collecting.want();
   });
   // Those of another boot kit, QEMU or host, too.
@@ -101,8 +105,7 @@ export function saveInBackground(making: Making): Saving {
 
 /** Whether a change may make a snapshot one that nobody can want: a program goes, or a file takes another's place. */
 function mayOutdate(event: LedgerEvent): boolean {
-  if (event.type === 'forgotten') return true;
-  return event.type === 'processed' && event.message.type === 'STORE' && event.message.content.ref !== undefined;
+  return event.type === 'forgotten' || event.type === 'removed' || event.type === 'updated';
 }
 
 /** Removes snapshots that no program can be started from any more; when it is wanted while it runs, once more. */

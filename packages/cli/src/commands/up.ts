@@ -3,7 +3,16 @@ import { resolve } from 'node:path';
 import { type Command, Option } from 'commander';
 import { addExamples, type Cli } from '../cli.ts';
 import type { Context } from '../context.ts';
-import { allowList, apiHost, duration, durationMs, listenAddress, wholeNumber } from '../option-values.ts';
+import {
+  allowList,
+  apiHost,
+  duration,
+  durationMs,
+  listenAddress,
+  type UploadLimits,
+  uploadLimits,
+  wholeNumber,
+} from '../option-values.ts';
 import { notifyManager } from '../service/notify.ts';
 import { uidRange } from '../uid-range.ts';
 
@@ -25,14 +34,19 @@ interface UpOptions {
   internet?: 'any' | 'own' | 'none';
   machineUids?: { first: number; count: number };
   blockList?: string;
+  uploadLimit?: UploadLimits;
   maxMachinesPerOwner?: number;
   maxMemoryPerOwner?: number;
   maxDiskPerOwner?: number;
   maxCpuPerOwner?: number;
   maxProgramsPerOwner?: number;
+  maxMessagesPerOwner?: number;
   maxConnectionsPerClient?: number;
+  minFreeDisk?: number;
+  fileGrace?: number;
 }
 
+const MIB = 1024 * 1024;
 const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'];
 const DEFAULT_LISTEN = '127.0.0.1:4020';
 
@@ -82,6 +96,7 @@ async function up(options: UpOptions, context: Context): Promise<undefined> {
       ...(apiHosts === undefined ? {} : { apiHosts }),
       ...(options.drainDelay === undefined ? {} : { drainDelayMs: options.drainDelay }),
       ...boundsOf(options, context),
+      ...keepingOf(options),
       ...confinementOf(options),
       onProgress: (step, detail) => output.step(step, detail),
     });
@@ -152,18 +167,42 @@ export function addUpOptions(command: Command): void {
     .option('--trust-forwarded', 'believe the forwarding headers of a proxy; only where nobody gets around it')
     .option('--api-host <host>', 'another host name of the API; may be given again', apiHost)
     .option('--block-list <file>', 'addresses and hashes this node has nothing to do with (default: in the home)')
+    .option(
+      '--upload-limit <kind=size>',
+      'largest file: unsigned=25MiB, signed=100MiB, ipfs=1GiB, car=4GiB of others, trusted=4GiB of --allow ADDRESS',
+      uploadLimits,
+    )
     .option('--max-machines-per-owner <n>', `machines of one owner at once${NOT_OPERATOR}`, cap('machines'))
     .option('--max-memory-per-owner <MiB>', 'memory of those', cap('memory'))
     .option('--max-disk-per-owner <MiB>', 'files, code images and logs of one owner', cap('disk'))
     .option('--max-cpu-per-owner <seconds>', 'processor time of one owner in an hour', cap('cpu'))
     .option('--max-programs-per-owner <n>', 'programs of one owner', cap('programs'))
+    .option('--max-messages-per-owner <MiB>', 'text of messages of one owner in an hour', cap('messages'))
     .option(
       '--max-connections-per-client <n>',
       'connections of one address',
       wholeNumber('--max-connections-per-client', { min: 1, max: 65_535 }),
     )
+    .option(
+      '--min-free-disk <MiB>',
+      'take nothing new with less than this free (default: 1024, or 5 % of a smaller disk)',
+      wholeNumber('--min-free-disk', { min: 0, max: 1e9 }),
+    )
+    .option(
+      '--file-grace <time>',
+      'keep a file that nothing needs so long, as 24h or 30m (default: 24h)',
+      duration('--file-grace', { minMs: 0 }),
+    )
     .addOption(new Option('--log-level <level>', 'of the log on stderr').choices(LOG_LEVELS).default('warn'));
   showDefault(command);
+}
+
+/** What is kept, and how much of the disk is left free. */
+function keepingOf({ minFreeDisk, fileGrace }: UpOptions) {
+  return {
+    ...(minFreeDisk === undefined ? {} : { minFreeDiskBytes: minFreeDisk * MIB }),
+    ...(fileGrace === undefined ? {} : { fileGraceMs: fileGrace }),
+  };
 }
 
 /** What owners and clients may take; what is not given has the node's default. */
@@ -174,9 +213,11 @@ function boundsOf(options: UpOptions, { cwd }: Context) {
     diskMiB: options.maxDiskPerOwner,
     cpuSeconds: options.maxCpuPerOwner,
     programs: options.maxProgramsPerOwner,
+    messagesMiB: options.maxMessagesPerOwner,
   };
-  const { blockList, maxConnectionsPerClient: connectionsPerClient } = options;
+  const { blockList, maxConnectionsPerClient: connectionsPerClient, uploadLimit } = options;
   return {
+    ...(uploadLimit === undefined ? {} : { uploadLimitsBytes: uploadLimit }),
     ownerCaps: Object.fromEntries(Object.entries(caps).filter(([, value]) => value !== undefined)),
     ...(blockList === undefined ? {} : { blockList: resolve(cwd, blockList) }),
     ...(connectionsPerClient === undefined ? {} : { gatewayLimits: { connectionsPerClient } }),

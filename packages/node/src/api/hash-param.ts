@@ -1,7 +1,11 @@
 import type { FileHash, ItemHash } from '@vmlet/messages';
 import { fileHashSchema, itemHashSchema } from '@vmlet/messages/schema';
 import type { FastifyRequest } from 'fastify';
+import * as z from 'zod';
 import { VmletError } from '../errors.ts';
+
+/** The path of such a route, for the document of the API. */
+export const hashParams = z.object({ hash: z.string() });
 
 /** A route with one hash in its path. */
 export interface HashRoute {

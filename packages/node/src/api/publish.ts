@@ -27,12 +27,14 @@ export async function publish(
   admission.mayPublish(sender);
   // One that is not the sender's own must not be asked about in its name.
   if (checked.rejection === undefined) await components.policy.mayAccept(checked);
+  // What is here already, and what frees space, needs none.
+  if (checked.envelope.type !== 'FORGET' && ledger.get(itemHash) === undefined) await components.disk.require();
   const settled = Promise.withResolvers<void>();
   const unsubscribe = ledger.subscribe((event) => {
     if (event.itemHash === itemHash && event.type !== 'pending') settled.resolve();
   });
   try {
-    const acceptance = await ledger.accept(message);
+    const acceptance = await ledger.accept(checked);
     if (acceptance.status !== 'pending' || !sync) return acceptance;
     using limit = deadline(limits.syncMs, signal);
     try {

@@ -90,8 +90,8 @@ export interface CollectOptions {
 export interface ContentStore {
   /**
    * Takes bytes in without storing them, so that a caller can decide at the end of a body.
-   * @throws VmletError `CONTENT_TOO_LARGE`, `CONTENT_HASH_MISMATCH`, `STORAGE_FULL`, `STORAGE_FAILED`; whatever
-   *   the source throws; the signal's reason
+   * @throws VmletError `CONTENT_TOO_LARGE`, `CONTENT_HASH_MISMATCH`, `DISK_LOW`, `STORAGE_FULL`, `STORAGE_FAILED`;
+   *   whatever the source throws; the signal's reason
    */
   stage(source: AsyncIterable<Uint8Array>, options: StageOptions): Promise<StagedContent>;
 

@@ -37,6 +37,10 @@ function recordOf(itemHash: ItemHash): ProgramRecord {
   return { itemHash, content } as unknown as ProgramRecord;
 }
 
+const unexpected = () => {
+  throw new TypeError('Cannot import: this test imports nothing');
+};
+
 /** The owner's socket with two programs, names in a database, and executions that tell what they are asked. */
 interface Serving {
   acquire?: OwnerComponents['executions']['acquire'];
@@ -62,6 +66,7 @@ async function serve({ acquire, machines = 0 }: Serving = {}) {
       program: (itemHash) => records.get(itemHash as ItemHash),
       store: () => undefined,
     },
+    imports: { put: unexpected, check: unexpected, accept: unexpected },
     executions: {
       list: () => running,
       acquire: acquire ?? (given as unknown as OwnerComponents['executions']['acquire']),
@@ -72,6 +77,7 @@ async function serve({ acquire, machines = 0 }: Serving = {}) {
       stop: async (itemHash) => void asked.push(`stop ${Number(itemHash)}, ${stops.has(itemHash)}`),
       cool: async ({ itemHash }, { to }) => void asked.push(`cool ${Number(itemHash)} to ${to}`),
     },
+    collect: async () => expect.unreachable(),
     names: new Names(database),
     stops,
     timelines: new Timelines({ metrics, log: createLogger('silent') }),
@@ -90,6 +96,7 @@ async function serve({ acquire, machines = 0 }: Serving = {}) {
       };
     },
     logs: new ProgramLogs(join(dir.path, 'logs')),
+    triggers: { list: () => [], deliveries: () => [], retry: () => {}, retryAll: () => 0 },
     status: () => ({}) as ReturnType<OwnerComponents['status']>,
     runtimes: () => [],
     urlsOf: () => ({ url: 'url', hostUrl: 'hostUrl' }),

@@ -78,14 +78,17 @@ async function serve(components: Partial<OwnerComponents> = {}) {
   const metrics = createNodeMetrics();
   const timelines = new Timelines({ metrics, log: createLogger('silent') });
   const server = await serveOwner(path, {
+    triggers: { list: () => [], deliveries: () => [], retry: () => {}, retryAll: () => 0 },
     ledger: {
       programs: () => [record],
       program: (hash) => (hash === PROGRAM ? record : undefined),
       store: () => undefined,
     },
+    imports: { put: unexpected, check: unexpected, accept: unexpected },
     executions: { list: () => [], ...unasked },
     ...names(),
     findProgram: unasked.acquire,
+    collect: unexpected,
     ...{ logs, timelines, metrics },
     snapshotOf: () => undefined,
     startLimits: { accelerator: 'tcg', maxBoots: 2, memoryBudgetMiB: 1024 },

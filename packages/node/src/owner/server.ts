@@ -5,11 +5,13 @@ import * as z from 'zod';
 import { asVmletError, toProblem, VmletError } from '../errors.ts';
 import { registerBlocks } from './blocks.ts';
 import type { OwnerComponents } from './components.ts';
+import { registerImports } from './imports.ts';
 import { goneSignal, registerLifecycle } from './lifecycle.ts';
 import { registerNames } from './names.ts';
 import { registerPrograms } from './programs.ts';
 import { registerSessions } from './sessions.ts';
 import { registerTimelines } from './timelines.ts';
+import { registerTriggers } from './triggers.ts';
 import { registerUsage } from './usage.ts';
 
 /** What names the packages of one program, and archives of packages that come with it. */
@@ -19,6 +21,7 @@ const MAX_HEADER_BYTES = 64 * 1024;
 /** Of a Unix socket (sun_path), without its NUL. */
 const MAX_SOCKET_PATH_BYTES = 107;
 
+const collectSchema = z.object({ dryRun: z.stringbool().default(false) });
 const installSchema = z.object({ runtime: z.string(), with: z.enum(['pip', 'npm']).default('pip') });
 
 /**
@@ -42,6 +45,7 @@ export async function serveOwner(path: string, components: OwnerComponents): Pro
   app.get('/status', async () => components.status());
   app.get('/runtimes', async () => ({ runtimes: components.runtimes() }));
   app.get('/doctor', async () => ({ checks: await components.doctor() }));
+  app.post('/gc', async (request) => components.collect(collectSchema.parse(request.query)));
   registerPrograms(app, components);
   registerLifecycle(app, components);
   registerNames(app, components);
@@ -53,6 +57,8 @@ export async function serveOwner(path: string, components: OwnerComponents): Pro
     (await timelines.watch(program.itemHash, () => executions.acquire(program, signal))).got;
   registerSessions(app, { ledger, findProgram, acquire });
   registerBlocks(app, components);
+  registerImports(app, components);
+  registerTriggers(app, components);
   // The home is locked by this process: a socket found here belongs to a node that was killed.
   await rm(path, { force: true });
   try {

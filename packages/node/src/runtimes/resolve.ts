@@ -39,6 +39,8 @@ export interface ResolveComponents {
   ledger: Pick<Ledger, 'store'>;
   content: Pick<ContentStore, 'verifiedPath'>;
   codeImages: CodeImages;
+  /** The STORE that stands in for a runtime that is not here. Where this is left out, none does. */
+  aliasOf?: ((ref: string) => ItemHash | undefined) | undefined;
   /** Whether programs of an address that ask for the internet get it here. Where this is left out, none does. */
   mayUseInternet?: ((address: string) => boolean) | undefined;
 }
@@ -54,11 +56,12 @@ const MIN_MEMORY_MIB = 112;
  */
 export function factsOf(
   program: ProgramRecord,
-  components: Pick<ResolveComponents, 'ledger' | 'mayUseInternet'>,
+  components: Pick<ResolveComponents, 'ledger' | 'mayUseInternet' | 'aliasOf'>,
 ): ProgramFacts {
   const { address, code, environment, runtime, resources, variables, metadata } = program.content;
   refuseUnsupported(program);
-  const runtimeStore = findStore(components, runtime, 'RUNTIME_NOT_FOUND');
+  const ref = components.aliasOf?.(runtime.ref) ?? runtime.ref;
+  const runtimeStore = findStore(components, { ...runtime, ref }, 'RUNTIME_NOT_FOUND');
   const manifest = manifestOf(runtimeStore);
   if (manifest?.init === 'distribution')
     throw unsupported('a runtime with the init of a distribution, for instances only');

@@ -4,6 +4,7 @@ import * as z from 'zod';
 import { VmletError } from '../../errors.ts';
 import { NetworkCode } from '../../ledger/index.ts';
 import type { ApiComponents } from '../components.ts';
+import type { Intake } from './receive.ts';
 
 /** The part `metadata` of an upload, found in order. */
 export interface UploadMetadata {
@@ -26,14 +27,18 @@ const metadataSchema = z.object({ message: z.record(z.string(), z.unknown()), sy
  * @throws VmletError `UPLOAD_MALFORMED`, `MESSAGE_MALFORMED`, `MESSAGE_SIGNATURE`, `MESSAGE_REJECTED`,
  *   `MESSAGE_FORGOTTEN`, `PUBLISH_FORBIDDEN`, `PUBLISH_BLOCKED`
  */
-export function readMetadata(text: string, { ledger, admission, policy, limits }: ApiComponents): UploadMetadata {
+export function readMetadata(
+  text: string,
+  { components, intake }: { components: ApiComponents; intake: Pick<Intake, 'itemType' | 'maxBytes'> },
+): UploadMetadata {
+  const { ledger, admission, policy } = components;
   const { message, sync } = parse(text);
   const { envelope, content, rejection } = ledger.check(message);
   const { item_hash: itemHash, sender } = envelope;
   if (envelope.type !== 'STORE' || content === undefined) throw malformed('its message is not an inline STORE');
   const store = content as ContentOf<'STORE'>;
-  if (store.item_type !== 'storage')
-    throw malformed(`its STORE has item_type "${store.item_type}" in place of "storage"`);
+  if (store.item_type !== intake.itemType)
+    throw malformed(`its STORE has item_type "${store.item_type}" in place of "${intake.itemType}"`);
   if (rejection?.code === NetworkCode.SIGNATURE) {
     throw new VmletError('MESSAGE_SIGNATURE', { operands: { itemHash, sender }, detail: rejection.errors.join('\n') });
   }
@@ -45,8 +50,8 @@ export function readMetadata(text: string, { ledger, admission, policy, limits }
   policy.mayKeep(store.item_hash);
   if (ledger.get(itemHash)?.status === 'forgotten')
     throw new VmletError('MESSAGE_FORGOTTEN', { operands: { itemHash } });
-  const maxBytes = admission.trusts(sender) ? limits.trustedFileBytes : limits.signedFileBytes;
-  return { message, expected: store.item_hash, sync: sync ?? false, owner: sender, maxBytes };
+  const maxBytes = admission.trusts(sender) ? intake.maxBytes.trusted : intake.maxBytes.signed;
+  return { message, expected: store.item_hash, sync: sync ?? false, owner: store.address, maxBytes };
 }
 
 function parse(text: string): z.output<typeof metadataSchema> {

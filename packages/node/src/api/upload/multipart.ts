@@ -3,18 +3,21 @@ import type { Readable } from 'node:stream';
 import { Busboy, type BusboyInstance } from '@fastify/busboy';
 import type { StagedContent } from '../../content/index.ts';
 import { VmletError } from '../../errors.ts';
-import { pump } from './pump.ts';
+import { pump, type SlowLimit } from './pump.ts';
 
 /** What a multipart body came to. */
 export interface MultipartUpload {
   /** The text of the part `metadata`. */
   readonly metadata: string | undefined;
   readonly file: StagedContent;
+  /** What the client calls the file; undefined if it does not say. */
+  readonly filename: string | undefined;
 }
 
 /** What to do with the parts, in the order they come. */
 export interface MultipartHandlers {
   readonly maxMetadataBytes: number;
+  readonly slow: SlowLimit;
   readonly signal: AbortSignal;
   /** Called with the part `metadata`; what it throws ends the upload. */
   onMetadata(text: string): void;
@@ -36,7 +39,7 @@ const MAX_HEADER_BYTES = 8 * 1024;
 export async function readMultipart(request: IncomingMessage, handlers: MultipartHandlers): Promise<MultipartUpload> {
   const parts = new Parts(openBusboy(request, handlers), handlers);
   try {
-    await pump(request, parts.busboy, { signal: parts.signal });
+    await pump(request, parts.busboy, { signal: parts.signal, slow: handlers.slow });
     return await parts.result();
   } catch (error) {
     await parts.discard(error);
@@ -51,13 +54,14 @@ class Parts {
   readonly #failure = new AbortController();
   #metadata: string | undefined;
   #stream: Readable | undefined;
+  #filename: string | undefined;
   #file: Promise<StagedContent> | undefined;
 
   constructor(busboy: BusboyInstance, handlers: MultipartHandlers) {
     this.busboy = busboy;
     this.#handlers = handlers;
     this.signal = AbortSignal.any([handlers.signal, this.#failure.signal]);
-    busboy.on('file', (_name, stream) => this.#onFile(stream));
+    busboy.on('file', (_name, stream, filename) => this.#onFile(stream, filename));
     busboy.on('field', (name, value, _nameTruncated, truncated) => this.#onField(name, { value, truncated }));
     busboy.on('filesLimit', () => this.#fail(malformed('it has two parts named "file"')));
     busboy.on('fieldsLimit', () => this.#fail(malformed(`it has more than ${MAX_FIELDS} other parts`)));
@@ -67,7 +71,7 @@ class Parts {
   async result(): Promise<MultipartUpload> {
     this.signal.throwIfAborted();
     if (this.#file === undefined) throw malformed('it has no part named "file"');
-    return { metadata: this.#metadata, file: await this.#file };
+    return { metadata: this.#metadata, file: await this.#file, filename: this.#filename };
   }
 
   /** Ends the taking of a file, and removes what was taken. */
@@ -78,7 +82,8 @@ class Parts {
     await file?.[Symbol.asyncDispose]();
   }
 
-  #onFile(stream: Readable): void {
+  #onFile(stream: Readable, filename: string | undefined): void {
+    this.#filename = filename === '' ? undefined : filename;
     // Busboy reports a body that ends too soon here as well, and perhaps after the reader has gone.
     this.#stream = stream.on('error', () => {});
     this.#file = this.#handlers.takeFile(stream);

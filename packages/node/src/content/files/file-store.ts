@@ -3,6 +3,7 @@ import { open, readdir, rm, stat, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { addAbortSignal, Readable } from 'node:stream';
 import type { FileHash } from '@vmlet/messages';
+import type { DiskSpace } from '../../disk-space.ts';
 import { VmletError } from '../../errors.ts';
 import { failpoint } from '../../failpoint.ts';
 import { errnoOf, makePrivateDir } from '../../store/index.ts';
@@ -31,14 +32,21 @@ const READ_BYTES = 256 * 1024;
  * Opens a content store on plain files: `<dir>/<first two digits>/<file_hash>`. `sha256sum` of a file is its name.
  * @throws VmletError `STORAGE_FULL`, `STORAGE_FAILED`
  */
-export async function openFileStore(dir: string): Promise<ContentStore> {
+export async function openFileStore(dir: string, { disk }: FileStoreOptions = {}): Promise<ContentStore> {
   const layout = layoutOf(dir);
   await makePrivateDir(layout.incoming);
-  return new FileStore(layout);
+  return new FileStore(layout, disk);
+}
+
+/** Options of a file store. */
+export interface FileStoreOptions {
+  /** Asked before bytes are taken, and again and again while they come. */
+  disk?: Pick<DiskSpace, 'require'>;
 }
 
 class FileStore implements ContentStore {
   readonly #layout: ContentLayout;
+  readonly #disk: FileStoreOptions['disk'];
   readonly #records: CidRecords;
   readonly #verified: VerifiedFiles;
   readonly #listeners = new Set<ContentListener>();
@@ -47,14 +55,15 @@ class FileStore implements ContentStore {
   /** When a file was last asked for, in milliseconds since 1970; no more than there are files. */
   readonly #askedMs = new Map<FileHash, number>();
 
-  constructor(layout: ContentLayout) {
+  constructor(layout: ContentLayout, disk: FileStoreOptions['disk']) {
     this.#layout = layout;
+    this.#disk = disk;
     this.#records = new CidRecords(layout);
     this.#verified = new VerifiedFiles(layout);
   }
 
   async stage(source: AsyncIterable<Uint8Array>, options: StageOptions): Promise<StagedContent> {
-    const staged = await stageBytes(source, { ...options, layout: this.#layout });
+    const staged = await stageBytes(source, { ...options, layout: this.#layout, disk: this.#disk });
     const { fileHash, sizeBytes, record } = staged;
     return {
       fileHash,

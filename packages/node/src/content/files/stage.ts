@@ -1,4 +1,5 @@
 import type { FileHash } from '@vmlet/messages';
+import type { DiskSpace } from '../../disk-space.ts';
 import { VmletError } from '../../errors.ts';
 import { stageFile } from '../../store/index.ts';
 import { canonicalCid } from '../cid.ts';
@@ -9,6 +10,9 @@ import { type ContentLayout, pathIn } from './layout.ts';
 
 /** Read-only for all: a stored file never changes. */
 const MODE = 0o444;
+
+/** The disk is looked at whenever so much more has come. */
+const LOOK_BYTES = 16 * 1024 * 1024;
 
 /** Bytes on disk under a temporary name, with their hashes. Disposing of them before they are moved removes them. */
 export interface StagedBytes extends AsyncDisposable {
@@ -27,15 +31,15 @@ export interface StagedBytes extends AsyncDisposable {
  */
 export async function stageBytes(
   source: AsyncIterable<Uint8Array>,
-  options: StageOptions & { layout: ContentLayout },
+  options: StageOptions & { layout: ContentLayout; disk: Pick<DiskSpace, 'require'> | undefined },
 ): Promise<StagedBytes> {
-  const { layout, expected, verified, maxBytes, signal } = options;
+  const { layout, disk, expected, verified, maxBytes, signal } = options;
   const isSha256 = expected !== undefined && pathIn(layout, expected) !== undefined;
   const expectedCid = expected && canonicalCid(expected);
   const hasher = (options.dag || expectedCid !== undefined) && verified === undefined ? new DagHasher() : undefined;
   await using stack = new AsyncDisposableStack();
   const staged = stack.use(
-    await stageFile(hasher === undefined ? source : passing(source, hasher), {
+    await stageFile(passing(source, { hasher, disk }), {
       ...{ maxBytes, signal, mode: MODE, temporaryDir: layout.incoming },
       name: isSha256 ? expected : 'upload',
       expected: expectedCid === undefined ? expected : undefined,
@@ -58,9 +62,18 @@ export async function stageBytes(
   };
 }
 
-async function* passing(source: AsyncIterable<Uint8Array>, hasher: DagHasher): AsyncGenerator<Uint8Array> {
+async function* passing(
+  source: AsyncIterable<Uint8Array>,
+  { hasher, disk }: { hasher: DagHasher | undefined; disk: Pick<DiskSpace, 'require'> | undefined },
+): AsyncGenerator<Uint8Array> {
+  let unlookedBytes = LOOK_BYTES;
   for await (const bytes of source) {
-    await hasher.update(bytes);
+    unlookedBytes += bytes.byteLength;
+    if (unlookedBytes >= LOOK_BYTES) {
+      await disk?.require(bytes.byteLength);
+      unlookedBytes = 0;
+    }
+    await hasher?.update(bytes);
     yield bytes;
   }
 }
