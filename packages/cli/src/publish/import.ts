@@ -10,7 +10,7 @@ import {
 } from '@vmlet/messages';
 import { deadline, orAborted } from '@vmlet/node/deadline';
 import { PublicApi } from '../client/api.ts';
-import { expectStatus, readText, send } from '../client/http.ts';
+import { broken, expectStatus, readText, send } from '../client/http.ts';
 import type { OwnerClient } from '../client/owner.ts';
 import { ProblemError } from '../client/problem.ts';
 import { CliError } from '../errors.ts';
@@ -132,8 +132,9 @@ class Source {
           yield chunk;
         }
       } catch (error) {
-        failure = error;
-        throw error;
+        failure =
+          error instanceof CliError || signal.aborted ? error : broken(this.#origin, 'its end is missing', error);
+        throw failure;
       }
     };
     try {
