@@ -41,15 +41,7 @@ const PURE = {
 };
 
 /** Files at the root of the node's src that anything there may use, and that use nothing but each other. */
-const NODE_LEAVES = [
-  'errors',
-  'deadline',
-  'failpoint',
-  'disk-space',
-  'version',
-  'program-label',
-  'platform-headers',
-];
+const NODE_LEAVES = ['errors', 'deadline', 'failpoint', 'disk-space', 'version', 'program-label', 'platform-headers'];
 
 /**
  * The node's parts from the lowest up: each may use those before it, but for `never`. Edges meet the world outside
@@ -87,6 +79,11 @@ const NODE_PARTS = [
     why: 'What owners decide of programs beside the messages is rows by item_hash: whatever they mean is known elsewhere',
   },
   { part: 'runtimes', why: 'From refs to verified files, whether or not a machine ever runs them' },
+  {
+    part: 'pins',
+    never: ['telemetry', 'timelines', 'keys', 'deployments'],
+    why: 'Which files are kept follows from messages and programs in force, whoever uploads, reads or runs them',
+  },
   {
     part: 'snapshots',
     never: ['keys', 'admission', 'content', 'ledger', 'catalogue', 'runtimes'],

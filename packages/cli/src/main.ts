@@ -15,6 +15,7 @@ import { registerDoctor } from './commands/doctor.ts';
 import { registerExec } from './commands/exec.ts';
 import { registerExplain } from './commands/explain.ts';
 import { registerForget } from './commands/forget.ts';
+import { registerGc } from './commands/gc.ts';
 import { registerInstallService } from './commands/install-service.ts';
 import { registerInvoke } from './commands/invoke.ts';
 import { registerLogs } from './commands/logs.ts';
@@ -30,6 +31,7 @@ import { registerRuntime } from './commands/runtime.ts';
 import { registerStart } from './commands/start.ts';
 import { registerStop } from './commands/stop.ts';
 import { registerTop } from './commands/top.ts';
+import { registerTriggers } from './commands/triggers.ts';
 import { registerUp } from './commands/up.ts';
 import type { Context } from './context.ts';
 import { CliError } from './errors.ts';
@@ -111,6 +113,7 @@ const COMMANDS = [
   registerLs,
   registerLogs,
   registerTop,
+  registerTriggers,
   registerExplain,
   registerMetrics,
   registerExec,
@@ -127,6 +130,7 @@ const COMMANDS = [
   registerForget,
   registerCool,
   registerConfig,
+  registerGc,
   registerBackup,
   registerRestore,
   registerInstallService,

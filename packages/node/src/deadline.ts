@@ -160,7 +160,7 @@ export function idleTimer(ms: number, onIdle: () => void): IdleTimer {
 }
 
 /** Work that many ask for and that is done once for all of them. */
-export interface Paced extends Disposable {
+interface Paced extends Disposable {
   /** Has the work done soon. */
   ask(): void;
 }

@@ -1,7 +1,8 @@
-import { access, constants, statfs } from 'node:fs/promises';
+import { access, constants } from 'node:fs/promises';
 import { freemem, totalmem } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { ensureBootKit } from '@vmlet/guest';
+import { DiskSpace } from './disk-space.ts';
 import { type Cage, type CageFindings, openCage } from './machines/cage/index.ts';
 import { type Probe as AcceleratorProbe, probeAccelerator } from './machines/index.ts';
 import type { SnapshotFacts } from './snapshot-making.ts';
@@ -9,7 +10,7 @@ import { openCache } from './store/index.ts';
 import { type Check, examine, type Finding, type Probe } from './telemetry/index.ts';
 
 const MIB = 1024 * 1024;
-/** Below this much free disk a deployment is likely to fail, in MiB. */
+/** With less than this above what is to stay free, a deployment is likely to be refused, in MiB. */
 const LOW_DISK_MIB = 1024;
 const LOW_MEMORY_MIB = 512;
 
@@ -30,6 +31,8 @@ export interface DiagnoseOptions {
   probe: () => Promise<AcceleratorProbe>;
   /** What confines machines here. */
   confinement: () => Promise<CageFindings>;
+  /** With less than this free nothing new is taken; what the node does by default, unless told. */
+  minFreeDiskBytes?: number | undefined;
   /** What there is of snapshots, as a running node knows it: undefined if it makes none. */
   snapshots?: () => Promise<SnapshotFacts | undefined>;
 }
@@ -64,7 +67,7 @@ function catalogue(options: DiagnoseOptions): Probe[] {
     { code: 'TOOLS', title: 'Programs of the host', dependsOn: ['PLATFORM'], check: checkTools },
     { code: 'MACHINES', title: 'Machines', dependsOn: ['TOOLS'], check: () => checkMachines(options.probe) },
     { code: 'MEMORY', title: 'Memory', check: checkMemory },
-    { code: 'DISK', title: 'Disk', check: () => checkDisk(options.home) },
+    { code: 'DISK', title: 'Disk', check: () => checkDisk(options) },
     ...confinementChecks(options.confinement),
     ...snapshotChecks(options.snapshots),
   ];
@@ -118,12 +121,21 @@ async function checkMemory(): Promise<Finding> {
   return { status: 'warning', text, fix: 'Stop something, or run the node with a smaller --memory-budget' };
 }
 
-async function checkDisk(home: string): Promise<Finding> {
-  const { bavail, bsize } = await statfs(home).catch(() => statfs('/'));
-  const freeMiB = Math.round((bavail * bsize) / MIB);
-  const text = `${freeMiB} MiB are free for the home`;
-  if (freeMiB >= LOW_DISK_MIB) return { status: 'ok', text };
-  return { status: 'warning', text, fix: 'Free space, or move the home with --home' };
+async function checkDisk({ home, minFreeDiskBytes: minFreeBytes }: DiagnoseOptions): Promise<Finding> {
+  // A home that is not made yet will be on the disk of its nearest folder that is there; root's is a good guess.
+  const folder = await access(home).then(
+    () => home,
+    () => '/',
+  );
+  const facts = await new DiskSpace(folder, { minFreeBytes }).facts();
+  const [freeMiB, minFreeMiB] = [facts.freeBytes, facts.minFreeBytes].map((bytes) => Math.round(bytes / MIB));
+  const text = `${freeMiB} MiB are free for the home; below ${minFreeMiB} nothing new is taken`;
+  if (facts.freeBytes < facts.minFreeBytes) {
+    const fix = 'Free space, see vmlet gc --dry-run, or run the node with a smaller --min-free-disk';
+    return { status: 'error', text: `${text}: uploads and new messages are refused`, fix };
+  }
+  if (facts.freeBytes >= facts.minFreeBytes + LOW_DISK_MIB * MIB) return { status: 'ok', text };
+  return { status: 'warning', text, fix: 'Free space, see vmlet gc --dry-run, or move the home with --home' };
 }
 
 function snapshotChecks(facts: DiagnoseOptions['snapshots']): Probe[] {

@@ -16,6 +16,7 @@ import { GuestApi, Identities, ProgramCache } from './guest-api/index.ts';
 import { installFor } from './install-for.ts';
 import { loadOrCreateKey } from './keys/index.ts';
 import type { LedgerEvent } from './ledger/index.ts';
+import { openLists } from './ledger/query/index.ts';
 import { LedgerViews, openFacets } from './ledger/views/index.ts';
 import { openLedgerWithAliases } from './ledger-with-aliases.ts';
 import { missing, openCage } from './machines/cage/index.ts';
@@ -23,6 +24,7 @@ import { type Backend, probeAccelerator, sweepMachines } from './machines/index.
 import { executionsConfig, internetFor, type NodeOptions } from './node-options.ts';
 import { isOperatorToken } from './operator-token.ts';
 import { type NodeStatus, type OwnerComponents, serveOwner } from './owner/index.ts';
+import { Collector, FILE_GRACE_MS, FilePins, UnheldMarks } from './pins/index.ts';
 import { pricesFrom } from './pricing/index.ts';
 import { admitPrograms } from './program-delegates.ts';
 import { createPrograms } from './programs.ts';
@@ -120,6 +122,7 @@ async function openNetwork(options: NodeOptions, { stack, log }: Making) {
   const content = await openFileStore(home.paths.content, { disk });
   await content.sweepTemporary();
   const onListenerError = (err: unknown) => log.error({ err }, 'a ledger listener failed');
+  const pins = new FilePins(database);
   const operator = (await loadOrCreateKey(options.config)).signer.address;
   const opened = await openLedgerWithAliases({ database, content, onListenerError, operator }, stack);
   const { ledger } = opened;
@@ -139,7 +142,7 @@ async function openNetwork(options: NodeOptions, { stack, log }: Making) {
     }),
   );
   const rules = { operator, admission, blocks, capsOf, policy };
-  return { home, database, disk, content, ...opened, ...rules, names, stops, identities };
+  return { home, database, disk, content, pins, ...opened, ...rules, names, stops, identities };
 }
 
 /** What runs machines here, and the executions of programs. */
@@ -181,6 +184,7 @@ async function openCompute(options: NodeOptions, { stack, log, network }: Making
   });
   const { hostOf } = guestApi;
   const saving = saved && { backend, saved, hostOf, starts, executions, programs, ledger, logs, config, log };
+  const collector = stack.use(openCollector(options, { network, codeImages, programs, log }));
   const snapshots = saving && stack.use(saveInBackground(saving));
   stack.use(new Updates({ ledger, executions, versions, findVersion: programs.findVersion, logs }));
   stack.defer(blocks.subscribe(() => stopRefused({ executions, programs, log })));
@@ -194,7 +198,7 @@ async function openCompute(options: NodeOptions, { stack, log, network }: Making
       .catch((err: unknown) => log.error({ err, itemHash }, 'a forgotten program was not cleaned up'));
   });
   stack.defer(unsubscribe);
-  return { backend, probe, config, logs, executions, programs, metrics, timelines, snapshots, guestApi };
+  return { backend, probe, config, logs, executions, programs, metrics, timelines, snapshots, guestApi, collector };
 }
 
 /** What programs call, with what they keep. */
@@ -216,6 +220,22 @@ function openGuestApi({ stack, log, network }: Making & { network: Network }): G
   };
   const onFailure = (failure: object) => log.error(failure, 'a call of a program failed');
   return new GuestApi({ identities, cache, ownerOf, onFailure });
+}
+
+/** What removes files that nothing needs, from now on. */
+function openCollector(
+  { fileGraceMs }: NodeOptions,
+  made: { network: Network; codeImages: CodeImages; programs: ReturnType<typeof createPrograms>; log: Logger },
+): Collector {
+  const { network, codeImages, programs, log } = made;
+  const { content, pins, ledger, database } = network;
+  const collector = new Collector({
+    ...{ content, pins, ledger, codeImages, graceMs: fileGraceMs, marks: new UnheldMarks(database) },
+    usedFiles: () => new Set(programs.facts().flatMap(({ runtimeHash, codeHash }) => [runtimeHash, codeHash])),
+    onError: (err) => log.error({ err }, 'files that nothing needs were not removed'),
+  });
+  collector.start();
+  return collector;
 }
 
 /** What confines machines, which is all that this host has for it; or an error, if that is too little. */
@@ -280,8 +300,8 @@ interface MakingEdges extends Making {
 async function openEdges(options: NodeOptions, made: MakingEdges) {
   const { stack, log, network, compute } = made;
   const { home, ledger, content, operator, blocks, names, stops } = network;
-  const { executions, logs, programs, backend, probe, config, metrics, timelines, snapshots } = compute;
   const triggers = openTriggers(options, made);
+  const { executions, logs, programs, backend, probe, config, metrics, timelines, snapshots, collector } = compute;
   const api = stack.use(await openApi(options, made));
   compute.guestApi.connect(api);
   const programDomain = options.programDomain ?? PROGRAM_DOMAIN;
@@ -301,7 +321,9 @@ async function openEdges(options: NodeOptions, made: MakingEdges) {
   const status = statusOf({ url, programDomain, operator, backend: backend.accelerator });
   const { ownerSocket, nodeFile } = home.paths;
   const confinement = async () => backend.cage.findings;
-  const doctor = () => diagnose({ home: home.dir, probe, confinement, snapshots: async () => snapshots?.facts() });
+  const { minFreeDiskBytes } = options;
+  const snapshotFacts = async () => snapshots?.facts();
+  const doctor = () => diagnose({ home: home.dir, minFreeDiskBytes, probe, confinement, snapshots: snapshotFacts });
   const install = installFor({ ledger, content, backend, bootDeadlineMs: config.bootDeadlineMs });
   const urlsOf = programs.urlsOf({ url, programDomain, port });
   const nameUrlsOf = programs.nameUrlsOf({ url, programDomain, port });
@@ -310,12 +332,13 @@ async function openEdges(options: NodeOptions, made: MakingEdges) {
   const { maxBoots, memoryBudgetMiB } = config;
   const startLimits = { accelerator: backend.accelerator, maxBoots, memoryBudgetMiB };
   const snapshotOf = (itemHash: ItemHash) => (snapshots ? snapshots.stateOf(itemHash) : { state: 'off' as const });
-  const telling = { snapshotOf, logs, status, runtimes, doctor, timelines, startLimits, metrics };
   const imports: OwnerComponents['imports'] = {
     put: (source, given) => content.put(source, given),
     check: (message) => ledger.check(message),
     accept: (message) => ledger.accept(message),
   };
+  const collect = (how: { dryRun: boolean }) => collector.run(how);
+  const telling = { snapshotOf, collect, logs, status, runtimes, doctor, timelines, startLimits, metrics };
   const owner = { ledger, imports, executions, install, blocks, triggers, ...telling, ...deployments };
   stack.use(await serveOwner(ownerSocket, owner));
   const record = { format: 1, pid: process.pid, url, programDomain, ownerSocket };
@@ -335,14 +358,15 @@ function openTriggers({ triggerRetries: retries }: NodeOptions, made: MakingEdge
 }
 
 function openApi(options: NodeOptions, { log, network, draining }: MakingEdges): Promise<Api> {
-  const { content, database, disk, ledger, catalogue, aliases, admission, policy, operator } = network;
+  const { content, database, disk, pins, ledger, catalogue, aliases, admission, policy, operator } = network;
   return createApi({
-    ...{ content, disk, ledger, catalogue, aliases, operator, admission, policy },
+    ...{ content, disk, pins, ledger, catalogue, aliases, operator, admission, policy },
+    fileGraceMs: options.fileGraceMs ?? FILE_GRACE_MS,
     prices: () => pricesFrom(ledger.aggregate(operator, ['pricing'])[0]?.content),
     isOperatorToken: (token) => isOperatorToken(token, { operator }),
-    recent: () => [],
     views: new LedgerViews(database),
     facets: openFacets(database),
+    lists: openLists(database),
     metricsSources: [operator, NETWORK_SCORER],
     version: VERSION,
     isDraining: () => draining.isDraining,

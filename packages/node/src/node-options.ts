@@ -64,6 +64,8 @@ export interface NodeOptions {
   ownerCaps?: Partial<OwnerCaps>;
   /** File of addresses and hashes that this node has nothing to do with; by default `block-list` in the home. */
   blockList?: string;
+  /** How long a file is kept that nothing needs; by default 24 hours. In milliseconds. */
+  fileGraceMs?: number | undefined;
   /** With less than this free on the home's disk nothing new is taken; by default 1 GiB, or 5 % of a smaller disk. */
   minFreeDiskBytes?: number;
   /** Bounds on what clients may hold. */

@@ -31,8 +31,11 @@ interface UpOptions {
   maxCpuPerOwner?: number;
   maxProgramsPerOwner?: number;
   maxConnectionsPerClient?: number;
+  minFreeDisk?: number;
+  fileGrace?: number;
 }
 
+const MIB = 1024 * 1024;
 const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'];
 const DEFAULT_LISTEN = '127.0.0.1:4020';
 
@@ -82,6 +85,7 @@ async function up(options: UpOptions, context: Context): Promise<undefined> {
       ...(apiHosts === undefined ? {} : { apiHosts }),
       ...(options.drainDelay === undefined ? {} : { drainDelayMs: options.drainDelay }),
       ...boundsOf(options, context),
+      ...keepingOf(options),
       ...confinementOf(options),
       onProgress: (step, detail) => output.step(step, detail),
     });
@@ -162,8 +166,26 @@ export function addUpOptions(command: Command): void {
       'connections of one address',
       wholeNumber('--max-connections-per-client', { min: 1, max: 65_535 }),
     )
+    .option(
+      '--min-free-disk <MiB>',
+      'take nothing new with less than this free (default: 1024, or 5 % of a smaller disk)',
+      wholeNumber('--min-free-disk', { min: 0, max: 1e9 }),
+    )
+    .option(
+      '--file-grace <time>',
+      'keep a file that nothing needs so long, as 24h or 30m (default: 24h)',
+      duration('--file-grace', { minMs: 0 }),
+    )
     .addOption(new Option('--log-level <level>', 'of the log on stderr').choices(LOG_LEVELS).default('warn'));
   showDefault(command);
+}
+
+/** What is kept, and how much of the disk is left free. */
+function keepingOf({ minFreeDisk, fileGrace }: UpOptions) {
+  return {
+    ...(minFreeDisk === undefined ? {} : { minFreeDiskBytes: minFreeDisk * MIB }),
+    ...(fileGrace === undefined ? {} : { fileGraceMs: fileGrace }),
+  };
 }
 
 /** What owners and clients may take; what is not given has the node's default. */

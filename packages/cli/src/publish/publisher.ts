@@ -5,6 +5,7 @@ import type { PublicApi } from '../client/api.ts';
 import type { Upload } from '../client/multipart.ts';
 import type { Output } from '../output.ts';
 import { ProgressBar } from '../progress-bar.ts';
+import type { OnMessage } from './on-message.ts';
 
 /** Signs and publishes in one owner's name. */
 export interface Publisher {
@@ -102,9 +103,15 @@ export interface ProgramSpec {
   snapshot?: boolean | undefined;
   /** Whether it asks for a way out to the internet. */
   internet?: boolean | undefined;
+  /** The messages that it listens to. */
+  onMessage?: OnMessage | undefined;
+  /** Where they are posted to, if not to `/`. */
+  onMessagePath?: string | undefined;
+  /** False if visitors may not ask it. */
+  http?: boolean | undefined;
 }
 
-/** Publishes a PROGRAM that runs on HTTP requests. Which interface its entrypoint speaks is found out where it runs. */
+/** Publishes a PROGRAM that runs on requests, and on the messages that it listens to. Which interface its entrypoint speaks is found out where it runs. */
 export async function publishProgram(publisher: Publisher, spec: ProgramSpec): Promise<ItemHash> {
   const { memoryMiB: memory, vcpus, seconds } = spec;
   const message = await buildMessage({
@@ -113,7 +120,11 @@ export async function publishProgram(publisher: Publisher, spec: ProgramSpec): P
     content: {
       type: 'vm-function',
       allow_amend: false,
-      metadata: { name: spec.name, ...(spec.snapshot === false ? { snapshot: false } : {}) },
+      metadata: {
+        name: spec.name,
+        ...(spec.snapshot === false ? { snapshot: false } : {}),
+        ...(spec.onMessagePath === undefined ? {} : { on_message_path: spec.onMessagePath }),
+      },
       ...(Object.keys(spec.variables).length === 0 ? {} : { variables: { ...spec.variables } }),
       environment: { reproducible: false, internet: spec.internet === true, aleph_api: false, shared_cache: false },
       resources: { vcpus, memory, seconds },
@@ -121,7 +132,7 @@ export async function publishProgram(publisher: Publisher, spec: ProgramSpec): P
       // Fixed: a deployment stays what it is, whatever is published later.
       code: { encoding: 'zip', ...startOf(spec), ref: spec.codeRef, use_latest: false },
       runtime: { ref: spec.runtimeRef, use_latest: false, comment: spec.runtimeName },
-      on: { http: true },
+      on: { http: spec.http !== false, ...(spec.onMessage ? { message: spec.onMessage } : {}) },
     },
   });
   await publisher.api.publish(message, publisher.signal);

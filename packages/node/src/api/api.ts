@@ -2,6 +2,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { Duplex } from 'node:stream';
 import fastify, { type FastifyInstance } from 'fastify';
 import { registerAddJson } from './add-json.ts';
+import { registerAddressFiles } from './address-files.ts';
 import { registerAddresses } from './addresses.ts';
 import { registerAggregates } from './aggregates.ts';
 import { registerAuthorizations } from './authorizations.ts';
@@ -9,15 +10,19 @@ import { registerChannels } from './channels.ts';
 import type { ApiComponents } from './components.ts';
 import { registerCosts } from './costs.ts';
 import { registerCredits } from './credits.ts';
+import { collectRoutes, type ServedRoute } from './doc.ts';
 import { figuresOf } from './figures.ts';
 import { registerHeaders } from './headers.ts';
 import { registerHealth } from './health.ts';
 import { registerInfo } from './info.ts';
 import { registerIpfsAddFile } from './ipfs-add-file.ts';
 import { type ApiLimits, defaultLimits } from './limits.ts';
+import { recentIn, registerMessageList } from './message-list.ts';
 import { registerMessages } from './messages.ts';
 import { registerMetrics } from './metrics.ts';
 import { registerNodeMetrics } from './node-metrics.ts';
+import { registerDocs } from './openapi/routes.ts';
+import { registerPostList } from './post-list.ts';
 import { registerPrice } from './price.ts';
 import { registerProblems } from './problem.ts';
 import { registerPrograms } from './programs.ts';
@@ -25,9 +30,11 @@ import { registerPubsub } from './pubsub.ts';
 import { registerRuntimes } from './runtimes.ts';
 import { registerStorageAddFile } from './storage-add-file.ts';
 import { registerStorageContent } from './storage-content.ts';
+import { registerStorageInfo } from './storage-info.ts';
+import { registerStorageLimits } from './storage-limits.ts';
 import { registerStorageRaw } from './storage-raw.ts';
 import { registerVersion } from './version.ts';
-import { openSockets } from './websocket/sockets.ts';
+import { openSockets, socketRoutes } from './websocket/sockets.ts';
 
 /** The network API without a socket: whoever owns one hands its requests over. */
 export interface Api extends AsyncDisposable {
@@ -37,6 +44,8 @@ export interface Api extends AsyncDisposable {
   ask(request: ApiQuestion): Promise<ApiAnswer>;
   /** Answers the handshake of a WebSocket. @throws VmletError if it is refused; then nothing was written */
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void;
+  /** Every route that is served, WebSockets too. */
+  readonly routes: readonly ServedRoute[];
   /** Refuses further requests with 503; the sockets are for their owner to close. */
   close(): Promise<void>;
 }
@@ -58,9 +67,14 @@ export interface ApiAnswer {
 
 /** Builds the network API. `limits` default to the network's. */
 export async function createApi(
-  components: Omit<ApiComponents, 'limits'> & { limits?: Partial<ApiLimits> },
+  components: Omit<ApiComponents, 'limits' | 'recent'> &
+    Partial<Pick<ApiComponents, 'recent'>> & { limits?: Partial<ApiLimits> },
 ): Promise<Api> {
-  const built: ApiComponents = { ...components, limits: { ...defaultLimits, ...components.limits } };
+  const built: ApiComponents = {
+    ...components,
+    recent: components.recent ?? recentIn(components.lists),
+    limits: { ...defaultLimits, ...components.limits },
+  };
   let answer: (request: IncomingMessage, response: ServerResponse) => void = () => {};
   const app = fastify({
     exposeHeadRoutes: false,
@@ -70,7 +84,7 @@ export async function createApi(
       return createServer();
     },
   });
-  registerRoutes(app, built);
+  const routes = registerRoutes(app, built);
   await app.ready();
   const sockets = openSockets({ ...built, figures: () => figuresOf(built) });
   const close = async () => {
@@ -78,6 +92,7 @@ export async function createApi(
     await app.close();
   };
   return {
+    routes,
     handler: (request, response) => answer(request, response),
     ask: async (question) => await app.inject(question),
     upgrade: (request, socket, head) => sockets.upgrade(request, socket, head),
@@ -86,19 +101,24 @@ export async function createApi(
   };
 }
 
-function registerRoutes(app: FastifyInstance, components: ApiComponents): void {
+function registerRoutes(app: FastifyInstance, components: ApiComponents): readonly ServedRoute[] {
   registerHeaders(app);
+  const routes = [...socketRoutes];
+  collectRoutes(app, routes);
   registerProblems(app, components);
-  registerVersion(app, components);
   registerAddJson(app, components);
+  registerAddressFiles(app, components);
   registerIpfsAddFile(app, components);
   registerAddresses(app, components);
   registerAggregates(app, components);
   registerAuthorizations(app, components);
   registerChannels(app, components);
+  registerDocs(app, { ...components, routes });
   registerHealth(app, components);
   registerInfo(app);
+  registerMessageList(app, components);
   registerMessages(app, components);
+  registerPostList(app, components);
   registerRuntimes(app, components);
   registerCosts(app, components);
   registerCredits(app);
@@ -109,5 +129,9 @@ function registerRoutes(app: FastifyInstance, components: ApiComponents): void {
   registerPubsub(app, components);
   registerStorageAddFile(app, components);
   registerStorageContent(app, components);
+  registerStorageInfo(app, components);
+  registerStorageLimits(app, components);
   registerStorageRaw(app, components);
+  registerVersion(app, components);
+  return routes;
 }

@@ -5,7 +5,9 @@ import type { ContentStore } from '../content/index.ts';
 import type { DiskSpace } from '../disk-space.ts';
 import type { VmletError } from '../errors.ts';
 import type { Ledger } from '../ledger/index.ts';
+import type { Lists } from '../ledger/query/index.ts';
 import type { Facets, LedgerViews } from '../ledger/views/index.ts';
+import type { FilePins } from '../pins/index.ts';
 import type { PriceTable } from '../pricing/index.ts';
 import type { ApiLimits } from './limits.ts';
 import type { WebSocketLimits } from './websocket/limits.ts';
@@ -26,6 +28,10 @@ export interface PublishPolicy {
 /** What the routes use. */
 export interface ApiComponents {
   readonly content: Pick<ContentStore, 'stage' | 'put' | 'read' | 'find'>;
+  /** Which messages name which files. */
+  readonly pins: Pick<FilePins, 'count' | 'totalOf' | 'filesOf'>;
+  /** How long a file is kept that no message names, in milliseconds. */
+  readonly fileGraceMs: number;
   /** Whether the disk has room for more. */
   readonly disk: Pick<DiskSpace, 'require'>;
   readonly ledger: Pick<
@@ -34,6 +40,7 @@ export interface ApiComponents {
   >;
   readonly views: Pick<LedgerViews, 'aggregates' | 'aggregateInfo' | 'grantsTo' | 'measurements'>;
   readonly facets: Facets;
+  readonly lists: Lists;
   /** Addresses whose measurements of nodes are told. */
   readonly metricsSources: readonly string[];
   readonly admission: Pick<Admission, 'mayPublish' | 'trusts'>;

@@ -11,11 +11,13 @@ import { type ContentStore, openFileStore } from '../content/index.ts';
 import { DiskSpace } from '../disk-space.ts';
 import { asVmletError } from '../errors.ts';
 import { type Ledger, openLedger } from '../ledger/index.ts';
+import { openLists } from '../ledger/query/index.ts';
 import { type Author, makeAuthor } from '../ledger/testing.ts';
 import { LedgerViews, openFacets } from '../ledger/views/index.ts';
+import { FILE_GRACE_MS, FilePins } from '../pins/index.ts';
 import { pricesFrom } from '../pricing/index.ts';
 import { openDatabase } from '../store/index.ts';
-import { createApi } from './api.ts';
+import { type Api, createApi } from './api.ts';
 import type { ApiComponents } from './components.ts';
 import type { ApiLimits } from './limits.ts';
 import type { WebSocketLimits } from './websocket/limits.ts';
@@ -42,6 +44,8 @@ export interface ApiFixture extends AsyncDisposable {
   readonly content: ContentStore;
   readonly ledger: Ledger;
   readonly database: ReturnType<typeof openDatabase>;
+  /** Every route that is served. */
+  readonly routes: Api['routes'];
   /** What was reported as a failure of the node. */
   readonly failures: string[];
   call(method: string, path: string, call?: Call): Promise<Answer>;
@@ -92,8 +96,9 @@ export async function startApi(options: ApiFixtureOptions = {}): Promise<ApiFixt
   const onFailure = ({ error }: { error: Error }) => failures.push(error.message);
   const limits = options.limits ?? {};
   const disk = new DiskSpace(dir.path, { minFreeBytes: options.minFreeDiskBytes ?? 0 });
-  const { webSocketLimits = {}, recent = () => [], isDraining = () => false } = options;
-  const parts = { ...runtimes, content, disk, ledger, admission, policy, recent, isDraining };
+  const { webSocketLimits = {}, recent, isDraining = () => false } = options;
+  const files = { content, disk, pins: new FilePins(database), fileGraceMs: FILE_GRACE_MS };
+  const parts = { ...runtimes, ...files, ledger, admission, policy, isDraining, ...(recent && { recent }) };
   const pricing = {
     prices: () => pricesFrom(ledger.aggregate(operator.signer.address, ['pricing'])[0]?.content),
     isOperatorToken: (token: string) => token === 'by the operator',
@@ -101,7 +106,8 @@ export async function startApi(options: ApiFixtureOptions = {}): Promise<ApiFixt
   const views = new LedgerViews(database);
   const facets = openFacets(database);
   const metricsSources = [operator.signer.address];
-  const reads = { views, facets, metricsSources };
+  const lists = openLists(database);
+  const reads = { views, facets, lists, metricsSources };
   const bounds = { limits, webSocketLimits };
   const api = stack.use(await createApi({ ...parts, ...pricing, ...reads, ...bounds, version: '1.2.3', onFailure }));
   const socketPath = join(dir.path, 'api.sock');
@@ -127,6 +133,7 @@ export async function startApi(options: ApiFixtureOptions = {}): Promise<ApiFixt
     content,
     ledger,
     database,
+    routes: api.routes,
     failures,
     call: (method, path, call = {}) => send(socketPath, { method, path, call }),
     files: () => filesIn(join(dir.path, 'content')),

@@ -6,6 +6,7 @@ import type { ContentStore } from '../content/index.ts';
 import type { Names, Stops } from '../deployments/index.ts';
 import type { Executions, Installed, ProgramLogs, Runnable } from '../executions/index.ts';
 import type { Ledger } from '../ledger/index.ts';
+import type { CollectionSummary } from '../pins/index.ts';
 import type { Check, NodeMetrics } from '../telemetry/index.ts';
 import type { SnapshotState, StartFacts, Timelines } from '../timelines/index.ts';
 
@@ -97,6 +98,8 @@ export interface OwnerComponents {
   startLimits: Pick<StartFacts, 'accelerator' | 'maxBoots' | 'memoryBudgetMiB'>;
   /** What is known of a program's own snapshot. */
   snapshotOf: (itemHash: ItemHash) => SnapshotState | undefined;
+  /** Removes files that nothing needs; with `dryRun` it only says what would go. */
+  collect: (how: { dryRun: boolean }) => Promise<CollectionSummary>;
   metrics: Pick<NodeMetrics, 'metrics'>;
   install: (request: InstallCall) => Promise<Installed>;
 }

@@ -77,6 +77,7 @@ async function serve({ acquire, machines = 0 }: Serving = {}) {
       stop: async (itemHash) => void asked.push(`stop ${Number(itemHash)}, ${stops.has(itemHash)}`),
       cool: async ({ itemHash }, { to }) => void asked.push(`cool ${Number(itemHash)} to ${to}`),
     },
+    collect: async () => expect.unreachable(),
     names: new Names(database),
     stops,
     timelines: new Timelines({ metrics, log: createLogger('silent') }),

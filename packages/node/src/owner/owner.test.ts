@@ -88,6 +88,7 @@ async function serve(components: Partial<OwnerComponents> = {}) {
     executions: { list: () => [], ...unasked },
     ...names(),
     findProgram: unasked.acquire,
+    collect: unexpected,
     ...{ logs, timelines, metrics },
     snapshotOf: () => undefined,
     startLimits: { accelerator: 'tcg', maxBoots: 2, memoryBudgetMiB: 1024 },

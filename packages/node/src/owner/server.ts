@@ -21,6 +21,7 @@ const MAX_HEADER_BYTES = 64 * 1024;
 /** Of a Unix socket (sun_path), without its NUL. */
 const MAX_SOCKET_PATH_BYTES = 107;
 
+const collectSchema = z.object({ dryRun: z.stringbool().default(false) });
 const installSchema = z.object({ runtime: z.string(), with: z.enum(['pip', 'npm']).default('pip') });
 
 /**
@@ -44,6 +45,7 @@ export async function serveOwner(path: string, components: OwnerComponents): Pro
   app.get('/status', async () => components.status());
   app.get('/runtimes', async () => ({ runtimes: components.runtimes() }));
   app.get('/doctor', async () => ({ checks: await components.doctor() }));
+  app.post('/gc', async (request) => components.collect(collectSchema.parse(request.query)));
   registerPrograms(app, components);
   registerLifecycle(app, components);
   registerNames(app, components);

@@ -71,7 +71,7 @@ export function facetValue(kind: FacetKind, value: string): string {
 export function placesOf(row: QueuedRow): Place[] {
   const status: Facet = ['status', row.status];
   const places: Place[] = [
-    { list: List.received, sort: row.received_ms, facets: [status] },
+    { list: List.received, sort: row.received_ms / 1000, facets: [status] },
     { list: LIST_OF[row.status], sort: row.time, facets: [status, ...facetsOf(row)] },
   ];
   if (row.last_updated !== null && row.amends === null) {

@@ -68,13 +68,33 @@ export class CodeImages {
 
   /** Removes what an interrupted making left. Called before the first `ensure` of a process. */
   async sweepTemporary(): Promise<void> {
-    const names = await readdir(this.#folder).catch((error: NodeJS.ErrnoException) => {
-      if (error.code === 'ENOENT') return [];
-      throw error;
-    });
-    for (const name of names) {
+    for (const name of await namesIn(this.#folder)) {
       if (name.startsWith(TEMPORARY_PREFIX)) await rm(join(this.#folder, name), { force: true });
     }
+  }
+
+  /**
+   * Removes the images of files that are not wanted any more; those being made stay. A machine that has one keeps it.
+   * With `dryRun` they are only counted.
+   */
+  async collect({
+    isWanted,
+    dryRun,
+  }: {
+    isWanted: (fileHash: FileHash) => Promise<boolean>;
+    dryRun: boolean;
+  }): Promise<{ count: number; bytes: number }> {
+    const removed = { count: 0, bytes: 0 };
+    for (const name of await namesIn(this.#folder)) {
+      const fileHash = name.split('.', 1)[0] as FileHash;
+      const path = join(this.#folder, name);
+      if (name.startsWith(TEMPORARY_PREFIX) || (await isWanted(fileHash)) || this.#making.has(path)) continue;
+      const { size } = await stat(path);
+      if (!dryRun) await rm(path, { force: true });
+      removed.count += 1;
+      removed.bytes += size;
+    }
+    return removed;
   }
 
   async #make(source: CodeSource, path: string): Promise<string> {
@@ -157,6 +177,14 @@ async function checkSquashfs(path: string): Promise<string> {
   } finally {
     await file.close();
   }
+}
+
+/** None where the folder is not there yet. */
+async function namesIn(folder: string): Promise<string[]> {
+  return await readdir(folder).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return [];
+    throw error;
+  });
 }
 
 async function exists(path: string): Promise<boolean> {
