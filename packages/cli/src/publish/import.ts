@@ -27,7 +27,7 @@ export interface ImportOptions {
   /** URL of the node that has it. */
   from: string;
   /** The node that gets it. */
-  to: { url: string; owner: OwnerClient };
+  to: { url: string; owner: Pick<OwnerClient, 'importFile' | 'importMessage'> };
   output: Output;
   signal: AbortSignal;
   /** How long a source may send nothing, in milliseconds. */
@@ -116,7 +116,10 @@ class Source {
   }
 
   /** Streams a file to a node, which checks it. @returns its size in bytes */
-  async file(fileHash: FileHash, { to, output }: { to: OwnerClient; output: Output }): Promise<number> {
+  async file(
+    fileHash: FileHash,
+    { to, output }: { to: Pick<OwnerClient, 'importFile'>; output: Output },
+  ): Promise<number> {
     const { signal } = this.#options;
     const answer = await this.#within((limited) => this.#raw(fileHash, signal, limited));
     const length = Number(answer.headers['content-length']);
