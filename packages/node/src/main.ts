@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { rm } from 'node:fs/promises';
 import { ensureBootKit } from '@vmlet/guest';
 import type { ItemHash } from '@vmlet/messages';
-import { BlockList, capsFor, createAdmission, OwnerUsage } from './admission/index.ts';
+import { BlockList, capsFor, createAdmission, MessageMeter, OwnerUsage } from './admission/index.ts';
 import { type Api, createApi } from './api/index.ts';
 import { openFileStore } from './content/index.ts';
 import { deadline } from './deadline.ts';
@@ -22,7 +22,7 @@ import { LedgerViews, openFacets } from './ledger/views/index.ts';
 import { openLedgerWithAliases } from './ledger-with-aliases.ts';
 import { missing, openCage } from './machines/cage/index.ts';
 import { type Backend, probeAccelerator, sweepMachines } from './machines/index.ts';
-import { executionsConfig, internetFor, type NodeOptions } from './node-options.ts';
+import { executionsConfig, internetFor, type NodeOptions, uploadLimitsOf } from './node-options.ts';
 import { isOperatorToken } from './operator-token.ts';
 import { type NodeStatus, type OwnerComponents, serveOwner } from './owner/index.ts';
 import { Collector, FILE_GRACE_MS, FilePins, UnheldMarks } from './pins/index.ts';
@@ -135,7 +135,10 @@ async function openNetwork(options: NodeOptions, { stack, log }: Making) {
   const admission = admitPrograms(addresses, { identities, ledger });
   const blocks = await BlockList.open({ path: options.blockList ?? home.paths.blockList });
   const capsOf = capsFor(operator, options.ownerCaps);
-  const policy = createPublishPolicy({ ledger, content, blocks, capsOf, identities, paths: home.paths });
+  const policy = createPublishPolicy({
+    ...{ ledger, content, blocks, capsOf, identities, paths: home.paths },
+    meter: new MessageMeter({ capsOf }),
+  });
   const names = new Names(database);
   const stops = new Stops(database);
   stack.defer(
@@ -374,8 +377,7 @@ function openApi(options: NodeOptions, { log, network, draining }: MakingEdges):
     metricsSources: [operator, NETWORK_SCORER],
     version: VERSION,
     isDraining: () => draining.isDraining,
-    // Where only the operator publishes, nobody else fills the disk.
-    limits: options.allow === 'own' ? { unsignedFileBytes: 0 } : {},
+    limits: uploadLimitsOf(options),
     onFailure: (failure) => log.error(failure, 'a request to the API failed'),
   });
 }

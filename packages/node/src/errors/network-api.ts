@@ -203,6 +203,16 @@ export const apiErrors = {
     fault: 'user',
     retryable: true,
   }),
+  OWNER_MESSAGES_EXCEEDED: entry({
+    phase: 'admission',
+    status: 429,
+    title: 'Too much text of one owner',
+    template:
+      "Cannot publish for '{owner}': {usedMiB} MiB of messages came in this hour, expected at most {maxMiB} MiB",
+    hint: 'Send the message again after the time in Retry-After; or ask the operator for more',
+    fault: 'user',
+    retryable: true,
+  }),
   OWNER_CPU_EXCEEDED: entry({
     phase: 'queue',
     status: 429,

@@ -54,7 +54,8 @@ export interface Ledger extends Disposable {
   check(message: unknown): CheckedMessage;
 
   /**
-   * Takes a message into the log. A bad signature or missing permission is an answer (rejected), not an error.
+   * Takes a message into the log: as it came, or as what `check` made of it, which is not checked again. A bad signature
+   * or missing permission is an answer (rejected), not an error.
    * @throws VmletError `MESSAGE_MALFORMED`, `PENDING_EXCEEDED`, `STORAGE_FULL`, `STORAGE_FAILED`; then there is no record
    */
   accept(message: unknown): Promise<Acceptance>;

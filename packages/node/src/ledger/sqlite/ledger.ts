@@ -70,6 +70,8 @@ class SqliteLedger extends Reads implements Ledger {
   readonly #queue: CommitQueue;
   readonly #retries: Retries;
   readonly #listeners = new Set<LedgerListener>();
+  /** By what `check` answered: the signature is the costly part, and is checked once. */
+  readonly #examined = new WeakMap<object, Examined>();
   readonly #unsubscribe: () => void;
 
   constructor(components: LedgerComponents) {
@@ -93,12 +95,16 @@ class SqliteLedger extends Reads implements Ledger {
   }
 
   check(message: unknown): CheckedMessage {
-    const { envelope, content, unsigned } = examine(message);
-    return { envelope, content, rejection: unsigned ?? this.#denial({ envelope, content }) };
+    const examined = examine(message);
+    const { envelope, content, unsigned } = examined;
+    const checked = { envelope, content, rejection: unsigned ?? this.#denial({ envelope, content }) };
+    this.#examined.set(checked, examined);
+    return checked;
   }
 
   async accept(message: unknown): Promise<Acceptance> {
-    const examined = examine(message);
+    const known = typeof message === 'object' && message !== null ? this.#examined.get(message) : undefined;
+    const examined = known ?? examine(message);
     const itemHash = examined.envelope.item_hash;
     const state = await this.#take(examined);
     if (state.status !== 'pending') return { itemHash, ...state };

@@ -92,10 +92,12 @@ function prepare(database: LedgerDatabase) {
     instance: one('instances'),
     instances: all('instances'),
     programsOf: database.prepare<[string], { item_hash: ItemHash }>('SELECT item_hash FROM programs WHERE address = ?'),
-    pendingProgramsOf: database.prepare<[string], { count: number }>(
-      "SELECT count(*) AS count FROM messages WHERE status = 'pending' AND type = 'PROGRAM' AND " +
-        "CASE WHEN sender LIKE '0x%' THEN lower(sender) ELSE sender END = ?",
-    ),
+    // In whose name they are is known once they are applied; until then their content says so, if it is here.
+    pendingProgramsOf: database.prepare<[string], { count: number }>(`
+      SELECT count(*) AS count FROM (
+        SELECT coalesce(item_content ->> '$.address', sender) AS owner
+        FROM messages WHERE status = 'pending' AND type = 'PROGRAM'
+      ) WHERE CASE WHEN owner LIKE '0x%' THEN lower(owner) ELSE owner END = ?`),
     using: database.prepare<[string, string], Row>(`
       SELECT item_hash FROM program_refs WHERE ref = ? UNION SELECT item_hash FROM instance_refs WHERE ref = ?`),
     usingLatest: database.prepare<[string, string], Row>(`
