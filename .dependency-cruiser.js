@@ -41,7 +41,15 @@ const PURE = {
 };
 
 /** Files at the root of the node's src that anything there may use, and that use nothing but each other. */
-const NODE_LEAVES = ['errors', 'deadline', 'failpoint', 'disk-space', 'version', 'program-label'];
+const NODE_LEAVES = [
+  'errors',
+  'deadline',
+  'failpoint',
+  'disk-space',
+  'version',
+  'program-label',
+  'platform-headers',
+];
 
 /**
  * The node's parts from the lowest up: each may use those before it, but for `never`. Edges meet the world outside
@@ -55,6 +63,11 @@ const NODE_PARTS = [
   },
   { part: 'store', why: 'Folders, locks and SQLite know nothing of what is kept in them' },
   { part: 'keys', why: 'A key is a file and a signer: it decides nothing' },
+  {
+    part: 'pricing',
+    never: ['telemetry', 'timelines', 'store', 'keys'],
+    why: 'A price is calculated from a content, a table and sizes alone: who asks, and whether anything is charged, is known elsewhere',
+  },
   { part: 'admission', why: 'Who may do what is decided from an address alone, whoever asks' },
   { part: 'content', why: 'Bytes by hash have no meaning here: what names them is the business of the ledger' },
   { part: 'ledger', why: 'Accepting a message starts nothing: whoever wants to act on it subscribes' },

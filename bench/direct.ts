@@ -122,7 +122,14 @@ async function programOf(folder: string) {
   const { imagePath } = await officialRuntime();
   const argv = launcherArgv('python', undefined);
   // Nothing is saved here.
-  const hashes = { runtimeHash: fileHash, codeHash: fileHash, codeForm: 'zip', snapshot: false, internet: false };
+  const hashes = {
+    runtimeHash: fileHash,
+    codeHash: fileHash,
+    codeForm: 'zip',
+    snapshot: false,
+    internet: false,
+    guestApi: false,
+  };
   const facts = { itemHash: PROGRAM, memoryMiB: MEMORY_MIB, vcpus: 1, seconds: 60, ...hashes };
   const prepare = async () => ({
     ...facts,

@@ -10,6 +10,7 @@ import { makeTestHome, type NodeProcess, type TestHome } from '../framework/node
 import { messageOfFile, publishPath, uploadFile } from '../framework/publish.ts';
 import { officialRuntime } from '../framework/runtime.ts';
 import { RESTORING, SAVING } from './snapshot-steps.ts';
+import { TELLING } from './trigger-steps.ts';
 import {
   ask,
   buildVictim,
@@ -157,7 +158,7 @@ async function expectServed(program: ItemHash, { path = '/first' }: { path?: str
 
 describe('steps', () => {
   test('steps: are all killed at', () => {
-    const steps = [...PUBLISHING, ...STEPS, { step: 'machine.halting' }, ...SAVING, ...RESTORING];
+    const steps = [...PUBLISHING, ...STEPS, ...TELLING, { step: 'machine.halting' }, ...SAVING, ...RESTORING];
     const killedAt = steps.map(({ step }) => step);
     expect(killedAt).toEqual(FAILPOINTS.map(({ name }) => name));
   });

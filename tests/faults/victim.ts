@@ -38,16 +38,25 @@ export async function buildVictim(): Promise<Buffer> {
   }
 }
 
+interface Deployed {
+  victim: Uint8Array;
+  runtime: ItemHash;
+  die?: string;
+  /** What it listens to; it gets that at `/told`. */
+  onMessage?: Record<string, unknown>[];
+}
+
 /** Publishes it as a program that no code image is there of yet. */
 export async function deployVictim(
   to: Publisher,
-  { victim, runtime, die }: { victim: Uint8Array; runtime: ItemHash; die?: string },
+  { victim, runtime, die, onMessage }: Deployed,
 ): Promise<ItemHash> {
   const nonce = new TextEncoder().encode(randomUUID());
   const code = await publishFile(to, new Blob([zipSync({ victim, nonce }, { level: 1 })]));
   return publishProgram(to, {
     ...{ runtime, code, entrypoint: 'victim', memoryMiB: VICTIM_MEMORY_MIB },
     variables: die ? { DIE: die } : {},
+    ...(onMessage ? { onMessage, metadata: { on_message_path: '/told' } } : {}),
   });
 }
 

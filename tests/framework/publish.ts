@@ -28,6 +28,14 @@ export interface ProgramOptions {
   /** Whether its machine may be saved; where it is left out, its message says nothing. */
   snapshot?: boolean;
   internet?: boolean;
+  /** False for a program that visitors may not ask. */
+  http?: boolean;
+  /** `on.message`. */
+  onMessage?: Record<string, unknown>[];
+  /** Whether another one may take its place. */
+  allowAmend?: boolean;
+  /** The program that this one takes the place of. */
+  replaces?: ItemHash;
 }
 
 /** Uploads bytes with the signed STORE that names them, as the official clients do. Gives its item_hash. */
@@ -40,14 +48,16 @@ export async function publishFile(to: Publisher, file: Blob, options: FileOption
 
 interface FileOptions {
   metadata?: Record<string, unknown> | undefined;
+  /** The STORE that this one updates. */
+  ref?: ItemHash | undefined;
 }
 
 /** The signed STORE of a file. */
-export async function messageOfFile({ signer }: Publisher, file: Blob, { metadata }: FileOptions = {}) {
+export async function messageOfFile({ signer }: Publisher, file: Blob, { metadata, ref }: FileOptions = {}) {
   const fileHash = createHash('sha256')
     .update(Buffer.from(await file.arrayBuffer()))
     .digest('hex');
-  const content = { item_type: 'storage' as const, item_hash: fileHash, ...(metadata ? { metadata } : {}) };
+  const content = { item_type: 'storage' as const, item_hash: fileHash, ...(metadata ? { metadata } : {}), ...(ref ? { ref } : {}) };
   return await buildMessage({ signer, type: 'STORE', content, channel: CHANNEL, now: new Date() });
 }
 
@@ -75,9 +85,14 @@ export async function publishProgram(to: Publisher, options: ProgramOptions): Pr
   const metadata = { ...(name ? { name } : {}), ...(snapshot === undefined ? {} : { snapshot }), ...options.metadata };
   const content = {
     type: 'vm-function' as const,
-    allow_amend: false,
+    allow_amend: options.allowAmend ?? false,
+    ...(options.replaces ? { replaces: options.replaces } : {}),
     ...(Object.keys(metadata).length > 0 ? { metadata } : {}),
-    on: { http: true, persistent: options.persistent ?? false },
+    on: {
+      http: options.http ?? true,
+      persistent: options.persistent ?? false,
+      ...(options.onMessage ? { message: options.onMessage } : {}),
+    },
     environment: { reproducible: false, internet: options.internet ?? false, aleph_api: true, shared_cache: false },
     resources: { vcpus: 1, memory: options.memoryMiB ?? 256, seconds: options.seconds ?? 30 },
     runtime: { ref: options.runtime, use_latest: true, comment: '' },
@@ -98,6 +113,18 @@ export async function publishProgram(to: Publisher, options: ProgramOptions): Pr
     channel: CHANNEL,
     now: new Date(),
   });
+  await publishMessage(to, message, 200);
+  return message.item_hash;
+}
+
+/** Publishes a POST and gives its item_hash. */
+export async function publishPost(
+  to: Publisher,
+  content: unknown,
+  { type = 'test', channel = CHANNEL }: { type?: string; channel?: string } = {},
+): Promise<ItemHash> {
+  const { signer } = to;
+  const message = await buildMessage({ signer, type: 'POST', content: { type, content }, channel, now: new Date() });
   await publishMessage(to, message, 200);
   return message.item_hash;
 }

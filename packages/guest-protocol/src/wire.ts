@@ -10,7 +10,7 @@ const CREDIT_SIZE = 4;
 export const WIRE_TYPES = { OPEN: 1, OPENED: 2, REFUSED: 3, DATA: 4, WINDOW: 5, END: 6, RESET: 7 } as const;
 
 /** What a stream is for; the `argument` of its OPEN. */
-export const WIRE_KINDS = { TCP: 1, EXEC: 2, COPY: 3, PARK: 4 } as const;
+export const WIRE_KINDS = { TCP: 1, EXEC: 2, COPY: 3, PARK: 4, CALL: 5, ANEW: 6 } as const;
 
 export type WireKind = (typeof WIRE_KINDS)[keyof typeof WIRE_KINDS];
 

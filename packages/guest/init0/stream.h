@@ -1,10 +1,12 @@
 /* The streams of a wire: what is known of each, and how one comes and goes. */
 #ifndef VMLET_STREAM_H
 #define VMLET_STREAM_H
+#include <errno.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "wire.h"
@@ -17,7 +19,8 @@ struct stream {
   bool host_ended, shut;               /* END has come; it was passed on */
   bool guest_ended, deaf;              /* END was sent; no bytes are taken any more: what comes is dropped */
   bool owes_opened, owes_end;
-  bool is_parked, owes_parked;
+  bool is_parked, owes_anew;           /* owes_anew: the host of a clone begins with stream 1, and is to know that it may */
+  bool is_waiting;                     /* for a program that calls the host: see calls.h */
   int owes_refused, owes_reset; /* an errno */
   size_t attempt;               /* address that is being tried */
   uint16_t port;
@@ -58,6 +61,30 @@ static void forget(struct stream *stream) {
 static bool watch_end(struct stream *stream) {
   struct epoll_event event = {.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, .data.ptr = stream};
   return epoll_ctl(epoll_fd, EPOLL_CTL_ADD, stream->fd, &event) == 0;
+}
+
+/* Keeps the connection of a stream, which is over, for another that comes in another life of this machine. */
+static void park(struct stream *stream) {
+  epoll_ctl(epoll_fd, EPOLL_CTL_DEL, stream->fd, NULL);
+  if (parked.fd >= 0) close(parked.fd);
+  parked.fd = stream->fd;
+  parked.port = stream->port;
+  stream->fd = -1;
+  stream->owes_anew = true;
+}
+
+/* Gives a stream the connection that was kept for it. False if there is none, or its program has closed it. */
+static bool unpark(struct stream *stream) {
+  char byte;
+  if (parked.fd < 0 || parked.port != stream->port) return false;
+  stream->fd = parked.fd;
+  parked.fd = -1;
+  if (recv(stream->fd, &byte, 1, MSG_PEEK) >= 0 || errno != EAGAIN || !watch_end(stream)) {
+    close_end(stream);
+    return false;
+  }
+  stream->writable = stream->owes_opened = true;
+  return true;
 }
 
 #endif

@@ -21,6 +21,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "calls.h"
 #include "session.h"
 #include "stream.h"
 
@@ -110,30 +111,6 @@ static bool try_next(struct stream *stream) {
   return false;
 }
 
-/* Keeps the connection of a stream, which is over, for another that comes in another life of this machine. */
-static void park(struct stream *stream) {
-  epoll_ctl(epoll_fd, EPOLL_CTL_DEL, stream->fd, NULL);
-  if (parked.fd >= 0) close(parked.fd);
-  parked.fd = stream->fd;
-  parked.port = stream->port;
-  stream->fd = -1;
-  stream->owes_parked = true;
-}
-
-/* Gives a stream the connection that was kept for it. False if there is none, or its program has closed it. */
-static bool unpark(struct stream *stream) {
-  char byte;
-  if (parked.fd < 0 || parked.port != stream->port) return false;
-  stream->fd = parked.fd;
-  parked.fd = -1;
-  if (recv(stream->fd, &byte, 1, MSG_PEEK) >= 0 || errno != EAGAIN || !watch_end(stream)) {
-    close_end(stream);
-    return false;
-  }
-  stream->writable = stream->owes_opened = true;
-  return true;
-}
-
 static void connected(struct stream *stream) {
   int error = 0;
   socklen_t size = sizeof error;
@@ -165,6 +142,12 @@ static void take_open(const struct wire_frame *frame) {
     stream->owes_refused = begin_session(stream, frame);
     return;
   }
+  if (frame->argument == WIRE_CALL) {
+    stream->owes_refused = open_doors(frame->payload, frame->length);
+    stream->is_waiting = stream->owes_refused == 0;
+    return;
+  }
+  if ((stream->owes_anew = frame->argument == WIRE_ANEW)) return;
   stream->is_parked = frame->argument == WIRE_PARK;
   if ((frame->argument != WIRE_TCP && !stream->is_parked) || frame->length != 2) {
     stream->owes_refused = EPROTONOSUPPORT;
@@ -271,6 +254,8 @@ static void put_credit(struct stream *stream) {
 /* Does for a stream what can be done. True if there may be more to do without a new event. */
 static bool advance(struct stream *stream) {
   bool more = false;
+  if (stream->is_waiting && draining) stream->is_waiting = false, break_off(stream, ECANCELED);
+  if (stream->is_waiting && !take_call(stream)) return false;
   if (stream->connecting && stream->writable) connected(stream);
   if (stream->fd >= 0 && !stream->connecting) {
     if (stream->start < stream->end && stream->writable) to_program(stream, NULL, 0);
@@ -284,7 +269,7 @@ static bool advance(struct stream *stream) {
     if (put(type, stream->owes_refused ? stream->owes_refused : stream->owes_reset, stream)) forget(stream);
     return false;
   }
-  if (stream->owes_parked && put(WIRE_RESET, 0, stream)) {
+  if (stream->owes_anew && put(WIRE_RESET, 0, stream)) {
     forget(stream);
     last_id = 0; /* the host of a clone begins anew */
     return false;
@@ -346,6 +331,7 @@ static void mark(const struct epoll_event *event) {
   bool in_edge = event->events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR);
   bool out_edge = event->events & (EPOLLOUT | EPOLLHUP | EPOLLERR);
   struct stream *stream = event->data.ptr;
+  if (stream && knock(event->data.ptr)) return;
   if (stream) {
     stream->readable |= in_edge;
     stream->writable |= out_edge;

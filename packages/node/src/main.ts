@@ -3,6 +3,7 @@ import { ensureBootKit } from '@vmlet/guest';
 import type { ItemHash } from '@vmlet/messages';
 import { BlockList, capsFor, createAdmission, OwnerUsage } from './admission/index.ts';
 import { type Api, createApi } from './api/index.ts';
+import { openCollector } from './collecting.ts';
 import { openFileStore } from './content/index.ts';
 import { passed } from './deadline.ts';
 import { Names, Stops } from './deployments/index.ts';
@@ -12,14 +13,19 @@ import { VmletError } from './errors.ts';
 import { Executions, ProgramLogs } from './executions/index.ts';
 import { armedFailpoints } from './failpoint.ts';
 import { Gateway } from './gateway/index.ts';
+import { GuestApi, Identities, ProgramCache } from './guest-api/index.ts';
 import { installFor } from './install-for.ts';
 import { loadOrCreateKey } from './keys/index.ts';
 import { type LedgerEvent, openLedger } from './ledger/index.ts';
+import { LedgerViews, openFacets } from './ledger/views/index.ts';
 import { missing, openCage } from './machines/cage/index.ts';
 import { type Backend, probeAccelerator, sweepMachines } from './machines/index.ts';
 import { executionsConfig, internetFor, type NodeOptions } from './node-options.ts';
+import { isOperatorToken } from './operator-token.ts';
 import { type NodeStatus, serveOwner } from './owner/index.ts';
-import { Collector, FILE_GRACE_MS, FilePins, UnheldMarks } from './pins/index.ts';
+import { FILE_GRACE_MS, FilePins } from './pins/index.ts';
+import { pricesFrom } from './pricing/index.ts';
+import { admitPrograms } from './program-delegates.ts';
 import { createPrograms } from './programs.ts';
 import { createPublishPolicy } from './publish-policy.ts';
 import { CodeImages } from './runtimes/index.ts';
@@ -28,7 +34,10 @@ import { Starts } from './starts/index.ts';
 import { openCache, openDatabase, openHome, writeFileAtomic } from './store/index.ts';
 import { createLogger, createNodeMetrics, type Logger, type NodeMetrics } from './telemetry/index.ts';
 import { Timelines } from './timelines/index.ts';
+import { Triggers } from './triggers/index.ts';
+import { Updates } from './updates.ts';
 import { VERSION } from './version.ts';
+import { Versions } from './versions.ts';
 
 export { diagnoseHost } from './diagnose.ts';
 export { toProblem, VmletError } from './errors.ts';
@@ -42,6 +51,8 @@ export { VERSION } from './version.ts';
 const DRAIN_MS = 30_000;
 const NO_INTERNET =
   'It asks for the internet and has none here: this node gives it to nobody, to its operator only, or cannot confine it';
+/** Measures the nodes of the reference network, and posts what it found. */
+const NETWORK_SCORER = '0x4D52380D3191274a04846c89c069E6C3F2Ed94e4';
 const PROGRAM_DOMAIN = 'vm.localhost';
 
 /** A node that takes requests. Disposing of it answers those under way, stops all machines and frees its home. */
@@ -113,10 +124,12 @@ async function openNetwork(options: NodeOptions, { stack, log }: Making) {
   const ledger = stack.use(await openLedger({ database, content, onListenerError }));
   const pins = new FilePins(database);
   const operator = (await loadOrCreateKey(options.config)).signer.address;
-  const admission = createAdmission({ operatorAddress: operator, allow: options.allow });
+  const identities = new Identities({ database, dir: home.paths.programKeys });
+  const addresses = createAdmission({ operatorAddress: operator, allow: options.allow });
+  const admission = admitPrograms(addresses, { identities, ledger });
   const blocks = await BlockList.open({ path: options.blockList ?? home.paths.blockList });
   const capsOf = capsFor(operator, options.ownerCaps);
-  const policy = createPublishPolicy({ ledger, content, blocks, capsOf, paths: home.paths });
+  const policy = createPublishPolicy({ ledger, content, blocks, capsOf, identities, paths: home.paths });
   const names = new Names(database);
   const stops = new Stops(database);
   stack.defer(
@@ -126,7 +139,8 @@ async function openNetwork(options: NodeOptions, { stack, log }: Making) {
       stops.forget(event.message.itemHash);
     }),
   );
-  return { home, database, disk, content, pins, ledger, operator, admission, blocks, capsOf, policy, names, stops };
+  const rules = { operator, admission, blocks, capsOf, policy };
+  return { home, database, disk, content, pins, ledger, ...rules, names, stops, identities };
 }
 
 /** What runs machines here, and the executions of programs. */
@@ -153,19 +167,23 @@ async function openCompute(options: NodeOptions, { stack, log, network }: Making
   const logs = new ProgramLogs(home.paths.logs);
   const onError = (err: unknown) => log.error({ err }, 'processor time of owners was not read or written');
   const owners = stack.use(await OwnerUsage.open({ path: home.paths.usage, capsOf, onError }));
-  const starts = new Starts({ backend, saved, log });
+  const guestApi = openGuestApi({ stack, log, network });
+  const starts = new Starts({ backend, saved, hostOf: guestApi.hostOf, log });
   const executions = stack.use(new Executions({ starts, logs, config, owners }));
   const metrics = createNodeMetrics();
   const timelines = new Timelines({ metrics, log });
   addGauges(metrics, { executions, accelerator });
+  const versions = stack.use(new Versions({ ledger, isServing: (itemHash) => executions.isServing(itemHash) }));
   const programs = createPrograms({
-    ...{ ledger, content, codeImages, admission, blocks, names, stops, operator },
+    ...{ ledger, content, codeImages, admission, blocks, names, stops, versions, operator },
     mayUseInternet: internetFor(options, { operator, isConfined: cage.findings.egress.stands }),
     onNoInternet: (itemHash) => logs.of(itemHash).platform(NO_INTERNET),
   });
-  const collector = stack.use(openCollector(options, { network, codeImages, programs, log }));
-  const saving = saved && { backend, saved, starts, executions, programs, ledger, logs, config, log };
+  const collector = stack.use(openCollector(options, { ...network, codeImages, programs, log }));
+  const { hostOf } = guestApi;
+  const saving = saved && { backend, saved, hostOf, starts, executions, programs, ledger, logs, config, log };
   const snapshots = saving && stack.use(saveInBackground(saving));
+  stack.use(new Updates({ ledger, executions, versions, findVersion: programs.findVersion, logs }));
   stack.defer(blocks.subscribe(() => stopRefused({ executions, programs, log })));
   const unsubscribe = ledger.subscribe((event) => {
     if (!isGone(event) || event.message.type !== 'PROGRAM') return;
@@ -177,23 +195,28 @@ async function openCompute(options: NodeOptions, { stack, log, network }: Making
       .catch((err: unknown) => log.error({ err, itemHash }, 'a forgotten program was not cleaned up'));
   });
   stack.defer(unsubscribe);
-  return { backend, probe, config, logs, executions, programs, metrics, timelines, snapshots, collector };
+  return { backend, probe, config, logs, executions, programs, metrics, timelines, snapshots, guestApi, collector };
 }
 
-/** What removes files that nothing needs, from now on. */
-function openCollector(
-  { fileGraceMs }: NodeOptions,
-  made: { network: Network; codeImages: CodeImages; programs: ReturnType<typeof createPrograms>; log: Logger },
-): Collector {
-  const { network, codeImages, programs, log } = made;
-  const { content, pins, ledger, database } = network;
-  const collector = new Collector({
-    ...{ content, pins, ledger, codeImages, graceMs: fileGraceMs, marks: new UnheldMarks(database) },
-    usedFiles: () => new Set(programs.facts().flatMap(({ runtimeHash, codeHash }) => [runtimeHash, codeHash])),
-    onError: (err) => log.error({ err }, 'files that nothing needs were not removed'),
-  });
-  collector.start();
-  return collector;
+/** What programs call, with what they keep. */
+function openGuestApi({ stack, log, network }: Making & { network: Network }): GuestApi {
+  const { home, ledger, identities } = network;
+  const cache = stack.use(new ProgramCache({ path: home.paths.programCache }));
+  stack.defer(
+    ledger.subscribe((event) => {
+      if (event.type !== 'forgotten' || event.message.type !== 'PROGRAM') return;
+      const { itemHash } = event.message;
+      cache.forget(itemHash);
+      identities.forget(itemHash).catch((err: unknown) => log.error({ err, itemHash }, 'a key was not removed'));
+    }),
+  );
+  const ownerOf = (itemHash: ItemHash) => {
+    const program = ledger.program(itemHash);
+    if (!program) throw new VmletError('PROGRAM_NOT_FOUND', { operands: { ref: itemHash } });
+    return program.content.address;
+  };
+  const onFailure = (failure: object) => log.error(failure, 'a call of a program failed');
+  return new GuestApi({ identities, cache, ownerOf, onFailure });
 }
 
 /** What confines machines, which is all that this host has for it; or an error, if that is too little. */
@@ -259,7 +282,9 @@ async function openEdges(options: NodeOptions, made: MakingEdges) {
   const { stack, log, network, compute } = made;
   const { home, ledger, content, operator, blocks, names, stops } = network;
   const { executions, logs, programs, backend, probe, config, metrics, timelines, snapshots, collector } = compute;
+  const triggers = openTriggers(options, made);
   const api = stack.use(await openApi(options, made));
+  compute.guestApi.connect(api);
   const programDomain = options.programDomain ?? PROGRAM_DOMAIN;
   const { apiHosts = [], trustForwarded = false } = options;
   const gateway = stack.use(
@@ -290,7 +315,7 @@ async function openEdges(options: NodeOptions, made: MakingEdges) {
   const snapshotOf = (itemHash: ItemHash) => (snapshots ? snapshots.stateOf(itemHash) : { state: 'off' as const });
   const collect = (how: { dryRun: boolean }) => collector.run(how);
   const telling = { snapshotOf, collect, logs, status, runtimes, doctor, timelines, startLimits, metrics };
-  const owner = { ledger, executions, install, blocks, ...telling, ...deployments };
+  const owner = { ledger, executions, install, blocks, triggers, ...telling, ...deployments };
   stack.use(await serveOwner(ownerSocket, owner));
   const record = { format: 1, pid: process.pid, url, programDomain, ownerSocket };
   await writeFileAtomic(nodeFile, { bytes: Buffer.from(`${JSON.stringify(record)}\n`), mode: 0o600 });
@@ -298,8 +323,18 @@ async function openEdges(options: NodeOptions, made: MakingEdges) {
   return { url, programDomain, ownerSocket };
 }
 
+/** Before anything is accepted: what came until then is looked up in the ledger, what comes from then on is told. */
+function openTriggers({ triggerRetries: retries }: NodeOptions, made: MakingEdges) {
+  const { stack, log, network, compute } = made;
+  const { database, ledger } = network;
+  const { executions, logs, programs, metrics, timelines } = compute;
+  const findProgram = programs.find;
+  const shared = { database, ledger, executions, logs, metrics, timelines, log };
+  return stack.use(new Triggers({ ...shared, findProgram, retries }));
+}
+
 function openApi(options: NodeOptions, { log, network, draining }: MakingEdges): Promise<Api> {
-  const { content, disk, pins, ledger, admission, policy } = network;
+  const { content, database, disk, pins, ledger, admission, policy, operator } = network;
   return createApi({
     content,
     disk,
@@ -308,7 +343,12 @@ function openApi(options: NodeOptions, { log, network, draining }: MakingEdges):
     ledger,
     admission,
     policy,
+    prices: () => pricesFrom(ledger.aggregate(operator, ['pricing'])[0]?.content),
+    isOperatorToken: (token) => isOperatorToken(token, { operator }),
     recent: () => [],
+    views: new LedgerViews(database),
+    facets: openFacets(database),
+    metricsSources: [operator, NETWORK_SCORER],
     version: VERSION,
     isDraining: () => draining.isDraining,
     // Where only the operator publishes, nobody else fills the disk.

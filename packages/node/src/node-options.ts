@@ -5,6 +5,7 @@ import type { ExecutionsConfig } from './executions/index.ts';
 import type { GatewayLimits } from './gateway/index.ts';
 import type { UidRange } from './machines/cage/index.ts';
 import type { Backend } from './machines/index.ts';
+import type { RetryConfig } from './triggers/index.ts';
 
 const MIB = 1024 * 1024;
 
@@ -69,6 +70,8 @@ export interface NodeOptions {
   minFreeDiskBytes?: number;
   /** Bounds on what clients may hold. */
   gatewayLimits?: Partial<GatewayLimits>;
+  /** How messages are tried again that programs did not take. */
+  triggerRetries?: RetryConfig;
   /** How long a node that is told to stop says so at `/readyz` and still takes requests. In milliseconds. */
   drainDelayMs?: number;
   onProgress?: (step: string, detail?: string) => void;

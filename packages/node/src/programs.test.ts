@@ -42,6 +42,7 @@ interface Found {
   program?: ProgramRecord;
   names?: Record<string, ItemHash>;
   stopped?: boolean;
+  serving?: Record<string, ItemHash>;
 }
 
 function setUp(found: Found = { program }, blocked: { what?: string } = {}) {
@@ -68,6 +69,7 @@ function setUp(found: Found = { program }, blocked: { what?: string } = {}) {
         if (found.stopped) throw new VmletError('PROGRAM_STOPPED', { operands: { itemHash } });
       },
     },
+    versions: { serving: (itemHash) => found.serving?.[itemHash] ?? itemHash },
     operator: ADDRESS,
   };
   const forget = (message: ProgramRecord) => {

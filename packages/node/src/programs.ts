@@ -8,6 +8,8 @@ import type { Ledger, ProgramRecord } from './ledger/index.ts';
 import type { PublishedRuntime } from './owner/index.ts';
 import { programLabel } from './program-label.ts';
 import { type CodeImages, factsOf, manifestOf, type ProgramFacts, resolveProgram } from './runtimes/index.ts';
+import type { TriggerTarget } from './triggers/index.ts';
+import type { Versions } from './versions.ts';
 
 export interface ProgramsComponents {
   ledger: Pick<Ledger, 'program' | 'programs' | 'store' | 'storesOf' | 'subscribe'>;
@@ -17,6 +19,10 @@ export interface ProgramsComponents {
   blocks: Pick<BlockList, 'find' | 'subscribe'>;
   names: Pick<Names, 'find'>;
   stops: Pick<Stops, 'refuse'>;
+  /** Which version of a program serves. */
+  versions: Pick<Versions, 'serving'>;
+  /** The STORE that stands in for a runtime that is not here. */
+  aliasOf?: ((ref: string) => ItemHash | undefined) | undefined;
   operator: string;
   /** Whether programs of an address that ask for the internet get it here. */
   mayUseInternet?: ((address: string) => boolean) | undefined;
@@ -24,24 +30,42 @@ export interface ProgramsComponents {
   onNoInternet?: (itemHash: ItemHash) => void;
 }
 
+/** A program that may run, as the edges want it. */
+type FoundProgram = ProgramTarget & TriggerTarget;
+
+/** Where messages are posted to that a program listens to; `metadata.on_message_path` names another path. */
+const ON_MESSAGE_PATH = '/';
+/** Printable ASCII, as a request target may have it. */
+const PATH = /^\/[!-~]{0,1023}$/;
+
 /** What the edges ask about programs and runtimes; here the network side meets the compute side. */
 export function createPrograms(components: ProgramsComponents) {
   const { ledger } = components;
   // Reading a message costs as much as the rest of a hot request's way, and what was signed does not change.
-  const targets = new Map<string, ProgramTarget>();
+  const targets = new Map<string, FoundProgram>();
   ledger.subscribe((event) => {
     if (event.type === 'forgotten' || event.type === 'removed') targets.delete(event.itemHash);
   });
   components.blocks.subscribe(() => targets.clear());
+  const findVersion = (itemHash: string): FoundProgram => {
+    const known = targets.get(itemHash) ?? target(itemHash, components);
+    targets.set(itemHash, known);
+    components.stops.refuse(known.itemHash);
+    return known;
+  };
   return {
-    /** By item_hash or by name. What a name leads to is asked once a request, which then stays with that program. */
+    /**
+     * By item_hash or by name: the version that serves. It is asked for once a request, which then stays with that. Who
+     * stops a program, stops whatever version of it.
+     */
     find: (ref: string) => {
-      const itemHash = components.names.find(ref)?.itemHash ?? ref;
-      const known = targets.get(itemHash) ?? target(itemHash, components);
-      targets.set(itemHash, known);
-      components.stops.refuse(known.itemHash);
-      return known;
+      const named = components.names.find(ref)?.itemHash ?? (ref as ItemHash);
+      const serving = components.versions.serving(named);
+      if (serving !== named) components.stops.refuse(named);
+      return findVersion(serving);
     },
+    /** By its own item_hash, whatever has replaced it. */
+    findVersion,
     /** What each program in force is made of; one of which a part is missing has none. */
     facts: () => ledger.programs().flatMap((program) => factsOrNone(program, components)),
     runtimes: () => publishedRuntimes(ledger, components.operator),
@@ -91,10 +115,12 @@ function partsOf({ itemHash, content }: ProgramRecord, ledger: ProgramsComponent
 }
 
 /** @throws VmletError `PROGRAM_NOT_FOUND`, `RUN_FORBIDDEN`, `CONTENT_BLOCKED`, `PROGRAM_STOPPED` */
-function target(ref: string, components: ProgramsComponents): ProgramTarget {
+function target(ref: string, components: ProgramsComponents): FoundProgram {
   const program = findRunnable(ref, components);
   const { memory, seconds, vcpus } = program.content.resources;
   const { on, metadata, variables } = program.content;
+  const { ref: named } = program.content.runtime;
+  const alias = components.aliasOf?.(named);
   const primePath = variables?.VMLET_PRIME_PATH;
   return {
     itemHash: program.itemHash,
@@ -102,7 +128,10 @@ function target(ref: string, components: ProgramsComponents): ProgramTarget {
     vcpus,
     memoryMiB: memory,
     seconds,
+    http: on.http,
+    onMessagePath: onMessagePath(metadata?.on_message_path),
     neverPaused: on.persistent === true || metadata?.pause === false,
+    ...(alias === undefined ? {} : { runtimeAlias: `${named}=${alias}` }),
     ...(primePath?.startsWith('/') ? { primePath } : {}),
     // Looked up anew: it may have been forgotten or stopped, or may no longer run here, while its request was in line.
     prepare: async (signal) => {
@@ -112,6 +141,10 @@ function target(ref: string, components: ProgramsComponents): ProgramTarget {
       return resolved;
     },
   };
+}
+
+function onMessagePath(named: unknown): string {
+  return typeof named === 'string' && PATH.test(named) ? named : ON_MESSAGE_PATH;
 }
 
 /** The runtimes that the operator and the owners of programs have published here. */

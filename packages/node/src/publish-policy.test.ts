@@ -5,6 +5,7 @@ import type { FileHash } from '@vmlet/messages';
 import { expect, test } from 'vitest';
 import { BlockList, defaultOwnerCaps, type OwnerCaps } from './admission/index.ts';
 import { multipart, startApi } from './api/testing.ts';
+import type { OwnedProgram } from './guest-api/index.ts';
 import { bytesOf, fileHashOf, makeAuthor } from './ledger/testing.ts';
 import { createPublishPolicy } from './publish-policy.ts';
 
@@ -19,13 +20,21 @@ async function setUp(caps: Partial<OwnerCaps> = {}) {
   const blocks = await BlockList.open({ path: join(dir.path, 'block-list') });
   const paths = { code: join(dir.path, 'code'), logs: join(dir.path, 'logs') };
   const capsOf = () => ({ ...defaultOwnerCaps, ...caps });
+  const programs = new Map<string, OwnedProgram>();
+  const identities = {
+    programOf: (address: string) => programs.get(address),
+    addressesOf: (owner: string) => [...programs].flatMap(([address, one]) => (one.owner === owner ? [address] : [])),
+  };
   const api = stack.use(
-    await startApi({ allow: 'any', policy: (parts) => createPublishPolicy({ ...parts, blocks, capsOf, paths }) }),
+    await startApi({
+      allow: 'any',
+      policy: (parts) => createPublishPolicy({ ...parts, blocks, capsOf, identities, paths }),
+    }),
   );
   const stranger = makeAuthor();
   const owned = stack.move();
   return {
-    ...{ api, blocks, paths, stranger },
+    ...{ api, blocks, paths, stranger, programs },
     publish: async (message: object) => {
       const { status, json } = await api.call('POST', MESSAGES, { body: { message } });
       return [status, (json as { code?: string }).code];

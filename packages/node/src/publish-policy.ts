@@ -7,6 +7,7 @@ import type { BlockList, OwnerCaps } from './admission/index.ts';
 import type { ApiComponents } from './api/index.ts';
 import type { ContentStore } from './content/index.ts';
 import { VmletError } from './errors.ts';
+import type { Identities } from './guest-api/index.ts';
 import type { Ledger } from './ledger/index.ts';
 
 const MIB = 1024 * 1024;
@@ -16,6 +17,8 @@ export interface PublishPolicyComponents {
   content: Pick<ContentStore, 'sizeOf'>;
   blocks: Pick<BlockList, 'find'>;
   capsOf: (address: string) => OwnerCaps;
+  /** Addresses of programs, whose owners answer for them. */
+  identities: Pick<Identities, 'programOf' | 'addressesOf'>;
   /** Where images of code and logs are. */
   paths: { code: string; logs: string };
 }
@@ -24,14 +27,16 @@ export interface PublishPolicyComponents {
 export function createPublishPolicy(components: PublishPolicyComponents): ApiComponents['policy'] {
   const { ledger, content, blocks } = components;
   const mayStore: ApiComponents['policy']['mayStore'] = async (address, { fileHash, sizeBytes }) => {
-    refuseBlocked(blocks, [address, fileHash]);
-    const { diskMiB } = components.capsOf(address);
+    const program = components.identities.programOf(address);
+    const owner = program?.owner ?? address;
+    refuseBlocked(blocks, [address, program?.owner, program?.itemHash, fileHash]);
+    const { diskMiB } = components.capsOf(owner);
     if (diskMiB === Number.POSITIVE_INFINITY) return;
     // What is theirs already takes no more room.
     if (ledger.storesOf(address).some((store) => store.fileHash === fileHash)) return;
-    const usedBytes = await diskBytesOf(address, components);
+    const usedBytes = await diskBytesOf(owner, components);
     if (usedBytes + sizeBytes <= diskMiB * MIB) return;
-    const operands = { owner: address, sizeBytes, usedMiB: Math.ceil(usedBytes / MIB), maxMiB: diskMiB };
+    const operands = { owner, sizeBytes, usedMiB: Math.ceil(usedBytes / MIB), maxMiB: diskMiB };
     throw new VmletError('OWNER_DISK_EXCEEDED', { operands });
   };
   return {
@@ -43,7 +48,9 @@ export function createPublishPolicy(components: PublishPolicyComponents): ApiCom
     },
     async mayAccept(message) {
       const { envelope } = message;
-      refuseBlocked(blocks, [envelope.sender, envelope.item_hash, ...namedBy(message)]);
+      const program = components.identities.programOf(envelope.sender);
+      const senders = [envelope.sender, program?.owner, program?.itemHash];
+      refuseBlocked(blocks, [...senders, envelope.item_hash, ...namedBy(message)]);
       // What is here is here: the same message again is a question, and takes nothing.
       if (['processed', 'forgotten', 'pending'].includes(ledger.get(envelope.item_hash)?.status ?? '')) return;
       if (envelope.type === 'PROGRAM') refuseProgram(envelope.sender, components);
@@ -78,9 +85,12 @@ function namedBy({ envelope, content }: ReturnType<Ledger['check']>): (string | 
   return [content.address, code.ref, runtime.ref];
 }
 
-/** Files that an owner's messages name, images made of its code, and logs of its programs. */
-async function diskBytesOf(address: string, { ledger, paths }: PublishPolicyComponents): Promise<number> {
-  const { programs, storedBytes } = ledger.holdingsOf(address);
+/** Files that messages of an owner and of its programs name, images made of its code, and logs of its programs. */
+async function diskBytesOf(address: string, components: PublishPolicyComponents): Promise<number> {
+  const { ledger, paths, identities } = components;
+  const { programs, storedBytes: ownBytes } = ledger.holdingsOf(address);
+  const byPrograms = identities.addressesOf(address).map((one) => ledger.holdingsOf(one).storedBytes);
+  const storedBytes = byPrograms.reduce((sum, bytes) => sum + bytes, ownBytes);
   const images = programs.length === 0 ? [] : await namesIn(paths.code);
   return programs.reduce((sum, itemHash) => sum + logBytes(itemHash, paths) + imageBytes(itemHash), storedBytes);
 

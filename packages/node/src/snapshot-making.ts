@@ -6,7 +6,7 @@ import { WaitingMachines } from './machines/snapshot/index.ts';
 import { type NodeOptions, SNAPSHOT_BUDGET_MIB } from './node-options.ts';
 import type { createPrograms } from './programs.ts';
 import { Snapshots } from './snapshots/index.ts';
-import { hostFacts, keysOf, type Saved, SnapshotMaker, type Starts } from './starts/index.ts';
+import { type FindHost, hostFacts, keysOf, type Saved, SnapshotMaker, type Starts } from './starts/index.ts';
 import type { Logger } from './telemetry/index.ts';
 
 const MIB = 1024 * 1024;
@@ -37,10 +37,11 @@ export function waitingFor(
 interface Making {
   backend: Backend;
   saved: Saved;
+  hostOf: FindHost;
   starts: Starts;
   executions: Pick<Executions, 'turn'>;
   programs: Pick<ReturnType<typeof createPrograms>, 'find' | 'facts'>;
-  ledger: Pick<Ledger, 'subscribe'>;
+  ledger: Pick<Ledger, 'subscribe' | 'programsUsing'>;
   logs: ProgramLogs;
   config: Pick<ExecutionsConfig, 'bootDeadlineMs' | 'loadDeadlineMs'>;
   log: Logger;
@@ -62,10 +63,10 @@ export interface Saving extends AsyncDisposable, Pick<SnapshotMaker, 'stateOf'> 
 
 /** Makes the snapshot of each program that is published, and of each that had to be started without. */
 export function saveInBackground(making: Making): Saving {
-  const { backend, saved, starts, executions, programs, ledger, logs, config, log } = making;
+  const { backend, saved, hostOf, starts, executions, programs, ledger, logs, config, log } = making;
   const { bootDeadlineMs, loadDeadlineMs } = config;
   const maker = new SnapshotMaker({
-    ...{ backend, saved, bootDeadlineMs, loadDeadlineMs, log },
+    ...{ backend, saved, hostOf, bootDeadlineMs, loadDeadlineMs, log },
     turn: (program, signal) => executions.turn(program, signal),
     say: (itemHash, text) => logs.of(itemHash).platform(text),
   });
@@ -76,6 +77,10 @@ export function saveInBackground(making: Making): Saving {
   const collecting = new Collecting(making);
   const unsubscribe = ledger.subscribe((event) => {
     if (event.type === 'processed' && event.message.type === 'PROGRAM') want(event.message.itemHash);
+    // Of those that are not running too: their next start shall be a quick one.
+    if (event.type === 'updated') {
+      for (const ref of event.refs) for (const { itemHash } of ledger.programsUsing(ref)) want(itemHash);
+    }
     if (mayOutdate(event)) collecting.want();
   });
   // Those of another boot kit, QEMU or host, too.
@@ -100,8 +105,7 @@ export function saveInBackground(making: Making): Saving {
 
 /** Whether a change may make a snapshot one that nobody can want: a program goes, or a file takes another's place. */
 function mayOutdate(event: LedgerEvent): boolean {
-  if (event.type === 'forgotten') return true;
-  return event.type === 'processed' && event.message.type === 'STORE' && event.message.content.ref !== undefined;
+  return event.type === 'forgotten' || event.type === 'removed' || event.type === 'updated';
 }
 
 /** Removes snapshots that no program can be started from any more; when it is wanted while it runs, once more. */

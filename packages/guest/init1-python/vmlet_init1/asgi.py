@@ -3,7 +3,7 @@ import asyncio
 import os
 import sys
 
-from vmlet_init1 import logs
+from vmlet_init1 import events, logs
 from vmlet_init1.failures import Failure
 from vmlet_init1.interface import ASGI, as_asgi3
 from vmlet_init1.lifespan import Lifespan
@@ -109,6 +109,7 @@ class _Orders:
 
 def _application(app, state, snapshot):
     """What uvicorn calls. A coroutine function of three, so that uvicorn never tries whether it is a factory."""
+    told = events.Events(app)
 
     async def application(scope, receive, send):
         if snapshot.token is not None and scope["type"] == "http" and _is_prime(scope, snapshot):
@@ -119,7 +120,11 @@ def _application(app, state, snapshot):
             return
         if state:
             scope["state"] = state.copy()
-        await app(scope, receive, send)
+        kind = events.kind_of(scope) if scope["type"] == "http" else None
+        if kind is None:
+            await app(scope, receive, send)
+        else:
+            await told.tell(kind, scope, receive, send)
 
     return application
 

@@ -3,14 +3,26 @@ import type { Duplex } from 'node:stream';
 import fastify, { type FastifyInstance } from 'fastify';
 import { registerAddJson } from './add-json.ts';
 import { registerAddressFiles } from './address-files.ts';
+import { registerAddresses } from './addresses.ts';
+import { registerAggregates } from './aggregates.ts';
+import { registerAuthorizations } from './authorizations.ts';
+import { registerChannels } from './channels.ts';
 import type { ApiComponents } from './components.ts';
+import { registerCosts } from './costs.ts';
+import { registerCredits } from './credits.ts';
 import { figuresOf } from './figures.ts';
 import { registerHeaders } from './headers.ts';
 import { registerHealth } from './health.ts';
+import { registerInfo } from './info.ts';
 import { registerIpfsAddFile } from './ipfs-add-file.ts';
 import { type ApiLimits, defaultLimits } from './limits.ts';
 import { registerMessages } from './messages.ts';
+import { registerMetrics } from './metrics.ts';
+import { registerNodeMetrics } from './node-metrics.ts';
+import { registerPrice } from './price.ts';
 import { registerProblems } from './problem.ts';
+import { registerPrograms } from './programs.ts';
+import { registerPubsub } from './pubsub.ts';
 import { registerStorageAddFile } from './storage-add-file.ts';
 import { registerStorageContent } from './storage-content.ts';
 import { registerStorageInfo } from './storage-info.ts';
@@ -23,10 +35,27 @@ import { openSockets } from './websocket/sockets.ts';
 export interface Api extends AsyncDisposable {
   /** Answers one request, whatever it is. */
   handler(request: IncomingMessage, response: ServerResponse): void;
+  /** Answers one request without streams, for who is in the same process: both bodies are whole. */
+  ask(request: ApiQuestion): Promise<ApiAnswer>;
   /** Answers the handshake of a WebSocket. @throws VmletError if it is refused; then nothing was written */
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void;
   /** Refuses further requests with 503; the sockets are for their owner to close. */
   close(): Promise<void>;
+}
+
+/** A request of somebody in the same process. */
+export interface ApiQuestion {
+  method: 'GET' | 'POST';
+  url: string;
+  headers?: Record<string, string>;
+  payload?: string;
+}
+
+/** Its answer. */
+export interface ApiAnswer {
+  statusCode: number;
+  headers: Record<string, unknown>;
+  body: string;
 }
 
 /** Builds the network API. `limits` default to the network's. */
@@ -52,6 +81,7 @@ export async function createApi(
   };
   return {
     handler: (request, response) => answer(request, response),
+    ask: async (question) => await app.inject(question),
     upgrade: (request, socket, head) => sockets.upgrade(request, socket, head),
     close,
     [Symbol.asyncDispose]: close,
@@ -65,8 +95,20 @@ function registerRoutes(app: FastifyInstance, components: ApiComponents): void {
   registerAddJson(app, components);
   registerAddressFiles(app, components);
   registerIpfsAddFile(app, components);
+  registerAddresses(app, components);
+  registerAggregates(app, components);
+  registerAuthorizations(app, components);
+  registerChannels(app, components);
   registerHealth(app, components);
+  registerInfo(app);
   registerMessages(app, components);
+  registerCosts(app, components);
+  registerCredits(app);
+  registerPrice(app, components);
+  registerMetrics(app, components);
+  registerNodeMetrics(app, components);
+  registerPrograms(app, components);
+  registerPubsub(app, components);
   registerStorageAddFile(app, components);
   registerStorageContent(app, components);
   registerStorageInfo(app, components);

@@ -4,7 +4,9 @@ import type { ContentStore } from '../content/index.ts';
 import type { DiskSpace } from '../disk-space.ts';
 import type { VmletError } from '../errors.ts';
 import type { Ledger } from '../ledger/index.ts';
+import type { Facets, LedgerViews } from '../ledger/views/index.ts';
 import type { FilePins } from '../pins/index.ts';
+import type { PriceTable } from '../pricing/index.ts';
 import type { ApiLimits } from './limits.ts';
 import type { WebSocketLimits } from './websocket/limits.ts';
 import type { MessageSubscription } from './websocket/subscription.ts';
@@ -30,9 +32,20 @@ export interface ApiComponents {
   readonly fileGraceMs: number;
   /** Whether the disk has room for more. */
   readonly disk: Pick<DiskSpace, 'require'>;
-  readonly ledger: Pick<Ledger, 'check' | 'accept' | 'get' | 'store' | 'subscribe'>;
+  readonly ledger: Pick<
+    Ledger,
+    'check' | 'accept' | 'get' | 'subscribe' | 'store' | 'storesOf' | 'programs' | 'instances' | 'aggregate'
+  >;
+  readonly views: Pick<LedgerViews, 'aggregates' | 'aggregateInfo' | 'grantsTo' | 'measurements'>;
+  readonly facets: Facets;
+  /** Addresses whose measurements of nodes are told. */
+  readonly metricsSources: readonly string[];
   readonly admission: Pick<Admission, 'mayPublish' | 'trusts'>;
   readonly policy: PublishPolicy;
+  /** By which prices are calculated; nothing is charged. */
+  readonly prices: () => PriceTable;
+  /** Whether the operator signed a token, a few minutes ago at most. */
+  readonly isOperatorToken: (token: string) => boolean;
   /** Of this vmlet, as `/version` answers it. */
   readonly version: string;
   /** Whether the node was told to stop, and answers what still comes. */

@@ -127,7 +127,21 @@ describe('GET /api/v0/messages/{hash}', () => {
     });
   });
 
-  test.each(['', '/status'])(
+  test('messages: tells the content of what is in force, and of a post what it says', async () => {
+    await using fixture = await startApi();
+    const { operator, ledger } = fixture;
+    const [text, nothing] = [await operator.post('x'), await operator.sign('POST', { type: 't' })];
+    const aggregate = await operator.sign('AGGREGATE', { key: 'k', content: { a: 1 } });
+    const pending = await operator.store(fileHashOf('later'));
+    for (const message of [text, nothing, aggregate, pending]) await ledger.accept(message);
+    const get = async (hash: string) => await fixture.call('GET', `${PATH}/${hash}/content`);
+    expect(await get(text.item_hash)).toMatchObject({ status: 200, json: 'x' });
+    expect(await get(nothing.item_hash)).toMatchObject({ status: 200, json: null });
+    expect(await get(aggregate.item_hash)).toMatchObject({ status: 200, json: { key: 'k', content: { a: 1 } } });
+    expect(await get(pending.item_hash)).toMatchObject({ status: 422, json: { code: 'MESSAGE_NOT_IN_FORCE' } });
+  });
+
+  test.each(['', '/status', '/content'])(
     'messages: answers 404 to an unknown and 400 to a malformed hash, under %j',
     async (suffix) => {
       await using fixture = await startApi();

@@ -10,7 +10,9 @@ import { DiskSpace } from '../disk-space.ts';
 import { asVmletError } from '../errors.ts';
 import { type Ledger, openLedger } from '../ledger/index.ts';
 import { type Author, makeAuthor } from '../ledger/testing.ts';
+import { LedgerViews, openFacets } from '../ledger/views/index.ts';
 import { FILE_GRACE_MS, FilePins } from '../pins/index.ts';
+import { pricesFrom } from '../pricing/index.ts';
 import { openDatabase } from '../store/index.ts';
 import { createApi } from './api.ts';
 import type { ApiComponents } from './components.ts';
@@ -86,7 +88,16 @@ export async function startApi(options: ApiFixtureOptions = {}): Promise<ApiFixt
   const { webSocketLimits = {}, recent = () => [], isDraining = () => false } = options;
   const pins = new FilePins(database);
   const parts = { content, disk, pins, fileGraceMs: FILE_GRACE_MS, ledger, admission, policy, recent, isDraining };
-  const api = stack.use(await createApi({ ...parts, version: '1.2.3', limits, webSocketLimits, onFailure }));
+  const pricing = {
+    prices: () => pricesFrom(ledger.aggregate(operator.signer.address, ['pricing'])[0]?.content),
+    isOperatorToken: (token: string) => token === 'by the operator',
+  };
+  const views = new LedgerViews(database);
+  const facets = openFacets(database);
+  const metricsSources = [operator.signer.address];
+  const reads = { views, facets, metricsSources };
+  const bounds = { limits, webSocketLimits };
+  const api = stack.use(await createApi({ ...parts, ...pricing, ...reads, ...bounds, version: '1.2.3', onFailure }));
   const socketPath = join(dir.path, 'api.sock');
   const server = createServer(api.handler).listen(socketPath);
   server.on('upgrade', (request, socket, head) => {

@@ -196,17 +196,21 @@ export class Execution {
   }
 
   /**
-   * Takes no request any more, finishes those it has, and is halted then; when `withinMs` is over whatever they do.
-   * Nothing happens to one that is not running.
+   * Takes no request any more, finishes those it has, and is halted then; when `withinMs` is over whatever they do. Those
+   * that wait for a place get one if it `isDrained`, and are sent elsewhere if not. Nothing happens to one that is not running.
    */
-  retire(reason: string, { withinMs }: { withinMs?: number } = {}): void {
+  retire(reason: string, { withinMs, isDrained = false }: { withinMs?: number; isDrained?: boolean } = {}): void {
     if (this.#state === 'paused') void this.stop(reason);
     if (this.#state !== 'running' && this.#state !== 'resuming') return;
+    // One that is just resumed gives no place before it runs, and will not run any more.
+    const sendsAway = !isDrained || this.#state === 'resuming';
     this.#move('retiring', reason);
     this.#retired = { reason };
-    for (const waiting of this.#waiting) waiting.reject(new ExecutionOver());
-    this.#waiting.clear();
-    if (this.inFlight === 0) void this.stop(reason);
+    if (sendsAway) {
+      for (const waiting of this.#waiting) waiting.reject(new ExecutionOver());
+      this.#waiting.clear();
+    }
+    if (this.inFlight === 0 && this.#waiting.size === 0) void this.stop(reason);
     else if (withinMs !== undefined) {
       this.#drain = deadline(withinMs);
       this.#drain.signal.addEventListener('abort', () => void this.stop(reason), { once: true });
@@ -322,14 +326,18 @@ export class Execution {
 
   /** Gives places to those in line, and starts the idle clock when there are none. */
   #settle(): void {
-    if (this.#state === 'retiring' && this.inFlight === 0) void this.stop(this.#retired.reason);
-    if (!this.#awake || this.#state !== 'running' || !this.accepting) return;
+    const isRetiring = this.#state === 'retiring';
+    if (!this.#awake || this.#awake.machine.ending || (this.#state !== 'running' && !isRetiring)) return;
     for (const waiting of this.#waiting) {
       if (this.inFlight >= this.#components.limits.maxInFlight) break;
       this.#waiting.delete(waiting);
       waiting.resolve(this.#lease(this.#awake, waiting.cold));
     }
     if (this.inFlight > 0) return;
+    if (isRetiring) {
+      void this.stop(this.#retired.reason);
+      return;
+    }
     this.#idle.arm();
     this.#quiet.arm();
     this.#components.onIdle();

@@ -103,7 +103,11 @@ export class Executions implements AsyncDisposable {
    * @returns the cold start, or undefined if the machine was another's doing
    * @throws what `acquire` throws
    */
-  async restart(program: Runnable, signal: AbortSignal): Promise<WakePhases | undefined> {
+  async restart(
+    program: Runnable,
+    signal: AbortSignal,
+    { withinMs = RETIRE_MS }: { withinMs?: number } = {},
+  ): Promise<WakePhases | undefined> {
     const old = this.#current.get(program.itemHash);
     if (this.#stopping || !old?.accepting || old.state === 'waking') return await this.#start(program, signal);
     if (this.#next.has(program.itemHash))
@@ -115,7 +119,7 @@ export class Executions implements AsyncDisposable {
       const replaced = [this.#current, this.#beside].map((those) => those.get(program.itemHash));
       this.#current.set(program.itemHash, next);
       this.#beside.delete(program.itemHash);
-      for (const one of replaced) one?.retire('a new machine has taken its place', { withinMs: RETIRE_MS });
+      for (const one of replaced) one?.retire('a new machine has taken its place', { withinMs });
       return lease.phases;
     } catch (error) {
       void next.stop('it is not needed');
@@ -125,6 +129,44 @@ export class Executions implements AsyncDisposable {
     } finally {
       this.#next.delete(program.itemHash);
     }
+  }
+
+  /** Whether a program has a machine that takes requests, or is about to have one. */
+  isServing(itemHash: ItemHash): boolean {
+    return [this.#current, this.#beside, this.#next].some((those) => those.get(itemHash)?.accepting === true);
+  }
+
+  /**
+   * Puts a fresh machine in the place of each that was started before now, as `restart` does: what a program is made of is
+   * another now. Nothing happens where there is none; the next start is a fresh one anyhow.
+   * @param options.withinMs how long the requests of the machine may go on that is replaced
+   * @throws what `acquire` throws; then the old machine goes on serving
+   */
+  async replace(program: Runnable, options: { signal: AbortSignal; withinMs: number }): Promise<void> {
+    const { itemHash } = program;
+    const { signal, withinMs } = options;
+    this.#spares.renew(itemHash);
+    await this.#places.endTurns(itemHash, 'its program has been updated');
+    // One that is starting may have looked up its files already.
+    for (let one = this.#starting(itemHash); one; one = this.#starting(itemHash)) await settled(one, signal);
+    if (this.isServing(itemHash)) await this.restart(program, signal, { withinMs });
+  }
+
+  /**
+   * Lets the machines of a program finish the requests that they have or that wait for them, and ends them then; when
+   * `withinMs` is over whatever they do. Resolves when none of them takes a request any more.
+   */
+  async retire(itemHash: ItemHash, { reason, withinMs }: { reason: string; withinMs: number }): Promise<void> {
+    this.#spares.forget(itemHash);
+    await this.#places.endTurns(itemHash, reason);
+    const those = [...this.#places.all].filter(([, program]) => program.itemHash === itemHash);
+    const never = new AbortController().signal;
+    await Promise.all(
+      those.map(async ([execution]) => {
+        if (execution.state === 'waking' || execution.state === 'resuming') await settled(execution, never);
+        execution.retire(reason, { withinMs, isDrained: true });
+      }),
+    );
   }
 
   /** Room for a machine of a program that no request waits for; {@link Places.turn} says more. */
@@ -186,6 +228,11 @@ export class Executions implements AsyncDisposable {
     await this.#components.logs.flushed();
   }
 
+  #starting(itemHash: ItemHash): Execution | undefined {
+    const current = this.#current.get(itemHash);
+    return this.#next.get(itemHash) ?? (current?.state === 'waking' && current.accepting ? current : undefined);
+  }
+
   async #start(program: Runnable, signal: AbortSignal): Promise<WakePhases | undefined> {
     using lease = await this.acquire(program, signal);
     return lease.phases;
@@ -226,6 +273,16 @@ export class Executions implements AsyncDisposable {
     const current = this.#current.get(itemHash);
     if (!current?.accepting) return true;
     return isLoaded(current, this.#components.config) && !this.#beside.get(itemHash)?.accepting;
+  }
+}
+
+/** Waits until a machine that starts is up and those who waited for it have their places, or until it has failed. */
+async function settled(execution: Execution, signal: AbortSignal): Promise<void> {
+  try {
+    using _lease = await execution.acquire(signal);
+  } catch {
+    // Whoever waits for it is told.
+    signal.throwIfAborted();
   }
 }
 

@@ -50,7 +50,7 @@ async function startExecutions(config: Partial<ExecutionsConfig> = {}) {
     ...{ itemHash, owner, vcpus: 1, memoryMiB },
     prepare: async () => ({
       ...{ itemHash, memoryMiB, runtimeImage: '/runtime', codeImage: '/code', variables: {}, vcpus: 1, seconds: 1 },
-      ...{ runtimeHash: RUNTIME, codeHash: CODE, codeForm: 'zip', snapshot: true, internet: false },
+      ...{ runtimeHash: RUNTIME, codeHash: CODE, codeForm: 'zip', snapshot: true, internet: false, guestApi: false },
       launch: { kind: 'python', init: 'kit', argv: ['python3'], entrypoint: 'main:app', interface: 'asgi', args: [] },
     }),
   });

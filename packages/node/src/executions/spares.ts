@@ -106,6 +106,12 @@ export class Spares implements Disposable {
     return isReady;
   }
 
+  /** Ends the spare of a program: it is made anew from what the program is made of now. */
+  renew(itemHash: ItemHash): void {
+    this.#drop(itemHash, 'its program has been updated');
+    this.consider();
+  }
+
   /** Ends the spare of a program, and makes none until it is asked again. */
   forget(itemHash: ItemHash): void {
     this.#programs.delete(itemHash);

@@ -86,7 +86,7 @@ async function startExecutions(
       variables: {},
       vcpus: 1,
       seconds: 1,
-      ...{ runtimeHash: RUNTIME, codeHash: CODE, codeForm: 'zip', snapshot: true, internet: false },
+      ...{ runtimeHash: RUNTIME, codeHash: CODE, codeForm: 'zip', snapshot: true, internet: false, guestApi: false },
     }),
   });
   const acquire = (itemHash: ItemHash, memoryMiB = 60) => executions.acquire(runnable(itemHash, memoryMiB), never);

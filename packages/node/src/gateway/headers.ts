@@ -1,5 +1,6 @@
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import { isIPv6 } from 'node:net';
+import { EVENT_HEADER } from '../platform-headers.ts';
 
 /** Headers that belong to one connection and are never passed on (RFC 9110, 7.6.1), and those this proxy answers itself. */
 const HOP_BY_HOP = new Set([
@@ -27,6 +28,9 @@ const CLAIMS = new Set([
 /** What a client cannot have taken out by naming it in Connection: the message would mean something else without. */
 const KEPT = new Set(['host', 'content-length', ...CLAIMS]);
 
+/** What is said of a request by the gateway alone. */
+const OURS = new Set(['x-request-id', 'vmlet-runtime-alias']);
+
 /** What frames, routes, admits, controls or describes a message. */
 const NO_TRAILER =
   /^(?:connection|keep-alive|te|trailer|transfer-encoding|upgrade|host|content-.*|cookie|set-cookie|(?:proxy-)?auth.*|www-.*|proxy-.*|cache-control|expires|date|age|vary|location|retry-after|warning|expect|max-forwards|pragma|range|if-.*|x-request-id|forwarded|x-forwarded-.*)$/i;
@@ -48,6 +52,8 @@ export function requestHeaders(request: IncomingMessage, options: ForwardOptions
     // WSGI and CGI give `X_Real_IP` and `X-Real-IP` the same name.
     const meant = lower.replaceAll('_', '-');
     if (HOP_BY_HOP.has(lower) || dropped.has(lower) || lower === 'host' || meant === 'x-request-id') return;
+    // What the node says to a program, a visitor cannot.
+    if (meant === EVENT_HEADER) return;
     if (CLAIMS.has(meant) && !options.trustForwarded) return;
     headers.push(name, value);
   });
@@ -67,8 +73,8 @@ export function responseHeaders(raw: readonly string[], extra: readonly string[]
   const headers: string[] = [];
   forEachHeader(raw, (name, value) => {
     const lower = name.toLowerCase();
-    // It is named by us alone: two names for one request are none.
-    if (!HOP_BY_HOP.has(lower) && !dropped.has(lower) && lower !== 'x-request-id') headers.push(name, value);
+    // These are said by us alone: two names for one request are none.
+    if (!HOP_BY_HOP.has(lower) && !dropped.has(lower) && !OURS.has(lower)) headers.push(name, value);
   });
   headers.push(...extra);
   return headers;

@@ -23,6 +23,8 @@ export interface Exchange {
   trustForwarded: boolean;
   /** From the request to its place at the machine, in milliseconds. */
   waitedMs: number;
+  /** Told to the client, where its program runs on a stand-in: `HASH=TARGET`. */
+  runtimeAlias: string | undefined;
   /** Told of the first byte of the answer, and how long the program took for it. */
   onFirstByte: (appMs: number) => void;
   /** Aborted when the client is gone. */
@@ -44,7 +46,9 @@ export async function proxy(exchange: Exchange, lease: Lease): Promise<void> {
       exchange.onFirstByte(appMs);
       const { phases } = lease;
       const timing = phases ? ['server-timing', serverTiming(phases, exchange.waitedMs, { appMs })] : [];
-      return ['x-request-id', requestId, ...timing];
+      const { runtimeAlias } = exchange;
+      const alias = runtimeAlias === undefined ? [] : ['vmlet-runtime-alias', runtimeAlias];
+      return ['x-request-id', requestId, ...timing, ...alias];
     },
     onStarted: async () => {
       await failpoint('response.started');

@@ -33,6 +33,10 @@ export interface GatewayConfig extends Omit<RouteConfig, 'hasName'> {
 export interface ProgramTarget extends Runnable {
   /** In seconds. */
   seconds: number;
+  /** False if visitors may not ask it: `on.http`. */
+  http?: boolean;
+  /** `HASH=TARGET` where it runs on a stand-in for the runtime that its message names. */
+  runtimeAlias?: string;
 }
 
 export interface GatewayComponents {
@@ -172,7 +176,7 @@ export class Gateway implements AsyncDisposable {
       if (to.kind !== 'program') throw this.#unknownHost(request.headers.host ?? '');
       socket.once('timeout', () => socket.destroy());
       if (socket instanceof Socket) watchIdle(socket, limits.webSocketIdleMs);
-      const program = this.#components.findProgram(to.ref);
+      const program = this.#find(to.ref);
       using place = await this.#place(program, gone.signal);
       const { trustForwarded } = this.#config;
       const { host, path } = to;
@@ -207,7 +211,7 @@ export class Gateway implements AsyncDisposable {
   }
 
   async #toProgram(to: Extract<Route, { kind: 'program' }>, exchange: IncomingExchange): Promise<void> {
-    const program = this.#components.findProgram(to.ref);
+    const program = this.#find(to.ref);
     using place = await this.#place(program, exchange.signal);
     const { lease, waitedMs } = place;
     const { trustForwarded } = this.#config;
@@ -216,10 +220,17 @@ export class Gateway implements AsyncDisposable {
     const onFirstByte = (appMs: number) => {
       if (lease.phases) timelines.answered(program.itemHash, lease.phases, { appMs });
     };
-    const { seconds } = program;
-    const told = { host, path, seconds, limits: this.#limits, trustForwarded, waitedMs, onFirstByte };
+    const { seconds, runtimeAlias } = program;
+    const told = { host, path, seconds, limits: this.#limits, trustForwarded, waitedMs, onFirstByte, runtimeAlias };
     await proxy({ ...exchange, ...told }, lease);
     metrics.requests.add({ status: `${Math.floor(exchange.response.statusCode / 100)}xx` });
+  }
+
+  /** A program for visitors. @throws VmletError `PROGRAM_NOT_HTTP`, or why there is none */
+  #find(ref: string): ProgramTarget {
+    const program = this.#components.findProgram(ref);
+    if (program.http === false) throw new VmletError('PROGRAM_NOT_HTTP', { operands: { itemHash: program.itemHash } });
+    return program;
   }
 
   async #place(program: ProgramTarget, signal: AbortSignal): Promise<Place> {
@@ -231,7 +242,7 @@ export class Gateway implements AsyncDisposable {
   /** 307 keeps the method: a form posted to the API's origin still reaches its program. */
   #redirect(to: Extract<Route, { kind: 'redirect' }>, request: IncomingMessage, response: ServerResponse): void {
     // An unknown program has no host to go to.
-    const { itemHash } = this.#components.findProgram(to.ref);
+    const { itemHash } = this.#find(to.ref);
     const label = this.#components.hasName(to.ref) ? to.ref : programLabel(itemHash);
     const host = `${label}.${this.#config.programDomain}`;
     const port = request.socket.localPort === 80 ? '' : `:${request.socket.localPort}`;

@@ -29,6 +29,7 @@ export async function captureMachine(
     machine.prepare();
     await orAborted(machine.reached('prepared'), limit.signal);
     await failpoint('snapshot.prepared');
+    await machine.endCalls(limit.signal);
     if (options.parkPort !== undefined) await park(machine, options.parkPort, limit);
     machine.freeze();
     await orAborted(machine.reached('frozen'), limit.signal);

@@ -3,19 +3,25 @@ import { deadline, orAborted } from '../deadline.ts';
 import { VmletError } from '../errors.ts';
 import { failpoint } from '../failpoint.ts';
 import type { LoadRequest, Machine } from './machine.ts';
+import type { CallHandler } from './wire/calls.ts';
+
+export interface LoadOptions {
+  deadlineMs: number;
+  /** Answers the program's calls; without it there is nothing to call. */
+  onCall?: CallHandler | undefined;
+  signal: AbortSignal;
+}
 
 /**
  * Loads a program into a machine that is `ready`, and waits until its listener is up.
  * A machine whose program does not load is ended: its memory holds half a program.
  * @throws VmletError `PROGRAM_UNSUPPORTED` for a request that fits no frame, `PROGRAM_LOAD_FAILED`, `PROGRAM_EXITED_LOADING`, `PROGRAM_LOAD_TIMEOUT`, or why the machine ended
  */
-export async function loadProgram(
-  machine: Machine,
-  request: LoadRequest,
-  options: { deadlineMs: number; signal: AbortSignal },
-): Promise<void> {
+export async function loadProgram(machine: Machine, request: LoadRequest, options: LoadOptions): Promise<void> {
   using limit = deadline(options.deadlineMs, options.signal);
   try {
+    // First: what a program does as it is imported may call already.
+    if (options.onCall) machine.takeCalls(options.onCall);
     machine.load(request);
     await failpoint('load.sent');
     await orAborted(machine.reached('loaded'), limit.signal);

@@ -9,6 +9,7 @@ import { ControlChannel, type GuestMisbehaved } from './control/channel.ts';
 import type { QemuExit, QemuProcess } from './qemu/launch.ts';
 import { QmpClient } from './qmp/client.ts';
 import { type MachineState, transition } from './state.ts';
+import { type CallHandler, Calls } from './wire/calls.ts';
 import { StreamBroken } from './wire/stream.ts';
 import { type StreamRequest, Wire } from './wire/wire.ts';
 
@@ -59,6 +60,7 @@ export class Machine {
   readonly #process: QemuProcess;
   readonly #channel: ControlChannel;
   readonly #wire: Wire;
+  #calls: Calls | undefined;
   readonly #console: ConsoleRing;
   readonly #events: MachineEvents;
   readonly #startedAt = performance.now();
@@ -197,6 +199,31 @@ export class Machine {
    */
   park(port: number, signal?: AbortSignal): Promise<void> {
     return this.#wire.park(port, signal);
+  }
+
+  /**
+   * Lets the program in it call the host. Allowed once, when `ready` or `frozen`: before the program runs.
+   * Until then, and where this is never called, nobody in the guest finds anything to call.
+   */
+  takeCalls(handler: CallHandler): void {
+    this.#calls = new Calls(this.#wire, handler);
+  }
+
+  /**
+   * Ends all calls of the program. Allowed when `prepared`: in the snapshot is nothing of them, and who calls from then
+   * on stands in line until a clone's calls are taken.
+   * @throws VmletError `SNAPSHOT_FAILED` if the guest does not know how; why the machine ended; the signal's reason
+   */
+  async endCalls(signal: AbortSignal): Promise<void> {
+    if (!this.#calls) return;
+    this.#calls[Symbol.dispose]();
+    try {
+      await this.#wire.beginAnew(signal);
+    } catch (error) {
+      if (!(error instanceof StreamBroken)) throw error;
+      const found = 'the init of its runtime is older than this node, and cannot end calls of the program';
+      throw new VmletError('SNAPSHOT_FAILED', { operands: { found }, cause: error });
+    }
   }
 
   /**

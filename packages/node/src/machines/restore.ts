@@ -7,6 +7,7 @@ import { migrated, migrationCapabilities } from './capture.ts';
 import { STATE_FD, startWaiting } from './late/waiting.ts';
 import { Machine, type MachineEvents } from './machine.ts';
 import { QmpError } from './qmp/client.ts';
+import type { CallHandler } from './wire/calls.ts';
 
 /** Files of a verified snapshot. */
 export interface SnapshotFiles {
@@ -19,6 +20,8 @@ export interface RestoreOptions {
   snapshot: SnapshotFiles;
   /** Of the program in it; nothing where there is none. */
   variables: Record<string, string>;
+  /** Answers calls of the program in it. */
+  onCall?: CallHandler | undefined;
   /** From the start of its process. */
   deadlineMs: number;
   events: MachineEvents;
@@ -63,6 +66,7 @@ export async function restoreMachine(backend: Backend, spec: MachineSpec, option
     await orAborted(restore(machine), limit.signal);
     await failpoint('restore.memory');
     machine.restored(snapshot.serves);
+    if (options.onCall) machine.takeCalls(options.onCall);
     machine.thaw(newIdentity(spec.hostname, options.clockBehindMs), options.variables);
     await machine.qmp.execute('cont');
     await orAborted(machine.reached(snapshot.serves === null ? 'ready' : 'loaded'), limit.signal);

@@ -44,6 +44,36 @@ export interface Urls {
   hostUrl: string;
 }
 
+/** A program that listens to messages, and what it has not taken yet. */
+export interface OwnedTrigger {
+  itemHash: ItemHash;
+  on: readonly object[];
+  waiting: number;
+  dead: number;
+}
+
+/** A message that a program has not taken. */
+export interface OwnedDelivery {
+  id: number;
+  program: ItemHash;
+  message: ItemHash;
+  tries: number;
+  createdMs: number;
+  failure: string | null;
+}
+
+/** What the owner may know and do of messages for programs. A program stands for all its versions. */
+export interface OwnedTriggers {
+  list: () => readonly OwnedTrigger[];
+  deliveries: (
+    state: 'waiting' | 'dead',
+    options: { program?: ItemHash | undefined; limit: number },
+  ) => readonly OwnedDelivery[];
+  /** @throws VmletError `TRIGGER_UNKNOWN` */
+  retry: (id: number) => void;
+  retryAll: (program: ItemHash | undefined) => number;
+}
+
 /** What the owner's routes use. */
 export interface OwnerComponents {
   ledger: Pick<Ledger, 'programs' | 'program' | 'store'>;
@@ -57,6 +87,7 @@ export interface OwnerComponents {
   runtimes: () => PublishedRuntime[];
   urlsOf: (itemHash: ItemHash) => Urls;
   nameUrlsOf: (name: string) => Urls;
+  triggers: OwnedTriggers;
   blocks: Pick<BlockList, 'entries' | 'add' | 'remove' | 'reload'>;
   doctor: () => Promise<Check[]>;
   timelines: Timelines;

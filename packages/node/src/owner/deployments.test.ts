@@ -91,6 +91,7 @@ async function serve({ acquire, machines = 0 }: Serving = {}) {
       };
     },
     logs: new ProgramLogs(join(dir.path, 'logs')),
+    triggers: { list: () => [], deliveries: () => [], retry: () => {}, retryAll: () => 0 },
     status: () => ({}) as ReturnType<OwnerComponents['status']>,
     runtimes: () => [],
     urlsOf: () => ({ url: 'url', hostUrl: 'hostUrl' }),

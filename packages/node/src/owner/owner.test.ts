@@ -78,6 +78,7 @@ async function serve(components: Partial<OwnerComponents> = {}) {
   const metrics = createNodeMetrics();
   const timelines = new Timelines({ metrics, log: createLogger('silent') });
   const server = await serveOwner(path, {
+    triggers: { list: () => [], deliveries: () => [], retry: () => {}, retryAll: () => 0 },
     ledger: {
       programs: () => [record],
       program: (hash) => (hash === PROGRAM ? record : undefined),

@@ -10,6 +10,7 @@ import { registerNames } from './names.ts';
 import { registerPrograms } from './programs.ts';
 import { registerSessions } from './sessions.ts';
 import { registerTimelines } from './timelines.ts';
+import { registerTriggers } from './triggers.ts';
 import { registerUsage } from './usage.ts';
 
 /** What names the packages of one program, and archives of packages that come with it. */
@@ -55,6 +56,7 @@ export async function serveOwner(path: string, components: OwnerComponents): Pro
     (await timelines.watch(program.itemHash, () => executions.acquire(program, signal))).got;
   registerSessions(app, { ledger, findProgram, acquire });
   registerBlocks(app, components);
+  registerTriggers(app, components);
   // The home is locked by this process: a socket found here belongs to a node that was killed.
   await rm(path, { force: true });
   try {

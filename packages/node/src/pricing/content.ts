@@ -46,7 +46,7 @@ export const instanceSchema = z.object({
     parent: z.object({ ref: z.string().max(128).nullish() }).nullish(),
     size_mib: z.number().min(0).max(MAX_SIZE_MIB),
   }),
-  environment: z.object({ trusted_execution: z.unknown() }).nullish(),
+  environment: z.object({ trusted_execution: z.unknown().optional() }).nullish(),
   requirements: z
     .object({
       gpu: z

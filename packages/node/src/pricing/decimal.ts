@@ -58,3 +58,10 @@ export function formatCost(units: bigint): string {
   const digits = (units < 0n ? -units : units).toString().padStart(PLACES + 1, '0');
   return `${units < 0n ? '-' : ''}${digits.slice(0, -PLACES)}.${digits.slice(-PLACES)}`;
 }
+
+/** The sum of costs that `formatCost` wrote. */
+export function addCosts(costs: Iterable<string>): string {
+  let units = 0n;
+  for (const cost of costs) units += BigInt(cost.replace('.', ''));
+  return formatCost(units);
+}

@@ -30,8 +30,8 @@ export interface EstimateContext {
   readonly prices: PriceTable;
   /** Bytes of the file that a STORE names; undefined if there is none. */
   readonly bytesOfRef: (ref: string, options: { latest: boolean }) => number | undefined;
-  /** Bytes of a file by its own hash. */
-  readonly bytesOfFile: (fileHash: string) => number | undefined;
+  /** Bytes of the file of a STORE; undefined if it is not here. */
+  readonly fileBytes?: number | undefined;
 }
 
 /** A GPU that nobody has a price for. */
@@ -67,13 +67,12 @@ interface Line {
 export function estimate(message: Priceable, context: EstimateContext): Estimate {
   const paymentType = message.content.payment?.type ?? 'hold';
   const lines = message.type === 'STORE' ? storeLines(message.content, context) : machineLines(message, context);
-  const charged = paymentType === 'credit' ? lines.map(withLeastCredits) : lines;
   const way = ({ hold: 'hold', superfluid: 'stream', credit: 'credit' } as const)[paymentType];
-  const total = charged.reduce((sum, { cost }) => sum + cost[way], 0n);
+  const total = lines.reduce((sum, { cost }) => sum + cost[way], 0n);
   return {
     paymentType,
     cost: formatCost(total),
-    lines: charged.map(written),
+    lines: lines.map(written),
     chargedAddress: message.content.address,
   };
 }
@@ -88,19 +87,19 @@ function written({ type, name, cost, sizeMiB }: Line): CostLine {
   };
 }
 
-/** What is paid in credits costs some, however small; a discount stays what it is. */
-function withLeastCredits(line: Line): Line {
-  if (line.type === DISCOUNT || line.cost.credit >= LEAST_CREDITS) return line;
+/** What is paid in credits costs some, however small it is. */
+function charged<T extends { cost: Cost }>(line: T, { payment }: Priceable['content']): T {
+  if (payment?.type !== 'credit' || line.cost.credit >= LEAST_CREDITS) return line;
   return { ...line, cost: { ...line.cost, credit: LEAST_CREDITS } };
 }
 
-function storeLines(content: PriceableContent<'STORE'>, { prices, bytesOfFile }: EstimateContext): Line[] {
-  const bytes = content.item_hash ? bytesOfFile(content.item_hash) : undefined;
-  const size = content.estimated_size_mib ? exactOf(content.estimated_size_mib) : inMiB(bytes);
+function storeLines(content: PriceableContent<'STORE'>, { prices, fileBytes }: EstimateContext): Line[] {
+  const size = content.estimated_size_mib ? exactOf(content.estimated_size_mib) : inMiB(fileBytes);
   if (size === undefined || size.above === 0n) return [];
   const isSmall = size.above * LEAST_STORE_MIB.below < LEAST_STORE_MIB.above * size.below;
   const sizeMiB = isSmall && content.payment?.type === 'credit' ? LEAST_STORE_MIB : size;
-  return [{ type: 'STORAGE', name: 'STORAGE', cost: costOf(prices.storage.price.storage, sizeMiB), sizeMiB }];
+  const cost = costOf(prices.storage.price.storage, sizeMiB);
+  return [charged({ type: 'STORAGE', name: 'STORAGE', cost, sizeMiB }, content)];
 }
 
 const DISCOUNT = 'EXECUTION_VOLUME_DISCOUNT';
@@ -113,12 +112,13 @@ function machineLines(machine: Machine, context: EstimateContext): Line[] {
   const product = gpus.length > 0 ? 'instance_gpu_premium' : productOf(machine);
   const units = unitsOf(machine, prices[product]);
   const execution =
-    gpus.length > 0 ? gpuLines(gpus, prices) : [executionLine(product, prices, units * factorOf(machine))];
+    gpus.length > 0
+      ? gpuLines(gpus, prices)
+      : [charged(executionLine(product, prices, units * factorOf(machine)), machine.content)];
   const { storage } = prices[product].price;
-  const volumes = volumesOf(machine, context).map(({ sizeMiB, ...one }) => ({
-    ...{ ...one, sizeMiB },
-    cost: costOf(storage, sizeMiB),
-  }));
+  const volumes = volumesOf(machine, context).map((volume) =>
+    charged({ ...volume, cost: costOf(storage, volume.sizeMiB) }, machine.content),
+  );
   return [...execution, ...volumes, discountLine(volumes, { storage, freeMiB: units * freeMiBOf(prices[product]) })];
 }
 
@@ -179,9 +179,9 @@ function volumesOf({ type, content }: Machine, context: EstimateContext): Volume
     type === 'INSTANCE'
       ? [rootfsOf(content)]
       : [
-          ...named('EXECUTION_PROGRAM_VOLUME_CODE', content.code),
+          ...named('EXECUTION_PROGRAM_VOLUME_CODE', { use_latest: false, ...content.code }),
           ...named('EXECUTION_PROGRAM_VOLUME_RUNTIME', content.runtime),
-          ...named('EXECUTION_PROGRAM_VOLUME_DATA', content.data),
+          ...named('EXECUTION_PROGRAM_VOLUME_DATA', content.data && { use_latest: false, ...content.data }),
         ];
   const further = (content.volumes ?? []).flatMap((volume, index) => {
     const isFile = volume.ref !== undefined && volume.ref !== null;
@@ -215,7 +215,7 @@ function discountLine(volumes: readonly Line[], { storage, freeMiB }: { storage:
     const sum = volumes.reduce((total, { cost }) => total + cost[way], 0n);
     // Rounded down, and this is below zero: the owner gets what is left of the last place.
     const free = -floorToPlaces(times(most[way], -freeMiB));
-    return -(sum < free ? sum : free);
+    return sum < free ? -sum : -free;
   };
   const cost = { hold: discount('hold'), stream: discount('stream'), credit: discount('credit') };
   return { type: DISCOUNT, name: DISCOUNT, cost };

@@ -1,5 +1,5 @@
 /** What a message would cost. */
-export { instanceSchema, isPriceable, type Priceable, priceableSchemas } from './content.ts';
-export { formatCost, parseDecimal } from './decimal.ts';
-export { type CostLine, type Estimate, type EstimateContext, estimate, GpuUnpriced } from './estimate.ts';
-export { pricesFrom } from './price-table.ts';
+export { instanceSchema, isPriceable, type Priceable, type PriceableType, priceableSchemas } from './content.ts';
+export { addCosts } from './decimal.ts';
+export { type Estimate, estimate, GpuUnpriced } from './estimate.ts';
+export { type PriceTable, pricesFrom } from './price-table.ts';

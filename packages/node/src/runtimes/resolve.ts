@@ -23,6 +23,8 @@ export interface ProgramFacts {
   seconds: number;
   /** Whether its machine has a way out to the internet: its message asks for one, and the node has one for it. */
   internet: boolean;
+  /** Whether it has a host to call: its message asks for one. */
+  guestApi: boolean;
   /** Whether its machine may be saved once it is loaded: `metadata.snapshot: false` says no. */
   snapshot: boolean;
 }
@@ -37,6 +39,8 @@ export interface ResolveComponents {
   ledger: Pick<Ledger, 'store'>;
   content: Pick<ContentStore, 'verifiedPath'>;
   codeImages: CodeImages;
+  /** The STORE that stands in for a runtime that is not here. Where this is left out, none does. */
+  aliasOf?: ((ref: string) => ItemHash | undefined) | undefined;
   /** Whether programs of an address that ask for the internet get it here. Where this is left out, none does. */
   mayUseInternet?: ((address: string) => boolean) | undefined;
 }
@@ -52,11 +56,12 @@ const MIN_MEMORY_MIB = 112;
  */
 export function factsOf(
   program: ProgramRecord,
-  components: Pick<ResolveComponents, 'ledger' | 'mayUseInternet'>,
+  components: Pick<ResolveComponents, 'ledger' | 'mayUseInternet' | 'aliasOf'>,
 ): ProgramFacts {
   const { address, code, environment, runtime, resources, variables, metadata } = program.content;
   refuseUnsupported(program);
-  const runtimeStore = findStore(components, runtime, 'RUNTIME_NOT_FOUND');
+  const ref = components.aliasOf?.(runtime.ref) ?? runtime.ref;
+  const runtimeStore = findStore(components, { ...runtime, ref }, 'RUNTIME_NOT_FOUND');
   const manifest = manifestOf(runtimeStore);
   if (manifest?.init === 'distribution')
     throw unsupported('a runtime with the init of a distribution, for instances only');
@@ -73,6 +78,7 @@ export function factsOf(
     memoryMiB: resources.memory,
     seconds: resources.seconds,
     internet: environment.internet && components.mayUseInternet?.(address) === true,
+    guestApi: environment.aleph_api,
     snapshot: metadata?.snapshot !== false,
   };
 }

@@ -19,6 +19,7 @@ const PROGRAM: ProgramFacts = {
   seconds: 30,
   snapshot: true,
   internet: false,
+  guestApi: false,
 };
 const HOST: HostFacts = { qemu: A, host: A };
 const { launch } = PROGRAM;

@@ -53,6 +53,7 @@ function runnable(itemHash: ItemHash, snapshot = true): RunnableProgram {
       seconds: 1,
       snapshot,
       internet: false,
+      guestApi: false,
       runtimeImage: '/r',
       codeImage: import.meta.filename,
     },

@@ -6,6 +6,7 @@ import { type Snapshot, type SnapshotInputs, snapshotKey } from '../snapshots/in
 import type { Logger } from '../telemetry/index.ts';
 import type { SnapshotState } from '../timelines/index.ts';
 import { programInputs, runtimeInputs } from './inputs.ts';
+import type { FindHost } from './program-machine.ts';
 import { DiskFull, type SaveOptions, saveProgram, saveRuntime } from './save.ts';
 import type { Saved } from './starts.ts';
 
@@ -22,6 +23,7 @@ const MAX_TRIED = 1024;
 export interface MakerComponents {
   backend: Backend;
   saved: Saved;
+  hostOf?: FindHost | undefined;
   bootDeadlineMs: number;
   loadDeadlineMs: number;
   /** Waits until nothing else is to be done. Rejects with the signal's reason, or if there is never room. */
@@ -152,7 +154,8 @@ export class SnapshotMaker implements AsyncDisposable {
     if (await saved.snapshots.find(inputs)) return true;
     const base = await this.#baseOf(program, { inputs: runtimeInputs(program, made), signal });
     const begun = performance.now();
-    await this.#save(inputs, signal, (options) => saveProgram(program, { ...options, base }));
+    const host = await this.#components.hostOf?.(program);
+    await this.#save(inputs, signal, (options) => saveProgram(program, { ...options, base, host }));
     const seconds = ((performance.now() - begun) / 1000).toFixed(1);
     this.#components.say(program.itemHash, `Saved for quick starts, in ${seconds} s`);
     return true;

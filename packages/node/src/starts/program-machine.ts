@@ -1,10 +1,14 @@
 import { stat } from 'node:fs/promises';
+import { CALL_DOORS, type CallHandler } from '../machines/index.ts';
 import type { LoadRequest, MachineSpec } from '../machines/snapshot/index.ts';
 import { programLabel } from '../program-label.ts';
 import type { ProgramFacts, RunnableProgram } from '../runtimes/index.ts';
 
 /** The port on which launchers serve inside every machine. */
 export const GUEST_HTTP_PORT = 8080;
+
+/** Where a program calls its host; who takes the Unix socket needs no more of this than "http:". */
+const CALLED = `http://localhost:${CALL_DOORS.port}`;
 
 /** What a program finds beside its own variables; the `ALEPH_*` names are those of the reference system. */
 export const launcherEnvironment = {
@@ -14,8 +18,10 @@ export const launcherEnvironment = {
   LANG: 'C.UTF-8',
   PYTHONUNBUFFERED: '1',
   PORT: String(GUEST_HTTP_PORT),
-  ALEPH_API_HOST: 'http://localhost',
-  ALEPH_API_UNIX_SOCKET: '/tmp/socat-socket',
+  ALEPH_API_HOST: CALLED,
+  ALEPH_API_UNIX_SOCKET: CALL_DOORS.path,
+  ALEPH_REMOTE_CRYPTO_HOST: CALLED,
+  ALEPH_REMOTE_CRYPTO_UNIX_SOCKET: CALL_DOORS.path,
   ALEPH_INIT_VERSION: '2.0.0',
 };
 
@@ -48,6 +54,21 @@ export function machineOf(program: Shaped, images: Pick<RunnableProgram, 'runtim
     hostname: programLabel(program.itemHash),
     launcher: { argv: program.launch.argv, env: launcherEnvironment },
   };
+}
+
+/** How a program's calls of its host are answered, and what it is told of itself for that. */
+export interface HostOfProgram {
+  /** The program's own variables win over these. */
+  variables: Record<string, string>;
+  onCall: CallHandler;
+}
+
+/** Undefined where the program is to have nothing to call. */
+export type FindHost = (program: ProgramFacts) => Promise<HostOfProgram | undefined>;
+
+/** A program with what its host tells it of itself. What snapshots are known by is the program without that. */
+export function told<T extends Pick<ProgramFacts, 'variables'>>(program: T, host: HostOfProgram | undefined): T {
+  return host ? { ...program, variables: { ...host.variables, ...program.variables } } : program;
 }
 
 /** What the launcher of that machine is told to load. */

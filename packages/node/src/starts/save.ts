@@ -10,10 +10,12 @@ import type { Snapshot, SnapshotDraft, SnapshotInputs, Snapshots } from '../snap
 import {
   fitsPlaceholder,
   GUEST_HTTP_PORT,
+  type HostOfProgram,
   keepsConnections,
   loadOf,
   machineOf,
   PLACEHOLDER_BYTES,
+  told,
 } from './program-machine.ts';
 
 const MIB = 1024 * 1024;
@@ -32,6 +34,8 @@ export interface SaveOptions {
   backend: Backend;
   snapshots: Snapshots;
   inputs: SnapshotInputs;
+  /** Answers the program's calls while it loads. */
+  host?: HostOfProgram | undefined;
   bootDeadlineMs: number;
   loadDeadlineMs: number;
   onLog: (line: LogLine) => void;
@@ -71,13 +75,13 @@ export function saveProgram(
   program: RunnableProgram,
   { base, ...options }: SaveOptions & { base?: Snapshot | undefined },
 ): Promise<Snapshot> {
-  const { loadDeadlineMs: deadlineMs, signal } = options;
+  const { host, loadDeadlineMs: deadlineMs, signal } = options;
   return save(program, options, async (saving) => {
     const fits = await fitsPlaceholder(program.codeImage);
     if (!base || !fits) await makeMemory(saving, program);
     const machine =
       base && fits ? await restoreCopy(program, saving, { ...options, base }) : await boot(program, saving, options);
-    await loadProgram(machine, loadOf(program), { deadlineMs, signal });
+    await loadProgram(machine, loadOf(told(program, host)), { deadlineMs, onCall: host?.onCall, signal });
     return machine;
   });
 }

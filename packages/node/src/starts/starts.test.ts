@@ -18,7 +18,7 @@ const nowhere = () => openSync('/dev/null', 'r');
 const program: RunnableProgram = {
   ...{ itemHash: HASH as ItemHash, runtimeHash: HASH as FileHash, codeHash: HASH as FileHash, codeForm: 'zip.v2' },
   launch: { kind: 'python', init: 'kit', argv: ['python3'], entrypoint: 'main:app', interface: 'asgi', args: [] },
-  ...{ variables: {}, vcpus: 1, memoryMiB: 1, seconds: 1, snapshot: true, internet: false },
+  ...{ variables: {}, vcpus: 1, memoryMiB: 1, seconds: 1, snapshot: true, internet: false, guestApi: false },
   ...{ runtimeImage: '/runtime', codeImage: import.meta.filename },
 };
 

@@ -5,7 +5,7 @@ import type { ProgramFacts, RunnableProgram } from '../runtimes/index.ts';
 import type { Snapshot, SnapshotInputs, Snapshots } from '../snapshots/index.ts';
 import type { Logger } from '../telemetry/index.ts';
 import { type HostFacts, programInputs, runtimeInputs } from './inputs.ts';
-import { fitsPlaceholder, loadOf, machineOf } from './program-machine.ts';
+import { type FindHost, fitsPlaceholder, type HostOfProgram, loadOf, machineOf, told } from './program-machine.ts';
 
 /** How long a machine may take from its process to the launcher's word, in milliseconds; a boot is begun then. */
 const RESTORE_DEADLINE_MS = 20_000;
@@ -30,6 +30,9 @@ export interface StartOptions {
   signal: AbortSignal;
 }
 
+/** A start, and who answers the program's calls. */
+type Hosted = StartOptions & { host: HostOfProgram | undefined };
+
 /** Where machines are saved; without it all are booted. */
 export interface Saved {
   snapshots: Snapshots;
@@ -39,6 +42,8 @@ export interface Saved {
 export interface StartsComponents {
   backend: Backend;
   saved?: Saved | undefined;
+  /** Without it no program has a host to call. */
+  hostOf?: FindHost | undefined;
   log: Pick<Logger, 'warn'>;
 }
 
@@ -61,7 +66,8 @@ export class Starts {
    * A machine with the program loaded. On any failure, abort included, nothing of it is left.
    * @throws VmletError why the machine does not boot, or the program does not load; the signal's reason
    */
-  async start(program: RunnableProgram, options: StartOptions): Promise<Started> {
+  async start(program: RunnableProgram, given: StartOptions): Promise<Started> {
+    const options = { ...given, host: await this.#components.hostOf?.(program) };
     const own = program.snapshot ? await this.#find(program, programInputs) : undefined;
     const restored = own && (await this.#restore(own, program, options));
     if (restored) return { ...restored, from: 'program' };
@@ -71,26 +77,26 @@ export class Starts {
   }
 
   /** Undefined if there is no snapshot of the runtime, or none that becomes a machine for this program. */
-  async #startFromRuntime(program: RunnableProgram, options: StartOptions): Promise<Started | undefined> {
+  async #startFromRuntime(program: RunnableProgram, options: Hosted): Promise<Started | undefined> {
     const bare = await this.#find(program, runtimeInputs);
     const fits = bare && (await fitsPlaceholder(program.codeImage));
     const restored = fits && (await this.#restore(bare, program, options));
     if (!restored) return undefined;
     const { machine, steps } = restored;
     const begun = performance.now();
-    await loadProgram(machine, loadOf(program), { deadlineMs: options.loadDeadlineMs, signal: options.signal });
+    await load(machine, program, options);
     return { machine, from: 'runtime', steps: [...steps, { name: 'load', ms: performance.now() - begun }] };
   }
 
-  async #boot(program: RunnableProgram, { signal, ...options }: StartOptions): Promise<Started> {
+  async #boot(program: RunnableProgram, options: Hosted): Promise<Started> {
     const begun = performance.now();
     const machine = await bootMachine(this.#components.backend, machineOf(program, program), {
       deadlineMs: options.bootDeadlineMs,
       events: { onLog: options.onLog },
-      signal,
+      signal: options.signal,
     });
     const booted = performance.now();
-    await loadProgram(machine, loadOf(program), { deadlineMs: options.loadDeadlineMs, signal });
+    await load(machine, program, options);
     const steps: StartStep[] = [
       { name: 'boot', ms: booted - begun },
       { name: 'load', ms: performance.now() - booted },
@@ -102,14 +108,16 @@ export class Starts {
   async #restore(
     snapshot: Snapshot,
     program: RunnableProgram,
-    { signal, onLog }: StartOptions,
+    { host, signal, onLog }: Hosted,
   ): Promise<Pick<Started, 'machine' | 'steps'> | undefined> {
     const { backend, saved, log } = this.#components;
     const begun = performance.now();
     try {
       const machine = await restoreMachine(backend, machineOf(program, program), {
         snapshot,
-        variables: snapshot.serves === null ? {} : program.variables,
+        ...(snapshot.serves === null
+          ? { variables: {} }
+          : { variables: told(program, host).variables, onCall: host?.onCall }),
         ...{ deadlineMs: RESTORE_DEADLINE_MS, events: { onLog }, signal },
       });
       // The request does not wait for it.
@@ -146,6 +154,11 @@ export class Starts {
     if (!saved) return undefined;
     return await saved.snapshots.find(inputsOf(program, { backend, host: saved.host }));
   }
+}
+
+function load(machine: Machine, program: RunnableProgram, { host, loadDeadlineMs, signal }: Hosted): Promise<void> {
+  const options = { deadlineMs: loadDeadlineMs, onCall: host?.onCall, signal };
+  return loadProgram(machine, loadOf(told(program, host)), options);
 }
 
 function wordsOf({ detail = '' }: VmletError): LogLine {

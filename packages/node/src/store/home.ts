@@ -29,6 +29,10 @@ export interface HomePaths {
   readonly snapshots: string;
   /** Logs by item_hash. */
   readonly logs: string;
+  /** Keys of programs, by item_hash; 0600 in a folder of 0700. */
+  readonly programKeys: string;
+  /** What programs keep for a while. */
+  readonly programCache: string;
   /** The socket of the owner's commands, 0600. */
   readonly ownerSocket: string;
   /** Processor time that owners have used. */
@@ -78,6 +82,8 @@ export function pathsOf(dir: string): HomePaths {
     code: join(dir, 'code'),
     snapshots: join(dir, 'snapshots'),
     logs: join(dir, 'logs'),
+    programKeys: join(dir, 'keys'),
+    programCache: join(dir, 'program-cache.db'),
     usage: join(dir, 'usage.json'),
     blockList: join(dir, 'block-list'),
     ownerSocket: join(dir, 'owner.sock'),

@@ -6,6 +6,7 @@ import { contentPins } from './migrations/0005-content.ts';
 import { guestApi } from './migrations/0006-guest-api.ts';
 import { triggers } from './migrations/0007-triggers.ts';
 import { publishing } from './migrations/0008-publishing.ts';
+import { publicViews } from './migrations/0009-views.ts';
 import type { Migration } from './migrations/migration.ts';
 
 export type { Migration } from './migrations/migration.ts';
@@ -20,4 +21,5 @@ export const nodeMigrations: readonly Migration[] = [
   guestApi,
   triggers,
   publishing,
+  publicViews,
 ];

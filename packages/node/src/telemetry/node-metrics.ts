@@ -16,6 +16,8 @@ export interface NodeMetrics {
   readonly requests: Counter<'status'>;
   /** Requests to programs that the platform answered, or cut, by the code of the error. */
   readonly failures: Counter<'code'>;
+  /** Tries to tell programs of messages, by what came of them. */
+  readonly deliveries: Counter<'outcome'>;
 }
 
 /** Figures of a node that has just started. */
@@ -34,5 +36,6 @@ export function createNodeMetrics(): NodeMetrics {
     }),
     requests: metrics.counter('vmlet_requests', 'Requests to programs that were answered, by class of status.'),
     failures: metrics.counter('vmlet_failures', 'Requests to programs that failed, by the code of the error.'),
+    deliveries: metrics.counter('vmlet_deliveries', 'Messages handed to programs, by what came of it.'),
   };
 }

@@ -201,7 +201,10 @@ test('WebSocket: tells the status at once, and again when it has changed', async
   await using fixture = await startApi({ webSocketLimits: { statusMs: 0 } });
   using listener = await listenTo(urlOf(fixture, '/api/ws0/status'));
   const first = await listener.next();
-  expect(first).toMatchObject({ pyaleph_build_info: { version: '1.2.3' }, pyaleph_status_sync_messages_total: 0 });
+  expect(first).toMatchObject({
+    pyaleph_build_info: { version: 'vmlet-1.2.3' },
+    pyaleph_status_sync_messages_total: 0,
+  });
   await fixture.ledger.accept(await fixture.operator.post('x'));
   expect(await listener.next()).toMatchObject({ pyaleph_status_sync_messages_total: 1 });
 });

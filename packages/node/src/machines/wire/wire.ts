@@ -66,14 +66,27 @@ export class Wire {
    * clone of the machine. The machine has no other stream and gets none any more.
    * @throws StreamBroken if nothing listens there; why the machine ended; the signal's reason
    */
-  async park(port: number, signal?: AbortSignal): Promise<void> {
+  park(port: number, signal?: AbortSignal): Promise<void> {
+    return this.#told({ kind: WIRE_KINDS.PARK, payload: portPayload(port) }, signal);
+  }
+
+  async #told(request: StreamRequest, signal?: AbortSignal): Promise<void> {
     try {
-      const stream = await this.open({ kind: WIRE_KINDS.PARK, payload: portPayload(port) }, signal);
+      const stream = await this.open(request, signal);
       stream.destroy();
     } catch (error) {
       // It is over without having been a stream, which is how the guest says that it is done.
       if (!(error instanceof StreamBroken) || error.errno !== 0) throw error;
     }
+  }
+
+  /**
+   * Has the guest count streams from 1 again, as the host of each clone will. No stream may be open, and none but
+   * `park` may follow.
+   * @throws StreamBroken if the guest does not know how; why the machine ended; the signal's reason
+   */
+  async beginAnew(signal?: AbortSignal): Promise<void> {
+    await this.#told({ kind: WIRE_KINDS.ANEW, payload: Buffer.alloc(0) }, signal);
   }
 
   /**
