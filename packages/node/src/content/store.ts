@@ -23,6 +23,9 @@ export interface StageOptions {
   signal?: AbortSignal | undefined;
 }
 
+/** Options of writing what is in a CAR; `expected` is the CID of its root. */
+export type CarOptions = Pick<StageOptions, 'maxBytes' | 'expected' | 'signal'>;
+
 /** A stored file. */
 export interface StoredContent {
   /** The SHA-256 of the bytes. */
@@ -94,6 +97,13 @@ export interface ContentStore {
    *   whatever the source throws; the signal's reason
    */
   stage(source: AsyncIterable<Uint8Array>, options: StageOptions): Promise<StagedContent>;
+
+  /**
+   * Takes a CAR of version 1 in, as the bytes that the tree of its one root stands for: a file, or a tar of a directory.
+   * Each block MUST be hashed before it is used. `maxBytes` bounds the CAR, and what comes out of it.
+   * @throws VmletError `CAR_REFUSED`, and as `stage`
+   */
+  stageCar(source: AsyncIterable<Uint8Array>, options: CarOptions): Promise<StagedContent>;
 
   /** `stage` and `commit` in one. */
   put(source: AsyncIterable<Uint8Array>, options: StageOptions): Promise<StoredContent>;

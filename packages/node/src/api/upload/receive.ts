@@ -32,6 +32,8 @@ export interface Receipt {
   readonly status: number;
   readonly fileHash: FileHash;
   readonly cid: FileHash | undefined;
+  /** As the message names it; undefined if none came. */
+  readonly named: FileHash | undefined;
   readonly sizeBytes: number;
   readonly filename: string | undefined;
 }
@@ -56,7 +58,7 @@ export async function receiveUpload(request: IncomingMessage, context: Context):
   await using file = received.staged;
   await refuseStaged(file, { metadata, context });
   const { fileHash, sizeBytes, cid } = await file.commit();
-  const receipt = { fileHash, sizeBytes, cid, filename };
+  const receipt = { fileHash, sizeBytes, cid, filename, named: metadata?.expected };
   if (metadata === undefined) return { ...receipt, status: 200 };
   const { status } = await publish(metadata.message, { components, sync: metadata.sync, signal });
   return { ...receipt, status: HTTP_STATUS[status] };
