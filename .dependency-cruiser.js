@@ -41,15 +41,7 @@ const PURE = {
 };
 
 /** Files at the root of the node's src that anything there may use, and that use nothing but each other. */
-const NODE_LEAVES = [
-  'errors',
-  'deadline',
-  'failpoint',
-  'disk-space',
-  'version',
-  'program-label',
-  'platform-headers',
-];
+const NODE_LEAVES = ['errors', 'deadline', 'failpoint', 'disk-space', 'version', 'program-label', 'platform-headers'];
 
 /**
  * The node's parts from the lowest up: each may use those before it, but for `never`. Edges meet the world outside
@@ -70,10 +62,20 @@ const NODE_PARTS = [
   },
   { part: 'admission', why: 'Who may do what is decided from an address alone, whoever asks' },
   { part: 'content', why: 'Bytes by hash have no meaning here: what names them is the business of the ledger' },
+  {
+    part: 'backup',
+    never: ['keys', 'admission'],
+    why: 'A home is copied as files and a database, whatever they mean: the key of its owner is not in it',
+  },
   { part: 'ledger', why: 'Accepting a message starts nothing: whoever wants to act on it subscribes' },
   {
+    part: 'catalogue',
+    never: ['keys', 'admission', 'content'],
+    why: 'What is published under which name is read from messages in force, and changes none',
+  },
+  {
     part: 'deployments',
-    never: ['telemetry', 'keys', 'admission', 'content', 'ledger'],
+    never: ['telemetry', 'keys', 'admission', 'content', 'ledger', 'catalogue'],
     why: 'What owners decide of programs beside the messages is rows by item_hash: whatever they mean is known elsewhere',
   },
   { part: 'runtimes', why: 'From refs to verified files, whether or not a machine ever runs them' },
@@ -84,17 +86,17 @@ const NODE_PARTS = [
   },
   {
     part: 'snapshots',
-    never: ['keys', 'admission', 'content', 'ledger', 'runtimes'],
+    never: ['keys', 'admission', 'content', 'ledger', 'catalogue', 'runtimes'],
     why: 'Files of memory and state by key: what runs from them, and how they were made, is the business of others',
   },
   {
     part: 'machines',
-    never: ['store', 'keys', 'admission', 'content', 'ledger', 'deployments', 'runtimes', 'snapshots'],
+    never: ['store', 'keys', 'admission', 'content', 'ledger', 'catalogue', 'deployments', 'runtimes', 'snapshots'],
     why: 'A machine is given paths of verified files: the part that faces hostile guests knows neither keys nor messages',
   },
   {
     part: 'starts',
-    never: ['store', 'keys', 'admission', 'content', 'ledger', 'deployments'],
+    never: ['store', 'keys', 'admission', 'content', 'ledger', 'catalogue', 'deployments'],
     why: 'The quickest way from verified files to a machine is found by files and machines alone, whoever asks for it',
   },
   {
@@ -104,14 +106,17 @@ const NODE_PARTS = [
   },
   {
     part: 'executions',
-    never: ['keys', 'admission', 'content', 'ledger', 'deployments'],
+    never: ['keys', 'admission', 'content', 'ledger', 'catalogue', 'deployments'],
     why: 'A program comes here admitted and resolved: its life does not depend on how it was published',
   },
   { part: 'triggers', edge: true, why: 'Turns events into calls of executions; it serves nobody and no edge calls it' },
   {
     part: 'gateway',
     edge: true,
-    never: ['store', 'keys', 'admission', 'content', 'ledger', 'deployments', 'runtimes', 'snapshots', 'machines'],
+    never: [
+      ...['store', 'keys', 'admission', 'content', 'ledger', 'catalogue', 'deployments', 'runtimes', 'snapshots'],
+      'machines',
+    ],
     why: 'On the way of every request: it asks executions for a place, and main.ts for the program that is meant',
   },
   {

@@ -4,85 +4,83 @@ import { join } from 'node:path';
 import { buildMessage, type Envelope, verifySignature } from '@vmlet/messages';
 import { createSolSigner, type Signer } from '@vmlet/messages/sign';
 import { openDatabase, transact } from '../../packages/node/src/store/index.ts';
+import { makeTestHome } from '../../tests/framework/node-process.ts';
+import { type PartOptions, type PartResult, ratiosOf } from '../part.ts';
+import { rowOf } from '../stats.ts';
 import { jsonPost, type Shot, shoot } from './load.ts';
 
 /** Messages of one sample. */
-const MESSAGES = 2000;
-/** Connections that send them, each with one message under way: as many are committed together at most. */
+const MESSAGES = 3000;
+/** Connections that send them, each with one message under way: so many are committed together at most. */
 const CONNECTIONS = 64;
-/** Checks of one sample: a second's worth would warm the processor more than it tells. */
-const CHECKS = 2000;
+/** Node.js compiles what is called often while it runs. */
+const WARM_UP_MESSAGES = 6000;
 const MESSAGES_PATH = '/api/v0/messages';
 
-/** What takes signed messages and lets itself be measured; `signer` may publish there. */
-export interface AcceptTarget {
-  readonly url: string;
-  readonly signer: Signer;
-}
-
-/** Rows of the part, each call one sample, in messages a second. */
-export interface AcceptRates extends AsyncDisposable {
-  readonly rows: Record<string, () => Promise<number>>;
-}
-
 /**
- * Signed inline POSTs through the HTTP API, and beside them what bounds it on this host: the same texts inserted into a
- * table alone, as many in a transaction as are under way, and the checks of their signatures alone.
+ * Signed inline POSTs through the HTTP API of a node in a process of its own, in messages a second; and beside them, in
+ * turn, what bounds it on this host: the same texts inserted into a table alone, as many in a transaction as are under
+ * way, and the checks of signatures alone.
  */
-export async function prepareAccept({ url, signer }: AcceptTarget): Promise<AcceptRates> {
-  await using stack = new AsyncDisposableStack();
-  const folder = stack.adopt(await mkdtempDisposable(join(tmpdir(), 'vmlet-bench-')), (one) => one.remove());
-  const insert = stack.use(openBareTable(join(folder.path, 'bare.db')));
-  const sol = createSolSigner(new Uint8Array(32).fill(7));
-  const [evmMessages, solMessages] = [await signed(signer, CHECKS), await signed(sol, CHECKS)];
-  const rows = {
-    'accept-messages': async () => await accept({ url, signer }),
-    'bare-inserts': async () => rateOf(MESSAGES, await signed(signer, 1, { copies: MESSAGES }), insert.all),
-    'signature-checks': async () => checks(evmMessages),
-    'ed25519-checks': async () => checks(solMessages),
-  };
-  const owned = stack.move();
-  return { rows, [Symbol.asyncDispose]: () => owned.disposeAsync() };
+export async function benchAccept({ runs, tell }: PartOptions): Promise<Pick<PartResult, 'rows' | 'ratios'>> {
+  await using home = await makeTestHome();
+  await using folder = await mkdtempDisposable(join(tmpdir(), 'vmlet-bench-'));
+  const node = await home.start();
+  using table = openBareTable(join(folder.path, 'bare.db'));
+  const sol = await signed(createSolSigner(new Uint8Array(32).fill(7)), MESSAGES);
+  await accept(node.url, await signed(node.signer, WARM_UP_MESSAGES));
+  const samples = { accept: [] as number[], inserts: [] as number[], evm: [] as number[], ed25519: [] as number[] };
+  for (let index = 0; index < runs; index++) {
+    tell(`accept ${index + 1} of ${runs}`);
+    const messages = await signed(node.signer, MESSAGES);
+    samples.accept.push(await accept(node.url, messages));
+    samples.inserts.push(rateOf(messages, (all) => table.insert(all)));
+    samples.evm.push(rateOf(messages, check));
+    samples.ed25519.push(rateOf(sol, check));
+  }
+  const rows = [
+    rowOf('accept-messages', '/s', samples.accept),
+    rowOf('bare-inserts', '/s', samples.inserts),
+    rowOf('signature-checks', '/s', samples.evm),
+    rowOf('signature-checks-ed25519', '/s', samples.ed25519),
+  ];
+  const pairs = [
+    ['accept-messages', 'bare-inserts'],
+    ['accept-messages', 'signature-checks'],
+  ] as const;
+  return { rows, ratios: ratiosOf(rows, pairs) };
 }
 
-async function accept({ url, signer }: AcceptTarget): Promise<number> {
-  const messages = await signed(signer, MESSAGES);
+async function accept(url: string, messages: readonly Envelope[]): Promise<number> {
   const shots = messages.map(
     (message): Shot => ({ request: jsonPost(MESSAGES_PATH, JSON.stringify({ sync: false, message })), status: 200 }),
   );
   return await shoot(url, shots, { connections: CONNECTIONS });
 }
 
-/** Posts that nobody has seen, of the size of a note. With `copies`, as many that differ by their hash alone. */
-async function signed(signer: Signer, count: number, { copies = 1 } = {}): Promise<Envelope[]> {
+/** Posts that nobody has seen, of the size of a note. */
+async function signed(signer: Signer, count: number): Promise<Envelope[]> {
   const messages: Envelope[] = [];
   for (let index = 0; index < count; index++) {
     const content = { type: 'bench', content: { body: `${crypto.randomUUID()} ${'x'.repeat(200)}` } };
     messages.push(await buildMessage({ signer, type: 'POST', content, channel: 'BENCH', now: new Date() }));
   }
-  if (copies === 1) return messages;
-  return messages.flatMap((message) => Array.from({ length: copies }, () => ({ ...message, item_hash: randomHash() })));
+  return messages;
 }
 
-function randomHash(): Envelope['item_hash'] {
-  return Buffer.from(crypto.getRandomValues(new Uint8Array(32))).toString('hex') as Envelope['item_hash'];
+function check(messages: readonly Envelope[]): void {
+  for (const message of messages) {
+    if (!verifySignature(message).ok) throw new Error('Cannot measure: a signature is refused, expected good ones');
+  }
 }
 
-function checks(messages: readonly Envelope[]): number {
-  return rateOf(messages.length, messages, (all) => {
-    for (const message of all) {
-      if (!verifySignature(message).ok) throw new Error('Cannot measure: a signature is refused, expected good ones');
-    }
-  });
-}
-
-function rateOf<T>(count: number, input: T, work: (input: T) => void): number {
+function rateOf<T>(input: readonly T[], work: (input: readonly T[]) => void): number {
   const startMs = performance.now();
   work(input);
-  return (count / (performance.now() - startMs)) * 1000;
+  return (input.length / (performance.now() - startMs)) * 1000;
 }
 
-/** A table of what a message brings, with one index, committed to disk as the node's is. */
+/** A table of what a message brings, with the index that its hash needs, committed to disk as the node's is. */
 function openBareTable(path: string) {
   const up = `CREATE TABLE messages (item_hash TEXT PRIMARY KEY, type TEXT, chain TEXT, sender TEXT, channel TEXT,
     time REAL, item_type TEXT, item_content TEXT, signature TEXT) STRICT`;
@@ -90,7 +88,7 @@ function openBareTable(path: string) {
   const statement = database.prepare(`INSERT INTO messages VALUES (@item_hash, @type, @chain, @sender, @channel, @time,
     @item_type, @item_content, @signature)`);
   return {
-    all(messages: readonly Envelope[]) {
+    insert(messages: readonly Envelope[]) {
       for (let from = 0; from < messages.length; from += CONNECTIONS) {
         transact(database, () => {
           for (const message of messages.slice(from, from + CONNECTIONS)) statement.run(message);

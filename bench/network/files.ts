@@ -11,8 +11,8 @@ import { run } from '@vmlet/host';
 import { buildMessage } from '@vmlet/messages';
 import { DagHasher } from '../../packages/node/src/content/dag/hasher.ts';
 import { makeTestHome, type NodeProcess } from '../../tests/framework/node-process.ts';
-import { rowOf } from '../stats.ts';
 import type { PartOptions, PartResult } from '../part.ts';
+import { rowOf } from '../stats.ts';
 
 const MIB = 1024 * 1024;
 const FILE_MIB = 500;
@@ -39,7 +39,15 @@ export async function benchFiles({ runs, tell }: PartOptions): Promise<Pick<Part
   const source = join(folder.path, 'source');
   const { fileHash, cid } = await makeFile(source);
   const node = await home.start();
-  const bench = { url: node.url, pid: node.child.pid ?? 0, source, fileHash, cid, copy: join(folder.path, 'copy'), node };
+  const bench = {
+    url: node.url,
+    pid: node.child.pid ?? 0,
+    source,
+    fileHash,
+    cid,
+    copy: join(folder.path, 'copy'),
+    node,
+  };
   const samples: Samples = {
     limit: [],
     upload: [],

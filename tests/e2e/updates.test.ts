@@ -87,4 +87,46 @@ describe('updates', () => {
     await node.logSays(program, `Stopping: version ${replacement.slice(0, 12)} has taken its place`);
     expect(await isAsked(replacement)).toBe('two');
   });
+
+  test('updates: a program whose code was updated is replaced while it runs, and no request is lost', async () => {
+    const code = await publishFile(node, zipOf(versioned('one')));
+    const program = await publishProgram(node, { runtime: node.runtime, code });
+    expect(await isAsked(program)).toBe('one');
+    const loaded = load(program);
+    const slow = slowly(program);
+    await slow.begun;
+    await loaded.answers('one');
+    const newest = loaded.answers('two');
+    await publishFile(node, zipOf(versioned('two')), { ref: code });
+    await newest;
+    expect(await loaded.stop()).toEqual(['one', 'two']);
+    expect(await slow.end()).toBe('one');
+    await node.logSays(program, 'Stopping: a new machine has taken its place');
+  });
+
+  test('updates: a version that does not start leaves the one before it serving, and the log says why', async () => {
+    const code = await publishFile(node, zipOf(versioned('one')));
+    const program = await publishProgram(node, { runtime: node.runtime, code, allowAmend: true });
+    expect(await isAsked(program)).toBe('one');
+    const broken = await publishFile(node, zipOf(BROKEN), { ref: code });
+    await node.logSays(program, 'An update was not taken: Cannot load the program: MODULE_NOT_FOUND');
+    expect(await isAsked(program)).toBe('one');
+    // The owner takes it back.
+    await forget(node, [broken]);
+    const replacement = await publishProgram(node, {
+      ...{ runtime: node.runtime, code: await publishFile(node, zipOf(BROKEN)), replaces: program },
+    });
+    await node.logSays(replacement, 'Cannot load the program: MODULE_NOT_FOUND');
+    await node.logSays(program, 'What served before it goes on');
+    expect(await isAsked(program)).toBe('one');
+  });
+
+  test('updates: a replacement that is forgotten gives its place back', async () => {
+    const program = await node.deploy(versioned('one'), { allowAmend: true });
+    const code = await publishFile(node, zipOf(versioned('two')));
+    const replacement = await publishProgram(node, { runtime: node.runtime, code, replaces: program });
+    expect(await isAsked(program)).toBe('two');
+    await forget(node, [replacement]);
+    expect(await isAsked(program)).toBe('one');
+  });
 });

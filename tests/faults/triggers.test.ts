@@ -39,12 +39,15 @@ async function killNode(): Promise<void> {
 }
 
 describe('triggers', () => {
-  test.each(TELLING)('node killed at $step: the program is told of the message all the same', async ({ step, times }) => {
-    const { program, message } = await toldTo(step);
-    await killNode();
-    await node.logSays(program, `Took the message ${message.slice(0, 12)}`);
-    expect(times).toContain(await timesGot(home.home, program, '/told'));
-  });
+  test.each(TELLING)(
+    'node killed at $step: the program is told of the message all the same',
+    async ({ step, times }) => {
+      const { program, message } = await toldTo(step);
+      await killNode();
+      await node.logSays(program, `Took the message ${message.slice(0, 12)}`);
+      expect(times).toContain(await timesGot(home.home, program, '/told'));
+    },
+  );
 
   test('machine killed at trigger.sent: the program is told of the message once more', async () => {
     const { program, message, held } = await toldTo('trigger.sent');

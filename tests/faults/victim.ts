@@ -47,10 +47,7 @@ interface Deployed {
 }
 
 /** Publishes it as a program that no code image is there of yet. */
-export async function deployVictim(
-  to: Publisher,
-  { victim, runtime, die, onMessage }: Deployed,
-): Promise<ItemHash> {
+export async function deployVictim(to: Publisher, { victim, runtime, die, onMessage }: Deployed): Promise<ItemHash> {
   const nonce = new TextEncoder().encode(randomUUID());
   const code = await publishFile(to, new Blob([zipSync({ victim, nonce }, { level: 1 })]));
   return publishProgram(to, {

@@ -57,7 +57,12 @@ export async function messageOfFile({ signer }: Publisher, file: Blob, { metadat
   const fileHash = createHash('sha256')
     .update(Buffer.from(await file.arrayBuffer()))
     .digest('hex');
-  const content = { item_type: 'storage' as const, item_hash: fileHash, ...(metadata ? { metadata } : {}), ...(ref ? { ref } : {}) };
+  const content = {
+    item_type: 'storage' as const,
+    item_hash: fileHash,
+    ...(metadata ? { metadata } : {}),
+    ...(ref ? { ref } : {}),
+  };
   return await buildMessage({ signer, type: 'STORE', content, channel: CHANNEL, now: new Date() });
 }
 

@@ -27,3 +27,8 @@ export function fuzzSeed(): number {
   if (given === undefined) return ALL ? Date.now() >>> 0 : USUAL_SEED;
   return Number(given) >>> 0;
 }
+
+/** How many inputs a test of properties tries: more with `VMLET_TEST_ALL`. */
+export function inputs({ usual, all }: { usual: number; all: number }): number {
+  return ALL ? all : usual;
+}

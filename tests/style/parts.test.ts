@@ -22,7 +22,9 @@ const PARTS = [
   'keys',
   'admission',
   'content',
+  'backup',
   'ledger',
+  'catalogue',
   'deployments',
   'runtimes',
   'snapshots',
@@ -98,7 +100,9 @@ node-store: packages/node/src/store/up-part.ts <- ../content/index.ts
 node-keys: packages/node/src/keys/up.ts <- ../content/index.ts
 node-admission: packages/node/src/admission/up.ts <- ../ledger/index.ts
 node-content: packages/node/src/content/up.ts <- ../ledger/index.ts
+node-backup: packages/node/src/backup/up.ts <- ../ledger/index.ts
 node-ledger: packages/node/src/ledger/up.ts <- ../runtimes/index.ts
+node-catalogue: packages/node/src/catalogue/up.ts <- ../runtimes/index.ts
 node-deployments: packages/node/src/deployments/up.ts <- ../ledger/index.ts
 node-runtimes: packages/node/src/runtimes/up.ts <- ../machines/index.ts
 node-snapshots: packages/node/src/snapshots/up.ts <- ../machines/index.ts

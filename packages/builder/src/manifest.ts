@@ -22,6 +22,9 @@ export const manifestSchema = z.object({
   init: z.enum(['kit', 'image', 'distribution']),
   sizeBytes: z.int().nonnegative(),
   fileHash: z.string().regex(/^[0-9a-f]{64}$/),
+  /** item_hash of the STORE of what it was made from, and of the list of what is in it. */
+  recipe: z.string().max(64).optional(),
+  sbom: z.string().max(64).optional(),
 });
 
 export type Manifest = z.infer<typeof manifestSchema>;

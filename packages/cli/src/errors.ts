@@ -110,6 +110,31 @@ const programErrors = {
     hint: 'See docs/formats/manifest.md, and docs/guides/bring-your-own-init.md for an example',
     exitCode: badInput,
   },
+  RUNTIME_VERSION_TAKEN: {
+    phase: 'publish',
+    template:
+      'Cannot publish "{name}@{version}": you have published other bytes so ("{itemHash}"), expected a new version',
+    hint: 'Give it another version: --name {name}@VERSION',
+    exitCode: refused,
+  },
+  OPERATOR_ONLY: {
+    phase: 'publish',
+    template: 'Cannot set aliases on "{node}": its operator is "{operator}", expected your own address "{address}"',
+    hint: 'Sign with the key of the operator: set VMLET_CONFIG to the folder that holds it',
+    exitCode: refused,
+  },
+  IMPORT_REFUSED: {
+    phase: 'runtime',
+    template: 'Cannot import "{itemHash}" from "{node}": {found}, expected {expected}',
+    hint: 'Nothing of it was kept; look at the message with: vmlet message show {itemHash} --node {node}',
+    exitCode: badInput,
+  },
+  IMPORT_STALLED: {
+    phase: 'runtime',
+    template: 'Cannot import "{itemHash}" from "{node}": no byte came for {seconds} s, expected the file',
+    hint: 'Run the command again, or import from another node; nothing was kept',
+    exitCode: unreachable,
+  },
   INSTALL_FAILED: {
     phase: 'install',
     template: 'Cannot install "{file}": {found}, expected {installer} to succeed inside the runtime',

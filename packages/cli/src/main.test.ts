@@ -9,11 +9,12 @@ import { runCli, temporaryFolder } from './testing.ts';
 import { VERSION } from './version.ts';
 
 const VERBS = ['up', 'deploy', 'invoke', 'ls', 'logs', 'rm', 'doctor', 'demo', 'top', 'stop', 'start', 'restart'];
-VERBS.push('rollback', 'name', 'config', 'install-service', 'completion');
+VERBS.push('backup', 'restore', 'forget', 'rollback', 'name', 'config', 'install-service', 'completion');
 /** Commands of groups. */
 const NOUNS = {
   name: ['ls', 'rm'],
-  runtime: ['ls', 'show', 'build', 'add', 'init-files'],
+  runtime: ['ls', 'show', 'build', 'publish', 'import', 'alias', 'init-files'],
+  message: ['show'],
   config: ['ls', 'get', 'set', 'unset', 'path'],
 };
 

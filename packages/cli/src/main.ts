@@ -14,11 +14,13 @@ import { registerDeploy } from './commands/deploy.ts';
 import { registerDoctor } from './commands/doctor.ts';
 import { registerExec } from './commands/exec.ts';
 import { registerExplain } from './commands/explain.ts';
+import { registerForget } from './commands/forget.ts';
 import { registerGc } from './commands/gc.ts';
 import { registerInstallService } from './commands/install-service.ts';
 import { registerInvoke } from './commands/invoke.ts';
 import { registerLogs } from './commands/logs.ts';
 import { registerLs } from './commands/ls.ts';
+import { registerMessage } from './commands/message.ts';
 import { registerMetrics } from './commands/metrics.ts';
 import { registerName } from './commands/name.ts';
 import { registerRestart } from './commands/restart.ts';
@@ -29,6 +31,7 @@ import { registerRuntime } from './commands/runtime.ts';
 import { registerStart } from './commands/start.ts';
 import { registerStop } from './commands/stop.ts';
 import { registerTop } from './commands/top.ts';
+import { registerTriggers } from './commands/triggers.ts';
 import { registerUp } from './commands/up.ts';
 import type { Context } from './context.ts';
 import { CliError } from './errors.ts';
@@ -110,6 +113,7 @@ const COMMANDS = [
   registerLs,
   registerLogs,
   registerTop,
+  registerTriggers,
   registerExplain,
   registerMetrics,
   registerExec,
@@ -122,6 +126,8 @@ const COMMANDS = [
   registerRm,
   registerBlock,
   registerRuntime,
+  registerMessage,
+  registerForget,
   registerCool,
   registerConfig,
   registerGc,

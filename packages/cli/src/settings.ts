@@ -26,6 +26,7 @@ export const SETTINGS: readonly Setting[] = [
   setting('listen', 'up', 'address that a node listens on'),
   setting('domain', 'up', 'programs get host names below it'),
   setting('idle', 'up', 'stop a machine nobody has asked for so long'),
+  setting('upload-limit', 'up', 'largest file by who brings it, as signed=100MiB,trusted=4GiB'),
   setting('memory-budget', 'up', 'memory of all machines together, in MiB'),
 ];
 

@@ -1,7 +1,7 @@
 import { rm } from 'node:fs/promises';
 import { ensureBootKit } from '@vmlet/guest';
 import type { ItemHash } from '@vmlet/messages';
-import { BlockList, capsFor, createAdmission, OwnerUsage } from './admission/index.ts';
+import { BlockList, capsFor, createAdmission, MessageMeter, OwnerUsage } from './admission/index.ts';
 import { type Api, createApi } from './api/index.ts';
 import { openCollector } from './collecting.ts';
 import { openFileStore } from './content/index.ts';
@@ -16,13 +16,15 @@ import { Gateway } from './gateway/index.ts';
 import { GuestApi, Identities, ProgramCache } from './guest-api/index.ts';
 import { installFor } from './install-for.ts';
 import { loadOrCreateKey } from './keys/index.ts';
-import { type LedgerEvent, openLedger } from './ledger/index.ts';
+import type { LedgerEvent } from './ledger/index.ts';
+import { openLists } from './ledger/query/index.ts';
 import { LedgerViews, openFacets } from './ledger/views/index.ts';
+import { openLedgerWithAliases } from './ledger-with-aliases.ts';
 import { missing, openCage } from './machines/cage/index.ts';
 import { type Backend, probeAccelerator, sweepMachines } from './machines/index.ts';
-import { executionsConfig, internetFor, type NodeOptions } from './node-options.ts';
+import { executionsConfig, internetFor, type NodeOptions, uploadLimitsOf } from './node-options.ts';
 import { isOperatorToken } from './operator-token.ts';
-import { type NodeStatus, serveOwner } from './owner/index.ts';
+import { type NodeStatus, type OwnerComponents, serveOwner } from './owner/index.ts';
 import { FILE_GRACE_MS, FilePins } from './pins/index.ts';
 import { pricesFrom } from './pricing/index.ts';
 import { admitPrograms } from './program-delegates.ts';
@@ -121,15 +123,19 @@ async function openNetwork(options: NodeOptions, { stack, log }: Making) {
   const content = await openFileStore(home.paths.content, { disk });
   await content.sweepTemporary();
   const onListenerError = (err: unknown) => log.error({ err }, 'a ledger listener failed');
-  const ledger = stack.use(await openLedger({ database, content, onListenerError }));
   const pins = new FilePins(database);
   const operator = (await loadOrCreateKey(options.config)).signer.address;
+  const opened = await openLedgerWithAliases({ database, content, onListenerError, operator }, stack);
+  const { ledger } = opened;
   const identities = new Identities({ database, dir: home.paths.programKeys });
   const addresses = createAdmission({ operatorAddress: operator, allow: options.allow });
   const admission = admitPrograms(addresses, { identities, ledger });
   const blocks = await BlockList.open({ path: options.blockList ?? home.paths.blockList });
   const capsOf = capsFor(operator, options.ownerCaps);
-  const policy = createPublishPolicy({ ledger, content, blocks, capsOf, identities, paths: home.paths });
+  const policy = createPublishPolicy({
+    ...{ ledger, content, blocks, capsOf, identities, paths: home.paths },
+    meter: new MessageMeter({ capsOf }),
+  });
   const names = new Names(database);
   const stops = new Stops(database);
   stack.defer(
@@ -140,12 +146,12 @@ async function openNetwork(options: NodeOptions, { stack, log }: Making) {
     }),
   );
   const rules = { operator, admission, blocks, capsOf, policy };
-  return { home, database, disk, content, pins, ledger, ...rules, names, stops, identities };
+  return { home, database, disk, content, pins, ...opened, ...rules, names, stops, identities };
 }
 
 /** What runs machines here, and the executions of programs. */
 async function openCompute(options: NodeOptions, { stack, log, network }: Making & { network: Network }) {
-  const { home, content, ledger, admission, operator, blocks, capsOf, names, stops } = network;
+  const { home, content, ledger, aliases, admission, operator, blocks, capsOf, names, stops } = network;
   const cache = await openCache(options.cache);
   const signal = options.signal ?? new AbortController().signal;
   const progress = options.onProgress ? { onProgress: options.onProgress } : {};
@@ -176,12 +182,13 @@ async function openCompute(options: NodeOptions, { stack, log, network }: Making
   const versions = stack.use(new Versions({ ledger, isServing: (itemHash) => executions.isServing(itemHash) }));
   const programs = createPrograms({
     ...{ ledger, content, codeImages, admission, blocks, names, stops, versions, operator },
+    aliasOf: (ref) => aliases.of(ref),
     mayUseInternet: internetFor(options, { operator, isConfined: cage.findings.egress.stands }),
     onNoInternet: (itemHash) => logs.of(itemHash).platform(NO_INTERNET),
   });
-  const collector = stack.use(openCollector(options, { ...network, codeImages, programs, log }));
   const { hostOf } = guestApi;
   const saving = saved && { backend, saved, hostOf, starts, executions, programs, ledger, logs, config, log };
+  const collector = stack.use(openCollector(options, { ...network, codeImages, programs, log }));
   const snapshots = saving && stack.use(saveInBackground(saving));
   stack.use(new Updates({ ledger, executions, versions, findVersion: programs.findVersion, logs }));
   stack.defer(blocks.subscribe(() => stopRefused({ executions, programs, log })));
@@ -281,8 +288,8 @@ interface MakingEdges extends Making {
 async function openEdges(options: NodeOptions, made: MakingEdges) {
   const { stack, log, network, compute } = made;
   const { home, ledger, content, operator, blocks, names, stops } = network;
-  const { executions, logs, programs, backend, probe, config, metrics, timelines, snapshots, collector } = compute;
   const triggers = openTriggers(options, made);
+  const { executions, logs, programs, backend, probe, config, metrics, timelines, snapshots, collector } = compute;
   const api = stack.use(await openApi(options, made));
   compute.guestApi.connect(api);
   const programDomain = options.programDomain ?? PROGRAM_DOMAIN;
@@ -313,9 +320,14 @@ async function openEdges(options: NodeOptions, made: MakingEdges) {
   const { maxBoots, memoryBudgetMiB } = config;
   const startLimits = { accelerator: backend.accelerator, maxBoots, memoryBudgetMiB };
   const snapshotOf = (itemHash: ItemHash) => (snapshots ? snapshots.stateOf(itemHash) : { state: 'off' as const });
+  const imports: OwnerComponents['imports'] = {
+    put: (source, given) => content.put(source, given),
+    check: (message) => ledger.check(message),
+    accept: (message) => ledger.accept(message),
+  };
   const collect = (how: { dryRun: boolean }) => collector.run(how);
   const telling = { snapshotOf, collect, logs, status, runtimes, doctor, timelines, startLimits, metrics };
-  const owner = { ledger, executions, install, blocks, triggers, ...telling, ...deployments };
+  const owner = { ledger, imports, executions, install, blocks, triggers, ...telling, ...deployments };
   stack.use(await serveOwner(ownerSocket, owner));
   const record = { format: 1, pid: process.pid, url, programDomain, ownerSocket };
   await writeFileAtomic(nodeFile, { bytes: Buffer.from(`${JSON.stringify(record)}\n`), mode: 0o600 });
@@ -334,25 +346,19 @@ function openTriggers({ triggerRetries: retries }: NodeOptions, made: MakingEdge
 }
 
 function openApi(options: NodeOptions, { log, network, draining }: MakingEdges): Promise<Api> {
-  const { content, database, disk, pins, ledger, admission, policy, operator } = network;
+  const { content, database, disk, pins, ledger, catalogue, aliases, admission, policy, operator } = network;
   return createApi({
-    content,
-    disk,
-    pins,
+    ...{ content, disk, pins, ledger, catalogue, aliases, operator, admission, policy },
     fileGraceMs: options.fileGraceMs ?? FILE_GRACE_MS,
-    ledger,
-    admission,
-    policy,
     prices: () => pricesFrom(ledger.aggregate(operator, ['pricing'])[0]?.content),
     isOperatorToken: (token) => isOperatorToken(token, { operator }),
-    recent: () => [],
     views: new LedgerViews(database),
     facets: openFacets(database),
+    lists: openLists(database),
     metricsSources: [operator, NETWORK_SCORER],
     version: VERSION,
     isDraining: () => draining.isDraining,
-    // Where only the operator publishes, nobody else fills the disk.
-    limits: options.allow === 'own' ? { unsignedFileBytes: 0 } : {},
+    limits: uploadLimitsOf(options),
     onFailure: (failure) => log.error(failure, 'a request to the API failed'),
   });
 }

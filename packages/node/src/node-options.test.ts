@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { executionsConfig, internetFor, type NodeOptions } from './node-options.ts';
+import { executionsConfig, internetFor, type NodeOptions, uploadLimitsOf } from './node-options.ts';
 
 const OPTIONS: NodeOptions = {
   home: '/h',
@@ -33,4 +33,17 @@ test('internetFor: gives a way out to those that ask, by the operator’s word a
   expect(of('none', true)).toEqual([false, false]);
   expect(of(undefined, false)).toEqual([true, false]);
   expect(of('any', false)).toEqual([true, false]);
+});
+
+test('uploadLimitsOf: says only what differs from the network, and takes no unsigned file at a node of one’s own', () => {
+  expect(uploadLimitsOf({ allow: 'own' })).toEqual({ unsignedFileBytes: 0 });
+  expect(uploadLimitsOf({ allow: 'any' })).toEqual({});
+  const uploadLimitsBytes = { unsigned: 1, signed: 2, trusted: 3, ipfs: 4, car: 5 };
+  expect(uploadLimitsOf({ allow: 'own', uploadLimitsBytes })).toEqual({
+    unsignedFileBytes: 1,
+    signedFileBytes: 2,
+    trustedFileBytes: 3,
+    signedIpfsBytes: 4,
+    carBytes: 5,
+  });
 });

@@ -9,6 +9,15 @@ import type { RetryConfig } from './triggers/index.ts';
 
 const MIB = 1024 * 1024;
 
+/** By who brings a file: nobody that is known, an address, one that is listed; and by its form, for addresses. */
+export interface UploadLimitsBytes {
+  readonly unsigned?: number;
+  readonly signed?: number;
+  readonly trusted?: number;
+  readonly ipfs?: number;
+  readonly car?: number;
+}
+
 /** How a node is run. Folders are made where they are missing. */
 export interface NodeOptions {
   /** `$VMLET_HOME`: the node's state; one node at a time. */
@@ -68,6 +77,8 @@ export interface NodeOptions {
   fileGraceMs?: number | undefined;
   /** With less than this free on the home's disk nothing new is taken; by default 1 GiB, or 5 % of a smaller disk. */
   minFreeDiskBytes?: number;
+  /** How large an uploaded file may be, in bytes; what is left out has the network's value. */
+  uploadLimitsBytes?: UploadLimitsBytes;
   /** Bounds on what clients may hold. */
   gatewayLimits?: Partial<GatewayLimits>;
   /** How messages are tried again that programs did not take. */
@@ -112,4 +123,18 @@ export function executionsConfig(options: NodeOptions, accelerator: Backend['acc
     maxWaiting: options.maxWaiting ?? 512,
     memoryWaitMs: 60_000,
   };
+}
+
+/** The API's limits of uploads. Where only the operator publishes, nobody else fills the disk unless it is said. */
+export function uploadLimitsOf({ allow, uploadLimitsBytes = {} }: Pick<NodeOptions, 'allow' | 'uploadLimitsBytes'>) {
+  const { unsigned = allow === 'own' ? 0 : undefined, signed, trusted, ipfs, car } = uploadLimitsBytes;
+  const limits = {
+    unsignedFileBytes: unsigned,
+    signedFileBytes: signed,
+    trustedFileBytes: trusted,
+    signedIpfsBytes: ipfs,
+    carBytes: car,
+  };
+  const given = Object.entries(limits).filter(([, bytes]) => bytes !== undefined);
+  return Object.fromEntries(given) as Partial<Record<keyof typeof limits, number>>;
 }

@@ -45,6 +45,8 @@ export function createPrograms(components: ProgramsComponents) {
   const targets = new Map<string, FoundProgram>();
   ledger.subscribe((event) => {
     if (event.type === 'forgotten' || event.type === 'removed') targets.delete(event.itemHash);
+    // Another runtime may stand in for the one that is named.
+    if (event.type === 'updated') targets.clear();
   });
   components.blocks.subscribe(() => targets.clear());
   const findVersion = (itemHash: string): FoundProgram => {
@@ -86,12 +88,13 @@ function urls({ url, programDomain, port }: PublicAddress, { ref, label }: { ref
 }
 
 /** @throws VmletError `PROGRAM_NOT_FOUND`, `RUN_FORBIDDEN`, `CONTENT_BLOCKED`, `PROGRAM_STOPPED` */
-function findRunnable(ref: string, { ledger, admission, blocks, stops }: ProgramsComponents): ProgramRecord {
+function findRunnable(ref: string, components: ProgramsComponents): ProgramRecord {
+  const { ledger, admission, blocks, stops } = components;
   const program = ledger.program(ref);
   if (!program) throw new VmletError('PROGRAM_NOT_FOUND', { operands: { ref: ref.slice(0, 128) } });
   admission.mayRun(program);
   stops.refuse(program.itemHash);
-  const what = blocks.find(partsOf(program, ledger));
+  const what = blocks.find(partsOf(program, components));
   if (what !== undefined) throw new VmletError('CONTENT_BLOCKED', { operands: { what } });
   return program;
 }
@@ -106,10 +109,14 @@ function factsOrNone(program: ProgramRecord, components: ProgramsComponents): Pr
 }
 
 /** All that a block list may name of a program: its owner, itself, and the messages and files it is made of. */
-function partsOf({ itemHash, content }: ProgramRecord, ledger: ProgramsComponents['ledger']): (string | undefined)[] {
+function partsOf(
+  { itemHash, content }: ProgramRecord,
+  { ledger, aliasOf }: ProgramsComponents,
+): (string | undefined)[] {
   const stores = [content.code, content.runtime].flatMap(({ ref, use_latest: latest }) => {
-    const store = ledger.store(ref, { latest });
-    return [ref, store?.itemHash, store?.fileHash];
+    const alias = ref === content.runtime.ref ? aliasOf?.(ref) : undefined;
+    const store = ledger.store(alias ?? ref, { latest });
+    return [ref, alias, store?.itemHash, store?.fileHash];
   });
   return [itemHash, content.address, ...stores];
 }

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { FileHash } from '@vmlet/messages';
 import { expect, test } from 'vitest';
-import { BlockList, defaultOwnerCaps, type OwnerCaps } from './admission/index.ts';
+import { BlockList, defaultOwnerCaps, MessageMeter, type OwnerCaps } from './admission/index.ts';
 import { multipart, startApi } from './api/testing.ts';
 import type { OwnedProgram } from './guest-api/index.ts';
 import { bytesOf, fileHashOf, makeAuthor } from './ledger/testing.ts';
@@ -20,6 +20,7 @@ async function setUp(caps: Partial<OwnerCaps> = {}) {
   const blocks = await BlockList.open({ path: join(dir.path, 'block-list') });
   const paths = { code: join(dir.path, 'code'), logs: join(dir.path, 'logs') };
   const capsOf = () => ({ ...defaultOwnerCaps, ...caps });
+  const meter = new MessageMeter({ capsOf });
   const programs = new Map<string, OwnedProgram>();
   const identities = {
     programOf: (address: string) => programs.get(address),
@@ -28,7 +29,7 @@ async function setUp(caps: Partial<OwnerCaps> = {}) {
   const api = stack.use(
     await startApi({
       allow: 'any',
-      policy: (parts) => createPublishPolicy({ ...parts, blocks, capsOf, identities, paths }),
+      policy: (parts) => createPublishPolicy({ ...parts, blocks, capsOf, meter, identities, paths }),
     }),
   );
   const stranger = makeAuthor();
@@ -111,4 +112,43 @@ test('policy: takes nothing from who is blocked, nothing that is blocked, and ha
   expect(await publish(await stranger.post('x'))).toEqual([403, 'PUBLISH_BLOCKED']);
   await blocks.remove(stranger.signer.address);
   expect(await publish(await stranger.post('x'))).toEqual([200, undefined]);
+});
+
+test('policy: counts what a delegate signs for its owner, and lets in or not by who signs', async () => {
+  await using it = await setUp({ programs: 1, diskMiB: 1 });
+  const { api, stranger: delegate, publish } = it;
+  const owner = makeAuthor();
+  const authorizations = [{ address: delegate.signer.address }];
+  const security = await owner.sign('AGGREGATE', { key: 'security', content: { authorizations } });
+  expect(await publish(security)).toEqual([200, undefined]);
+  const { address } = owner.signer;
+  const refs = { code: 'a'.repeat(64), runtime: 'b'.repeat(64) };
+  const file = (text: string) => api.content.put(bytesOf(text), { maxBytes: MIB });
+  await file('x'.repeat(MIB));
+  expect(await publish(await delegate.store(fileHashOf('x'.repeat(MIB)), { address }))).toEqual([200, undefined]);
+  await file('one more');
+  const more = fileHashOf('one more');
+  expect(await publish(await delegate.store(more, { address }))).toEqual([507, 'OWNER_DISK_EXCEEDED']);
+  // The delegate has its own share still, and the owner has used up its.
+  expect(await publish(await delegate.store(more))).toEqual([200, undefined]);
+  expect(await publish(await owner.store(more))).toEqual([507, 'OWNER_DISK_EXCEEDED']);
+  expect(await publish(await delegate.program(refs, { address }))).toEqual([202, undefined]);
+  expect(await publish(await delegate.program(refs, { address }))).toEqual([403, 'OWNER_PROGRAMS_EXCEEDED']);
+  expect(await publish(await delegate.program(refs))).toEqual([202, undefined]);
+  await it.blocks.add({ what: address, reason: '' });
+  expect(await publish(await delegate.post('x'))).toEqual([200, undefined]);
+  expect(await publish(await delegate.sign('POST', { type: 'x', address }))).toEqual([403, 'PUBLISH_BLOCKED']);
+});
+
+test('policy: takes so much text of an owner in an hour, its FORGETs and what is here already always', async () => {
+  await using it = await setUp({ messagesMiB: 0.001 });
+  const { stranger, publish } = it;
+  const first = await stranger.post('x'.repeat(700));
+  expect(await publish(first)).toEqual([200, undefined]);
+  const second = await stranger.post('y'.repeat(700));
+  expect(await publish(second)).toEqual([429, 'OWNER_MESSAGES_EXCEEDED']);
+  expect(it.api.ledger.get(second.item_hash)).toBeUndefined();
+  expect(await publish(first)).toEqual([200, undefined]);
+  expect(await publish(await stranger.forget(first.item_hash))).toEqual([200, undefined]);
+  expect(await publish(await makeAuthor().post('y'.repeat(700)))).toEqual([200, undefined]);
 });

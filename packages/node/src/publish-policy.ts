@@ -3,7 +3,7 @@ import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ItemHash } from '@vmlet/messages';
 import type { ContentOf } from '@vmlet/messages/schema';
-import type { BlockList, OwnerCaps } from './admission/index.ts';
+import type { BlockList, MessageMeter, OwnerCaps } from './admission/index.ts';
 import type { ApiComponents } from './api/index.ts';
 import type { ContentStore } from './content/index.ts';
 import { VmletError } from './errors.ts';
@@ -17,13 +17,17 @@ export interface PublishPolicyComponents {
   content: Pick<ContentStore, 'sizeOf'>;
   blocks: Pick<BlockList, 'find'>;
   capsOf: (address: string) => OwnerCaps;
+  meter: Pick<MessageMeter, 'take'>;
   /** Addresses of programs, whose owners answer for them. */
   identities: Pick<Identities, 'programOf' | 'addressesOf'>;
   /** Where images of code and logs are. */
   paths: { code: string; logs: string };
 }
 
-/** What this node takes of whom, beyond what a message says of itself. */
+/**
+ * What this node takes of whom, beyond what a message says of itself. Whoever signs must be let in, which admission has
+ * seen to; what is kept counts for the address in whose name it was signed, and for its owner if that is a program.
+ */
 export function createPublishPolicy(components: PublishPolicyComponents): ApiComponents['policy'] {
   const { ledger, content, blocks } = components;
   const mayStore: ApiComponents['policy']['mayStore'] = async (address, { fileHash, sizeBytes }) => {
@@ -52,13 +56,23 @@ export function createPublishPolicy(components: PublishPolicyComponents): ApiCom
       const senders = [envelope.sender, program?.owner, program?.itemHash];
       refuseBlocked(blocks, [...senders, envelope.item_hash, ...namedBy(message)]);
       // What is here is here: the same message again is a question, and takes nothing.
-      if (['processed', 'forgotten', 'pending'].includes(ledger.get(envelope.item_hash)?.status ?? '')) return;
-      if (envelope.type === 'PROGRAM') refuseProgram(envelope.sender, components);
-      if (envelope.type !== 'STORE') return;
-      // A file that is not here yet, or is named by a content that is not, is counted when the next one comes.
-      const fileHash = message.content && (message.content as ContentOf<'STORE'>).item_hash;
-      const sizeBytes = (fileHash && (await content.sizeOf(fileHash))) ?? 0;
-      await mayStore(envelope.sender, { fileHash, sizeBytes });
+      if (
+        ['processed', 'removing', 'removed', 'forgotten', 'pending'].includes(
+          ledger.get(envelope.item_hash)?.status ?? '',
+        )
+      )
+        return;
+      const address = message.content?.address ?? envelope.sender;
+      const owner = components.identities.programOf(address)?.owner ?? address;
+      if (envelope.type === 'PROGRAM') refuseProgram(owner, components);
+      if (envelope.type === 'STORE') {
+        // A file that is not here yet, or is named by a content that is not, is counted when the next one comes.
+        const fileHash = message.content && (message.content as ContentOf<'STORE'>).item_hash;
+        const sizeBytes = (fileHash && (await content.sizeOf(fileHash))) ?? 0;
+        await mayStore(address, { fileHash, sizeBytes });
+      }
+      // Last: what is refused before has taken nothing. To take something back is always free.
+      if (envelope.type !== 'FORGET') components.meter.take(owner, Buffer.byteLength(envelope.item_content ?? ''));
     },
   };
 }
@@ -80,9 +94,15 @@ function refuseProgram(owner: string, { ledger, capsOf }: PublishPolicyComponent
 function namedBy({ envelope, content }: ReturnType<Ledger['check']>): (string | undefined)[] {
   if (content === undefined) return [];
   if (envelope.type === 'STORE') return [content.address, (content as ContentOf<'STORE'>).item_hash];
-  if (envelope.type !== 'PROGRAM') return [content.address];
-  const { code, runtime } = content as ContentOf<'PROGRAM'>;
-  return [content.address, code.ref, runtime.ref];
+  if (envelope.type !== 'PROGRAM' && envelope.type !== 'INSTANCE') return [content.address];
+  const { volumes, ...machine } = content as ContentOf<'PROGRAM'> | ContentOf<'INSTANCE'>;
+  const own =
+    'code' in machine
+      ? [machine.code.ref, machine.runtime.ref, machine.data?.ref]
+      : 'rootfs' in machine
+        ? [machine.rootfs.parent.ref]
+        : [];
+  return [content.address, ...own, ...volumes.map((volume) => ('ref' in volume ? volume.ref : undefined))];
 }
 
 /** Files that messages of an owner and of its programs name, images made of its code, and logs of its programs. */

@@ -4,6 +4,13 @@ import * as z from 'zod';
 import { CliError } from '../errors.ts';
 import { expectStatus, type HttpRequest, type Origin, readText, send } from './http.ts';
 import { multipartBody, type Upload } from './multipart.ts';
+import {
+  type MessageState,
+  messageStateSchema,
+  networkRuntimesSchema,
+  type RuntimeDetail,
+  runtimeDetailSchema,
+} from './network-schema.ts';
 import { parseAnswer } from './owner.ts';
 
 /** What the network API answers to a message, whatever became of it. */
@@ -14,6 +21,15 @@ const publishedSchema = z.object({
   error_code: z.int().nullish(),
   details: z.object({ errors: z.array(z.unknown()) }).nullish(),
 });
+
+/** Which runtimes are asked for; all where nothing is said. */
+export interface RuntimesQuery {
+  addresses?: readonly string[];
+  names?: readonly string[];
+  page?: number;
+  perPage?: number;
+  signal: AbortSignal;
+}
 
 /** The public API of a node. Each method throws ProblemError, CliError `NODE_UNREACHABLE` and their like. */
 export class PublicApi {
@@ -43,6 +59,28 @@ export class PublicApi {
     if (answer.statusCode === 404) return false;
     await expectStatus(answer, { wanted: [200], request: `GET ${path}`, origin: this.#origin, signal });
     return true;
+  }
+
+  /** Runtimes that are published there, the newest first, and what the operator has stand in for others. */
+  async runtimes({ addresses = [], names = [], page = 1, perPage = 100, signal }: RuntimesQuery) {
+    const query = new URLSearchParams({ pagination: String(perPage), page: String(page) });
+    if (addresses.length > 0) query.set('addresses', addresses.join(','));
+    if (names.length > 0) query.set('names', names.join(','));
+    return await this.#get(`/api/v0/runtimes.json?${query}`, networkRuntimesSchema, signal);
+  }
+
+  /**
+   * One runtime, by its item_hash, `ADDRESS/NAME` or a name of the operator's.
+   * @throws ProblemError `RUNTIME_UNKNOWN`
+   */
+  async runtime(ref: string, signal: AbortSignal): Promise<RuntimeDetail> {
+    const path = ref.split('/').map(encodeURIComponent).join('/');
+    return await this.#get(`/api/v0/runtimes/${path}`, runtimeDetailSchema, signal);
+  }
+
+  /** What the node knows of a message. @throws ProblemError `MESSAGE_UNKNOWN`, `HASH_MALFORMED` */
+  async message(itemHash: string, signal: AbortSignal): Promise<MessageState> {
+    return await this.#get(`/api/v0/messages/${encodeURIComponent(itemHash)}`, messageStateSchema, signal);
   }
 
   /** Sends a file after the signed STORE message that names it. What became of the message is for `publish` to ask. */
@@ -76,6 +114,14 @@ export class PublicApi {
     throw new CliError('MESSAGE_REJECTED', {
       operands: { type, itemHash, status: answer.message_status, reasons, next },
     });
+  }
+
+  async #get<T>(path: string, schema: z.ZodType<T>, signal: AbortSignal): Promise<T> {
+    const answer = await send(this.#origin, { path, signal });
+    const request = `GET ${path.replace(/\?.*/, '')}`;
+    await expectStatus(answer, { wanted: [200], request, origin: this.#origin, signal });
+    const text = await readText(answer, { origin: this.#origin, signal });
+    return parseAnswer(text, { schema, request, node: this.url });
   }
 
   async #ask(request: HttpRequest): Promise<string> {

@@ -73,3 +73,6 @@ export const logEntrySchema = z.object({
 
 /** One line of a program's log. */
 export type LogEntry = z.output<typeof logEntrySchema>;
+
+/** What became of a message that was imported. */
+export const importedSchema = z.object({ status: z.string(), errors: z.array(z.string()) });

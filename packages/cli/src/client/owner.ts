@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { createInterface } from 'node:readline';
+import type { Envelope } from '@vmlet/messages';
 import type * as z from 'zod';
 import { CliError } from '../errors.ts';
 import { type BlockEntry, blocksSchema } from './block-schema.ts';
@@ -7,6 +8,7 @@ import { broken, expectStatus, type HttpRequest, nameOf, type Origin, readBytes,
 import {
   type Check,
   checksSchema,
+  importedSchema,
   type ListedProgram,
   type ListedRuntime,
   type LogEntry,
@@ -73,6 +75,22 @@ export class OwnerClient {
     const path = `/install?runtime=${encodeURIComponent(runtime)}&with=${installer}`;
     const answer = await this.#ask({ method: 'POST', path, headers, body: archive, signal });
     return await readBytes(answer, { origin: this.#origin, signal, maxBytes: MAX_PACKAGES_BYTES });
+  }
+
+  /** Has the node keep a file, whose bytes it checks against its name: a SHA-256 or a CID. */
+  async importFile(
+    hash: string,
+    { body, signal }: { body: Uint8Array | AsyncIterable<Uint8Array>; signal: AbortSignal },
+  ): Promise<void> {
+    const headers = { 'content-type': 'application/octet-stream' };
+    const path = `/imports/files/${encodeURIComponent(hash)}`;
+    const answer = await this.#ask({ method: 'PUT', path, headers, body, signal });
+    answer.resume();
+  }
+
+  /** Has the node take a message in, whoever signed it. */
+  async importMessage(message: Envelope, signal: AbortSignal): Promise<z.output<typeof importedSchema>> {
+    return await this.ask('POST', '/imports', { schema: importedSchema, body: { message }, signal });
   }
 
   /** What the node has nothing to do with. */

@@ -6,8 +6,10 @@ import type { Context } from '../context.ts';
 import { programName, variable, wholeNumber } from '../option-values.ts';
 import type { Output } from '../output.ts';
 import { type Deployment, type DeployRequest, type DeployTarget, deployFolder } from '../publish/deploy.ts';
+import { onMessagePath, readOnMessage } from '../publish/on-message.ts';
 import { loadSigner } from '../publish/owner-key.ts';
 import { prepare } from '../publish/prepare.ts';
+import { readRuntimeName } from '../publish/runtime-names.ts';
 import { checkReachable } from './check-reachable.ts';
 import { listPrepared } from './deploy-list.ts';
 import { watchAndDeploy } from './deploy-watch.ts';
@@ -30,6 +32,9 @@ interface DeployOptions {
   env?: Record<string, string>;
   snapshot?: boolean;
   internet?: boolean;
+  http?: boolean;
+  onMessage?: string;
+  onMessagePath?: string;
   channel?: string;
   bundle?: boolean;
   install?: boolean;
@@ -53,7 +58,7 @@ export function registerDeploy({ program, run }: Cli): void {
     .argument('[path]', 'folder with the program, or one file', '.')
     .option(
       '-r, --runtime <name|hash|folder>',
-      'official runtime, item_hash of one, or ./folder of a recipe (default: by the kind of program)',
+      'official runtime, item_hash or name of a published one, or ./folder of a recipe (default: by the kind of program)',
     )
     .option('-e, --entrypoint <name>', 'main:app, server.js or bin/server (default: guessed)')
     .addOption(
@@ -84,6 +89,9 @@ export function registerDeploy({ program, run }: Cli): void {
     .option('--env <NAME=VALUE>', 'environment variable, public; may be given again', variable)
     .option('--no-snapshot', 'start it from nothing each time: nothing of its memory is kept on disk')
     .option('--internet', 'let it reach the internet, and not only be reached')
+    .option('--on-message <json|file>', 'messages that it listens to: {"channel":"TEST"}, a list of such, or a file')
+    .option('--on-message-path <path>', 'where they are posted to (default: /)', onMessagePath)
+    .option('--no-http', 'visitors may not ask it; messages reach it')
     .option('--channel <name>', 'channel of the messages (default: VMLET)')
     .option('--bundle', 'make one file of a program for Node.js and its packages')
     .option('--install', 'install package.json inside the runtime, whatever is in node_modules')
@@ -96,6 +104,7 @@ export function registerDeploy({ program, run }: Cli): void {
     ['vmlet deploy ./app --name shop', 'the next version of "shop", without a request lost'],
     ['vmlet deploy ./app --entrypoint api:app --memory 512', 'told which application, and with more memory'],
     ['vmlet deploy ./server --command "./server --port 8080"', 'one executable, with arguments'],
+    [`vmlet deploy ./app --on-message '{"channel":"TEST"}'`, 'told of each message of a channel'],
     ['vmlet deploy ./app --list', 'what would be packed, and what is large in it'],
     ['vmlet deploy ./app --watch', 'again whenever a file changes'],
     ['curl "$(vmlet deploy ./app | head -n 1)"', 'deploy and call it'],
@@ -108,10 +117,12 @@ export function registerDeploy({ program, run }: Cli): void {
 
 async function deploy(path: string, options: DeployOptions, context: Context): Promise<undefined> {
   const { output, signal, cwd } = context;
-  const { memory: memoryMiB, env: variables = {}, list, watch, ...rest } = options;
-  const request: DeployRequest = { ...rest, folder: resolve(cwd, path), memoryMiB, variables };
-  // What has a slash is a folder: no name has one.
-  if (rest.runtime?.includes('/')) request.runtime = resolve(cwd, rest.runtime);
+  const { memory: memoryMiB, env: variables = {}, list, watch, onMessage: told, ...rest } = options;
+  const onMessage = told === undefined ? undefined : await readOnMessage(told, { cwd });
+  const request: DeployRequest = { ...rest, folder: resolve(cwd, path), memoryMiB, variables, onMessage };
+  // What has a slash is a folder, or the name of another publisher's.
+  if (rest.runtime?.includes('/') && readRuntimeName(rest.runtime) === undefined)
+    request.runtime = resolve(cwd, rest.runtime);
   if (list) {
     listPrepared(await prepare(request, { output, signal }), output);
     return;

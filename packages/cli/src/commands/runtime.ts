@@ -1,15 +1,19 @@
 import type { Cli } from '../cli.ts';
-import { registerRuntimeAdd } from './runtime-add.ts';
+import { registerRuntimeAlias } from './runtime-alias.ts';
 import { registerRuntimeBuild } from './runtime-build.ts';
+import { registerRuntimeImport } from './runtime-import.ts';
 import { registerRuntimeInitFiles } from './runtime-init-files.ts';
 import { registerRuntimeLs } from './runtime-ls.ts';
+import { registerRuntimePublish } from './runtime-publish.ts';
 import { registerRuntimeShow } from './runtime-show.ts';
 
 const COMMANDS = [
   registerRuntimeLs,
   registerRuntimeShow,
   registerRuntimeBuild,
-  registerRuntimeAdd,
+  registerRuntimePublish,
+  registerRuntimeImport,
+  registerRuntimeAlias,
   registerRuntimeInitFiles,
 ];
 

@@ -3,7 +3,16 @@ import { resolve } from 'node:path';
 import { type Command, Option } from 'commander';
 import { addExamples, type Cli } from '../cli.ts';
 import type { Context } from '../context.ts';
-import { allowList, apiHost, duration, durationMs, listenAddress, wholeNumber } from '../option-values.ts';
+import {
+  allowList,
+  apiHost,
+  duration,
+  durationMs,
+  listenAddress,
+  type UploadLimits,
+  uploadLimits,
+  wholeNumber,
+} from '../option-values.ts';
 import { notifyManager } from '../service/notify.ts';
 import { uidRange } from '../uid-range.ts';
 
@@ -25,11 +34,13 @@ interface UpOptions {
   internet?: 'any' | 'own' | 'none';
   machineUids?: { first: number; count: number };
   blockList?: string;
+  uploadLimit?: UploadLimits;
   maxMachinesPerOwner?: number;
   maxMemoryPerOwner?: number;
   maxDiskPerOwner?: number;
   maxCpuPerOwner?: number;
   maxProgramsPerOwner?: number;
+  maxMessagesPerOwner?: number;
   maxConnectionsPerClient?: number;
   minFreeDisk?: number;
   fileGrace?: number;
@@ -156,11 +167,17 @@ export function addUpOptions(command: Command): void {
     .option('--trust-forwarded', 'believe the forwarding headers of a proxy; only where nobody gets around it')
     .option('--api-host <host>', 'another host name of the API; may be given again', apiHost)
     .option('--block-list <file>', 'addresses and hashes this node has nothing to do with (default: in the home)')
+    .option(
+      '--upload-limit <kind=size>',
+      'largest file: unsigned=25MiB, signed=100MiB, ipfs=1GiB, car=4GiB of others, trusted=4GiB of --allow ADDRESS',
+      uploadLimits,
+    )
     .option('--max-machines-per-owner <n>', `machines of one owner at once${NOT_OPERATOR}`, cap('machines'))
     .option('--max-memory-per-owner <MiB>', 'memory of those', cap('memory'))
     .option('--max-disk-per-owner <MiB>', 'files, code images and logs of one owner', cap('disk'))
     .option('--max-cpu-per-owner <seconds>', 'processor time of one owner in an hour', cap('cpu'))
     .option('--max-programs-per-owner <n>', 'programs of one owner', cap('programs'))
+    .option('--max-messages-per-owner <MiB>', 'text of messages of one owner in an hour', cap('messages'))
     .option(
       '--max-connections-per-client <n>',
       'connections of one address',
@@ -196,9 +213,11 @@ function boundsOf(options: UpOptions, { cwd }: Context) {
     diskMiB: options.maxDiskPerOwner,
     cpuSeconds: options.maxCpuPerOwner,
     programs: options.maxProgramsPerOwner,
+    messagesMiB: options.maxMessagesPerOwner,
   };
-  const { blockList, maxConnectionsPerClient: connectionsPerClient } = options;
+  const { blockList, maxConnectionsPerClient: connectionsPerClient, uploadLimit } = options;
   return {
+    ...(uploadLimit === undefined ? {} : { uploadLimitsBytes: uploadLimit }),
     ownerCaps: Object.fromEntries(Object.entries(caps).filter(([, value]) => value !== undefined)),
     ...(blockList === undefined ? {} : { blockList: resolve(cwd, blockList) }),
     ...(connectionsPerClient === undefined ? {} : { gatewayLimits: { connectionsPerClient } }),

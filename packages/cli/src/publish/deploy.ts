@@ -18,7 +18,8 @@ import { type ResolvedRuntime, resolveRuntime } from './runtime.ts';
 /** What is to be deployed. */
 export interface DeployRequest
   extends PrepareRequest,
-    Pick<ProgramSpec, 'memoryMiB' | 'vcpus' | 'seconds' | 'variables' | 'snapshot' | 'internet'> {
+    Pick<ProgramSpec, 'memoryMiB' | 'vcpus' | 'seconds' | 'variables' | 'snapshot' | 'internet'>,
+    Pick<ProgramSpec, 'http' | 'onMessage' | 'onMessagePath'> {
   /** Name or item_hash; the official one that suits the program where absent. */
   runtime?: string | undefined;
   /** The folder's or file's where absent. */
@@ -108,10 +109,11 @@ export async function publishPacked(
   const zip = zipEntries([...files, ...installed.entries], 'code.zip', { folder: path });
   output.step(`Publishing ${cleanLine(name)} (${formatBytes(zip.sizeBytes)})`);
   const code = await storeFile(publisher, zip);
-  const { memoryMiB, vcpus, seconds, snapshot, internet } = request;
+  const { memoryMiB, vcpus, seconds, snapshot, internet, http, onMessage, onMessagePath } = request;
   const { entrypoint, args, kind } = plan;
   const itemHash = await publishProgram(publisher, {
     ...{ name, kind, entrypoint, args, memoryMiB, vcpus, seconds, snapshot, internet },
+    ...{ http, onMessage, onMessagePath },
     variables: { ...installed.variables, ...plan.variables, ...request.variables },
     codeRef: code.itemHash,
     runtimeRef: runtime.itemHash,

@@ -1,3 +1,5 @@
+import { access } from 'node:fs/promises';
+import { join } from 'node:path';
 import type { Signer } from '@vmlet/messages/sign';
 import type { Output } from '../output.ts';
 
@@ -12,4 +14,15 @@ export async function loadSigner(config: string, output: Output): Promise<Signer
   const { signer, path, created } = await loadOrCreateKey(config);
   if (created) output.note(`Made your key: ${path} (address ${signer.address}). Keep a copy: it owns what you deploy`);
   return signer;
+}
+
+/** The address of the owner's key; undefined where there is none yet, which this does not change. */
+export async function existingAddress(config: string): Promise<string | undefined> {
+  const isThere = await access(join(config, 'keys', 'default.key')).then(
+    () => true,
+    () => false,
+  );
+  if (!isThere) return undefined;
+  const { loadOrCreateKey } = await import('@vmlet/node');
+  return (await loadOrCreateKey(config)).signer.address;
 }

@@ -18,21 +18,22 @@ const DEFAULTS = { version: '1', description: '', os: '', interpreters: {}, init
 
 /**
  * The whole manifest of an image, of what its author says and of what is seen in it.
- * @param manifestPath JSON with `name`, and what else is not as by default
+ * @param said JSON with `name`, and what else is not as by default; or its path
  * @throws CliError `RUNTIME_UNREADABLE`
  */
-export async function describeImage(imagePath: string, manifestPath: string, signal: AbortSignal): Promise<Manifest> {
-  const said = await readManifest(manifestPath);
+export async function describeImage(imagePath: string, said: string | object, signal: AbortSignal): Promise<Manifest> {
+  const told = typeof said === 'string' ? await readManifest(said) : said;
   const { filesystem, sizeBytes } = await inspectImage(imagePath);
   const seen = { format: 1, kind: 'vmlet/runtime', filesystem, sizeBytes, fileHash: await hashOf(imagePath, signal) };
-  const parsed = manifestSchema.safeParse({ ...DEFAULTS, ...said, ...seen });
+  const parsed = manifestSchema.safeParse({ ...DEFAULTS, ...told, ...seen });
   if (parsed.success) return parsed.data;
   const [issue] = parsed.error.issues;
   const found = `"${issue?.path.join('.')}": ${issue?.message}`;
-  throw unreadable(manifestPath, found, 'the members of a manifest');
+  throw unreadable(typeof said === 'string' ? said : imagePath, found, 'the members of a manifest');
 }
 
-async function readManifest(path: string): Promise<object> {
+/** The manifest as its author wrote it. @throws CliError `RUNTIME_UNREADABLE` */
+export async function readManifest(path: string): Promise<object> {
   const text = await textOf(path);
   try {
     const value: unknown = JSON.parse(text);

@@ -12,6 +12,7 @@ import { CliError } from '../errors.ts';
 import { formatBytes } from '../terminal-text.ts';
 import { initFilesOf } from './init-files.ts';
 import { type Publisher, storeFile } from './publisher.ts';
+import { findNamedRuntime, readRuntimeName, shownRuntime } from './runtime-names.ts';
 
 /** The recipes of the official runtimes, each in a folder of its name. */
 export const RECIPES = fileURLToPath(new URL('../../../../runtimes', import.meta.url));
@@ -35,7 +36,8 @@ export interface RuntimeOptions {
 }
 
 /**
- * Finds a runtime on the node by its item_hash or name. An official one that is missing there is built, or taken from
+ * Finds a runtime on the node by its item_hash or name: `NAME`, `NAME@VERSION` or `ADDRESS/NAME@VERSION`, as it was
+ * published; the program then names its item_hash, so that it stays what it is. An official one that is missing there is built, or taken from
  * the cache, and published; so is one whose recipe has changed, and that of a recipe whose folder is named by its
  * absolute path.
  * @throws CliError `RUNTIME_UNKNOWN`
@@ -45,7 +47,7 @@ export async function resolveRuntime(
   publisher: Publisher,
   { owner, cache }: RuntimeOptions,
 ): Promise<ResolvedRuntime> {
-  const listed = (await owner?.runtimes(publisher.signal)) ?? [];
+  const listed = (await owner?.runtimes(publisher.signal)) ?? (await ownRuntimes(publisher));
   if (isItemHash(wanted)) {
     const known = listed.find((runtime) => runtime.itemHash === wanted);
     const itemHash = itemHashSchema.parse(wanted);
@@ -73,11 +75,39 @@ export async function resolveRuntime(
     const published = own.find((runtime) => runtime.fileHash === built.manifest.fileHash);
     return published ? resolved(published) : await publishRuntime(built, publisher);
   }
-  const named = own.findLast((runtime) => runtime.manifest.name === wanted);
-  if (named !== undefined) return resolved(named);
-  const known = [...new Set([...official, ...own.map((runtime) => runtime.manifest.name)])];
-  const found = 'no official runtime has that name, nor one that you have published here';
-  throw new CliError('RUNTIME_UNKNOWN', { operands: { runtime: wanted, found, known: known.join(', ') } });
+  return await named(wanted, { own, official, publisher });
+}
+
+/** A runtime by the name that its publisher signed; where none did, one's own whose manifest has it. */
+async function named(
+  wanted: string,
+  { own, official, publisher }: { own: readonly ListedRuntime[]; official: readonly string[]; publisher: Publisher },
+): Promise<ResolvedRuntime> {
+  const { api, signer, output, signal } = publisher;
+  const read = readRuntimeName(wanted);
+  const unnamed = own.findLast((runtime) => runtime.manifest.name === wanted);
+  const known = [...new Set([...official, ...own.map((runtime) => runtime.manifest.name)])].join(', ');
+  if (read === undefined) {
+    const found = 'it is no name of a runtime';
+    throw new CliError('RUNTIME_UNKNOWN', { operands: { runtime: wanted, found, known } });
+  }
+  try {
+    const runtime = await findNamedRuntime(read, { api, own: signer.address, signal });
+    output.note(`The runtime is ${shownRuntime(runtime, signer.address)}`);
+    return { itemHash: runtime.item_hash, fileHash: runtime.file_hash, name: runtime.metadata.name };
+  } catch (error) {
+    const isUnknown = error instanceof CliError && error.code === 'RUNTIME_UNKNOWN';
+    if (!isUnknown || unnamed === undefined) throw error;
+    return resolved(unnamed);
+  }
+}
+
+/** One's own on a node that is known by its URL only. */
+async function ownRuntimes({ api, signer, signal }: Publisher): Promise<ListedRuntime[]> {
+  const { runtimes } = await api.runtimes({ addresses: [signer.address], signal });
+  return runtimes
+    .map((one) => ({ itemHash: one.item_hash, fileHash: one.file_hash, address: one.address, manifest: one.metadata }))
+    .toReversed();
 }
 
 function exists(path: string): Promise<boolean> {

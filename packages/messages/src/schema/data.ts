@@ -47,6 +47,7 @@ export const storeContentSchema = z
 export const forgetContentSchema = z.strictObject({
   ...baseMembers,
   hashes: z.array(itemHashSchema).max(MAX_FORGET_TARGETS),
-  aggregates: z.array(itemHashSchema).max(MAX_FORGET_TARGETS).default([]),
+  // Keys of aggregates of the address.
+  aggregates: z.array(z.string()).max(MAX_FORGET_TARGETS).default([]),
   reason: optional(z.string().max(1000)),
 });

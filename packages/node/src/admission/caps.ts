@@ -10,6 +10,8 @@ export interface OwnerCaps {
   readonly cpuSeconds: number;
   /** Programs in force. */
   readonly programs: number;
+  /** Text of messages in an hour. */
+  readonly messagesMiB: number;
 }
 
 /** For everybody but the operator, who has none. */
@@ -19,6 +21,7 @@ export const defaultOwnerCaps: OwnerCaps = {
   diskMiB: 4096,
   cpuSeconds: 1800,
   programs: 50,
+  messagesMiB: 64,
 };
 
 /** For the operator: what the node itself has bounds it. */
@@ -28,6 +31,7 @@ const noCaps: OwnerCaps = {
   diskMiB: Number.POSITIVE_INFINITY,
   cpuSeconds: Number.POSITIVE_INFINITY,
   programs: Number.POSITIVE_INFINITY,
+  messagesMiB: Number.POSITIVE_INFINITY,
 };
 
 /** The form in which an owner is counted: an EVM address is the same in any case. */

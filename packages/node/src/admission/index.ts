@@ -2,4 +2,5 @@
 export { type Admission, type Allowed, createAdmission, type RunRequest } from './admission.ts';
 export { BlockList } from './block-list.ts';
 export { capsFor, defaultOwnerCaps, type OwnerCaps, ownerKey } from './caps.ts';
+export { MessageMeter } from './message-meter.ts';
 export { OwnerUsage } from './usage.ts';

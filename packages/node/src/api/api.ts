@@ -10,6 +10,7 @@ import { registerChannels } from './channels.ts';
 import type { ApiComponents } from './components.ts';
 import { registerCosts } from './costs.ts';
 import { registerCredits } from './credits.ts';
+import { collectRoutes, type ServedRoute } from './doc.ts';
 import { figuresOf } from './figures.ts';
 import { registerHeaders } from './headers.ts';
 import { registerHealth } from './health.ts';
@@ -17,20 +18,24 @@ import { registerInfo } from './info.ts';
 import { registerIpfsAddCar } from './ipfs-add-car.ts';
 import { registerIpfsAddFile } from './ipfs-add-file.ts';
 import { type ApiLimits, defaultLimits } from './limits.ts';
+import { recentIn, registerMessageList } from './message-list.ts';
 import { registerMessages } from './messages.ts';
 import { registerMetrics } from './metrics.ts';
 import { registerNodeMetrics } from './node-metrics.ts';
+import { registerDocs } from './openapi/routes.ts';
+import { registerPostList } from './post-list.ts';
 import { registerPrice } from './price.ts';
 import { registerProblems } from './problem.ts';
 import { registerPrograms } from './programs.ts';
 import { registerPubsub } from './pubsub.ts';
+import { registerRuntimes } from './runtimes.ts';
 import { registerStorageAddFile } from './storage-add-file.ts';
 import { registerStorageContent } from './storage-content.ts';
 import { registerStorageInfo } from './storage-info.ts';
 import { registerStorageLimits } from './storage-limits.ts';
 import { registerStorageRaw } from './storage-raw.ts';
 import { registerVersion } from './version.ts';
-import { openSockets } from './websocket/sockets.ts';
+import { openSockets, socketRoutes } from './websocket/sockets.ts';
 
 /** The network API without a socket: whoever owns one hands its requests over. */
 export interface Api extends AsyncDisposable {
@@ -40,6 +45,8 @@ export interface Api extends AsyncDisposable {
   ask(request: ApiQuestion): Promise<ApiAnswer>;
   /** Answers the handshake of a WebSocket. @throws VmletError if it is refused; then nothing was written */
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void;
+  /** Every route that is served, WebSockets too. */
+  readonly routes: readonly ServedRoute[];
   /** Refuses further requests with 503; the sockets are for their owner to close. */
   close(): Promise<void>;
 }
@@ -61,9 +68,14 @@ export interface ApiAnswer {
 
 /** Builds the network API. `limits` default to the network's. */
 export async function createApi(
-  components: Omit<ApiComponents, 'limits'> & { limits?: Partial<ApiLimits> },
+  components: Omit<ApiComponents, 'limits' | 'recent'> &
+    Partial<Pick<ApiComponents, 'recent'>> & { limits?: Partial<ApiLimits> },
 ): Promise<Api> {
-  const built: ApiComponents = { ...components, limits: { ...defaultLimits, ...components.limits } };
+  const built: ApiComponents = {
+    ...components,
+    recent: components.recent ?? recentIn(components.lists),
+    limits: { ...defaultLimits, ...components.limits },
+  };
   let answer: (request: IncomingMessage, response: ServerResponse) => void = () => {};
   const app = fastify({
     exposeHeadRoutes: false,
@@ -73,7 +85,7 @@ export async function createApi(
       return createServer();
     },
   });
-  registerRoutes(app, built);
+  const routes = registerRoutes(app, built);
   await app.ready();
   const sockets = openSockets({ ...built, figures: () => figuresOf(built) });
   const close = async () => {
@@ -81,6 +93,7 @@ export async function createApi(
     await app.close();
   };
   return {
+    routes,
     handler: (request, response) => answer(request, response),
     ask: async (question) => await app.inject(question),
     upgrade: (request, socket, head) => sockets.upgrade(request, socket, head),
@@ -89,10 +102,11 @@ export async function createApi(
   };
 }
 
-function registerRoutes(app: FastifyInstance, components: ApiComponents): void {
+function registerRoutes(app: FastifyInstance, components: ApiComponents): readonly ServedRoute[] {
   registerHeaders(app);
+  const routes = [...socketRoutes];
+  collectRoutes(app, routes);
   registerProblems(app, components);
-  registerVersion(app, components);
   registerAddJson(app, components);
   registerAddressFiles(app, components);
   registerIpfsAddCar(app, components);
@@ -101,9 +115,13 @@ function registerRoutes(app: FastifyInstance, components: ApiComponents): void {
   registerAggregates(app, components);
   registerAuthorizations(app, components);
   registerChannels(app, components);
+  registerDocs(app, { ...components, routes });
   registerHealth(app, components);
   registerInfo(app);
+  registerMessageList(app, components);
   registerMessages(app, components);
+  registerPostList(app, components);
+  registerRuntimes(app, components);
   registerCosts(app, components);
   registerCredits(app);
   registerPrice(app, components);
@@ -116,4 +134,6 @@ function registerRoutes(app: FastifyInstance, components: ApiComponents): void {
   registerStorageInfo(app, components);
   registerStorageLimits(app, components);
   registerStorageRaw(app, components);
+  registerVersion(app, components);
+  return routes;
 }

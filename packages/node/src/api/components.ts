@@ -1,9 +1,11 @@
 import type { FileHash } from '@vmlet/messages';
 import type { Admission } from '../admission/index.ts';
+import type { RuntimeAliases, RuntimeCatalogue } from '../catalogue/index.ts';
 import type { ContentStore } from '../content/index.ts';
 import type { DiskSpace } from '../disk-space.ts';
 import type { VmletError } from '../errors.ts';
 import type { Ledger } from '../ledger/index.ts';
+import type { Lists } from '../ledger/query/index.ts';
 import type { Facets, LedgerViews } from '../ledger/views/index.ts';
 import type { FilePins } from '../pins/index.ts';
 import type { PriceTable } from '../pricing/index.ts';
@@ -38,10 +40,15 @@ export interface ApiComponents {
   >;
   readonly views: Pick<LedgerViews, 'aggregates' | 'aggregateInfo' | 'grantsTo' | 'measurements'>;
   readonly facets: Facets;
+  readonly lists: Lists;
   /** Addresses whose measurements of nodes are told. */
   readonly metricsSources: readonly string[];
   readonly admission: Pick<Admission, 'mayPublish' | 'trusts'>;
   readonly policy: PublishPolicy;
+  readonly catalogue: Pick<RuntimeCatalogue, 'list' | 'get' | 'resolve' | 'versionsOf' | 'usersOf'>;
+  readonly aliases: Pick<RuntimeAliases, 'of' | 'all' | 'leadingTo'>;
+  /** The address of the node's owner. */
+  readonly operator: string;
   /** By which prices are calculated; nothing is charged. */
   readonly prices: () => PriceTable;
   /** Whether the operator signed a token, a few minutes ago at most. */

@@ -36,11 +36,10 @@ export interface ServedRoute {
   readonly doc: RouteDoc | undefined;
 }
 
-/** Collects the routes as they are registered: only those that come after this call. */
-export function collectRoutes(app: FastifyInstance): readonly ServedRoute[] {
-  const routes: ServedRoute[] = [];
+/** Adds each route to a list as it is registered: only those that come after this call. */
+export function collectRoutes(app: FastifyInstance, routes: ServedRoute[]): void {
   app.addHook('onRoute', ({ method, url, config }: RouteOptions) => {
-    for (const one of [method].flat()) routes.push({ method: one, path: url, doc: config?.doc });
+    // What browsers ask before they call any route.
+    for (const one of [method].flat()) if (one !== 'OPTIONS') routes.push({ method: one, path: url, doc: config?.doc });
   });
-  return routes;
 }

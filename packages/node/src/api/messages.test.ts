@@ -41,7 +41,15 @@ describe('POST /api/v0/messages', () => {
         },
       ],
       processed,
-      [410, { publication_status: success, message_status: 'forgotten' }],
+      [
+        410,
+        {
+          publication_status: success,
+          message_status: 'forgotten',
+          error_code: 504,
+          details: { errors: [expect.any(String)] },
+        },
+      ],
     ]);
   });
 

@@ -34,7 +34,7 @@ export async function publish(
     if (event.itemHash === itemHash && event.type !== 'pending') settled.resolve();
   });
   try {
-    const acceptance = await ledger.accept(message);
+    const acceptance = await ledger.accept(checked);
     if (acceptance.status !== 'pending' || !sync) return acceptance;
     using limit = deadline(limits.syncMs, signal);
     try {

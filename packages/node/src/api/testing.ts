@@ -3,18 +3,21 @@ import { mkdtempDisposable, readdir } from 'node:fs/promises';
 import { createServer, type IncomingHttpHeaders, request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { ItemHash } from '@vmlet/messages';
 import { WebSocket } from 'ws';
 import { type Allowed, createAdmission } from '../admission/index.ts';
+import { RuntimeAliases, RuntimeCatalogue } from '../catalogue/index.ts';
 import { type ContentStore, openFileStore } from '../content/index.ts';
 import { DiskSpace } from '../disk-space.ts';
 import { asVmletError } from '../errors.ts';
 import { type Ledger, openLedger } from '../ledger/index.ts';
+import { openLists } from '../ledger/query/index.ts';
 import { type Author, makeAuthor } from '../ledger/testing.ts';
 import { LedgerViews, openFacets } from '../ledger/views/index.ts';
 import { FILE_GRACE_MS, FilePins } from '../pins/index.ts';
 import { pricesFrom } from '../pricing/index.ts';
 import { openDatabase } from '../store/index.ts';
-import { createApi } from './api.ts';
+import { type Api, createApi } from './api.ts';
 import type { ApiComponents } from './components.ts';
 import type { ApiLimits } from './limits.ts';
 import type { WebSocketLimits } from './websocket/limits.ts';
@@ -41,6 +44,8 @@ export interface ApiFixture extends AsyncDisposable {
   readonly content: ContentStore;
   readonly ledger: Ledger;
   readonly database: ReturnType<typeof openDatabase>;
+  /** Every route that is served. */
+  readonly routes: Api['routes'];
   /** What was reported as a failure of the node. */
   readonly failures: string[];
   call(method: string, path: string, call?: Call): Promise<Answer>;
@@ -81,15 +86,21 @@ export async function startApi(options: ApiFixtureOptions = {}): Promise<ApiFixt
     one.close();
   });
   const onListenerError = (error: unknown) => failures.push(String(error));
-  const ledger = stack.use(await openLedger({ database, content, onListenerError }));
+  let aliases: RuntimeAliases | undefined;
+  const standIn = (ref: string) => aliases?.of(ref) !== undefined;
+  const ledger = stack.use(await openLedger({ database, content, onListenerError, standIn }));
+  const { address } = operator.signer;
+  const onChange = (ref: string, options: { by: ItemHash }) => void ledger.standInChanged(ref, options);
+  aliases = stack.use(new RuntimeAliases({ ledger, operator: address, onChange }));
+  const runtimes = { catalogue: new RuntimeCatalogue({ ledger, database }), aliases, operator: address };
   const admission = createAdmission({ operatorAddress: operator.signer.address, allow: options.allow ?? 'own' });
   const policy = options.policy?.({ content, ledger }) ?? openPolicy;
   const onFailure = ({ error }: { error: Error }) => failures.push(error.message);
   const limits = options.limits ?? {};
   const disk = new DiskSpace(dir.path, { minFreeBytes: options.minFreeDiskBytes ?? 0 });
-  const { webSocketLimits = {}, recent = () => [], isDraining = () => false } = options;
-  const pins = new FilePins(database);
-  const parts = { content, disk, pins, fileGraceMs: FILE_GRACE_MS, ledger, admission, policy, recent, isDraining };
+  const { webSocketLimits = {}, recent, isDraining = () => false } = options;
+  const files = { content, disk, pins: new FilePins(database), fileGraceMs: FILE_GRACE_MS };
+  const parts = { ...runtimes, ...files, ledger, admission, policy, isDraining, ...(recent && { recent }) };
   const pricing = {
     prices: () => pricesFrom(ledger.aggregate(operator.signer.address, ['pricing'])[0]?.content),
     isOperatorToken: (token: string) => token === 'by the operator',
@@ -97,7 +108,8 @@ export async function startApi(options: ApiFixtureOptions = {}): Promise<ApiFixt
   const views = new LedgerViews(database);
   const facets = openFacets(database);
   const metricsSources = [operator.signer.address];
-  const reads = { views, facets, metricsSources };
+  const lists = openLists(database);
+  const reads = { views, facets, lists, metricsSources };
   const bounds = { limits, webSocketLimits };
   const api = stack.use(await createApi({ ...parts, ...pricing, ...reads, ...bounds, version: '1.2.3', onFailure }));
   const socketPath = join(dir.path, 'api.sock');
@@ -123,6 +135,7 @@ export async function startApi(options: ApiFixtureOptions = {}): Promise<ApiFixt
     content,
     ledger,
     database,
+    routes: api.routes,
     failures,
     call: (method, path, call = {}) => send(socketPath, { method, path, call }),
     openSockets: () =>

@@ -6,7 +6,7 @@ import { errnoOf, pathsOf } from '../store/index.ts';
 import { VERSION } from '../version.ts';
 import { writeArchive } from './archive.ts';
 import { copyDatabase, filesNamedIn } from './database.ts';
-import { BACKUP_FORMAT, type BackupManifest, DATABASE_NAME, hashInPath, MANIFEST_NAME } from './format.ts';
+import { BACKUP_FORMAT, type BackupManifest, DATABASE_NAME, hashInPath, MANIFEST_NAME, pathOfNamed } from './format.ts';
 import { membersOf } from './members.ts';
 import { copyInto, linkInto, openStage, type Stage, sealed, writeInto } from './stage.ts';
 
@@ -101,7 +101,7 @@ class Gathering {
       await rm(database, { force: true });
       copyDatabase(pathsOf(this.#options.home).database, database);
       for await (const path of membersOf(this.#options.home)) await this.#add(path);
-      missing = [...filesNamedIn(database)].filter((hash) => !this.#seen.has(`content/${hash.slice(0, 2)}/${hash}`));
+      missing = [...filesNamedIn(database)].filter((name) => !this.#seen.has(pathOfNamed(name)));
       // A file that was collected meanwhile is named by no later copy.
       if (missing.length === 0) break;
     }

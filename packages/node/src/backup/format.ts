@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { canonicalCid } from '../content/index.ts';
 
 /** The newest form of a backup that this vmlet knows. */
 export const BACKUP_FORMAT = 1;
@@ -7,9 +8,6 @@ export const BACKUP_FORMAT = 1;
 export const MANIFEST_NAME = 'backup.json';
 /** The copy of the node's database. */
 export const DATABASE_NAME = 'node.db';
-/** Files by hash are below it. */
-export const CONTENT_NAME = 'content';
-
 /** Longer ones are none of ours. In bytes. */
 export const MAX_MANIFEST_BYTES = 64 * 1024 * 1024;
 
@@ -42,6 +40,12 @@ export function hashInPath(path: string): string | undefined {
   return HASHED.exec(path)?.[2];
 }
 
+/** Where a file that messages name lies: bytes by their SHA-256, or the record that says which bytes a CID names. */
+export function pathOfNamed(name: string): string {
+  const cid = canonicalCid(name);
+  return cid === undefined ? `content/${name.slice(0, 2)}/${name}` : `content/cids/${cid.slice(-2)}/${cid}`;
+}
+
 /** Whether a path of a backup stays inside of it, and is one that a home can have. */
 export function isSafePath(path: string): boolean {
   const segments = path.split('/');
@@ -49,7 +53,8 @@ export function isSafePath(path: string): boolean {
 }
 
 /** What a home makes anew, what belongs to the process that runs in it, and what was never finished. */
-const RENEWED = /^(home\.json|lock\.db.*|node\.db-.*|node\.json|code|snapshots|content\/(incoming|quarantine))$/;
+const RENEWED =
+  /^(home\.json|lock\.db.*|node\.db-.*|program-cache\.db.*|node\.json|code|snapshots|content\/(incoming|quarantine))$/;
 
 /** Whether a file or folder of a home belongs into a backup; the database goes there as a copy of its own. */
 export function isKept(path: string): boolean {

@@ -14,6 +14,7 @@ import {
   isSafePath,
   MANIFEST_NAME,
   MAX_MANIFEST_BYTES,
+  pathOfNamed,
 } from './format.ts';
 import { filesBelow } from './members.ts';
 import { openStage, type Stage, type Written, writeInto } from './stage.ts';
@@ -155,7 +156,7 @@ function missingIn(
 ): string[] {
   if (!got.has(DATABASE_NAME)) throw damaged(source, `no "${DATABASE_NAME}"`, 'what was backed up');
   const known = new Set(manifest.missing);
-  const missing = [...filesNamedIn(database)].filter((hash) => !got.has(`content/${hash.slice(0, 2)}/${hash}`));
+  const missing = [...filesNamedIn(database)].filter((name) => !got.has(pathOfNamed(name)));
   const lost = missing.find((hash) => !known.has(hash));
   if (lost !== undefined) throw damaged(source, `no file "${lost}"`, 'all that its messages name');
   return missing;

@@ -6,9 +6,9 @@ export type CatalogueDatabase = ReturnType<typeof openDatabase>;
 /** Which runtimes are wanted. */
 export interface RuntimeQuery {
   /** Of these publishers; of all where there is none. */
-  readonly addresses?: readonly string[];
+  readonly addresses?: readonly string[] | undefined;
   /** Whose manifests say one of these names. */
-  readonly names?: readonly string[];
+  readonly names?: readonly string[] | undefined;
   readonly limit: number;
   readonly offset: number;
 }

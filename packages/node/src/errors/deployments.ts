@@ -2,6 +2,15 @@ import { entry } from './entry.ts';
 
 /** Errors of names, and of programs that their owners have stopped. */
 export const deploymentErrors = {
+  RUNTIME_UNKNOWN: entry({
+    phase: 'runtime',
+    status: 404,
+    title: 'No such runtime',
+    template: 'Cannot find the runtime "{ref}": none is published here so, expected an item_hash or ADDRESS/NAME',
+    hint: 'See what there is with: vmlet runtime ls --network; a name leads to what its publisher has given it',
+    fault: 'user',
+    retryable: false,
+  }),
   PROGRAM_STOPPED: entry({
     phase: 'admission',
     status: 503,

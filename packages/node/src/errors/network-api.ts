@@ -174,6 +174,16 @@ export const apiErrors = {
     fault: 'user',
     retryable: false,
   }),
+  PENDING_EXCEEDED: entry({
+    phase: 'message',
+    status: 429,
+    title: 'Too many messages wait',
+    template:
+      "Cannot hold a message of '{sender}': {found} of this sender and {foundOfAll} in all wait for something, expected fewer",
+    hint: 'Send first what those wait for: files, and the messages that they refer to',
+    fault: 'user',
+    retryable: true,
+  }),
   OWNER_MACHINES_EXCEEDED: entry({
     phase: 'queue',
     status: 429,
@@ -190,6 +200,16 @@ export const apiErrors = {
     template:
       "Cannot start a machine of {memoryMiB} MiB for '{owner}': {usedMiB} of {maxMiB} MiB are in use, expected room",
     hint: 'Send the request again after the time in Retry-After, or deploy the program with less memory',
+    fault: 'user',
+    retryable: true,
+  }),
+  OWNER_MESSAGES_EXCEEDED: entry({
+    phase: 'admission',
+    status: 429,
+    title: 'Too much text of one owner',
+    template:
+      "Cannot publish for '{owner}': {usedMiB} MiB of messages came in this hour, expected at most {maxMiB} MiB",
+    hint: 'Send the message again after the time in Retry-After; or ask the operator for more',
     fault: 'user',
     retryable: true,
   }),

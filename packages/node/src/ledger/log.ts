@@ -23,6 +23,14 @@ export interface CheckedMessage {
   readonly rejection: Reason | undefined;
 }
 
+/** What became of many messages: how many of each state there are. */
+export interface BulkResult extends Readonly<Record<MessageStatus, number>> {
+  /** How many could not be read: of these there is no record. */
+  readonly malformed: number;
+  /** The first of those, by their place in the order they came, from 0. */
+  readonly faults: readonly { readonly index: number; readonly cause: string }[];
+}
+
 /**
  * The log of signed messages and its index. What an implementation promises:
  *
@@ -46,10 +54,18 @@ export interface Ledger extends Disposable {
   check(message: unknown): CheckedMessage;
 
   /**
-   * Takes a message into the log. A bad signature or missing permission is an answer (rejected), not an error.
-   * @throws VmletError `MESSAGE_MALFORMED`, `STORAGE_FULL`, `STORAGE_FAILED`; then there is no record
+   * Takes a message into the log: as it came, or as what `check` made of it, which is not checked again. A bad signature
+   * or missing permission is an answer (rejected), not an error.
+   * @throws VmletError `MESSAGE_MALFORMED`, `PENDING_EXCEEDED`, `STORAGE_FULL`, `STORAGE_FAILED`; then there is no record
    */
   accept(message: unknown): Promise<Acceptance>;
+
+  /**
+   * Takes many messages in, in the order they come, by the same rules as `accept`; any number of them may wait.
+   * @param options `verified` if all their signatures were checked already
+   * @throws VmletError `STORAGE_FULL`, `STORAGE_FAILED`; whatever the source throws. What came before is recorded
+   */
+  bulk(messages: Iterable<unknown> | AsyncIterable<unknown>, options?: { verified?: boolean }): Promise<BulkResult>;
 
   /** The state of a message as the network API tells it; undefined if it was never accepted. */
   get(itemHash: string): StatusEnvelope | undefined;

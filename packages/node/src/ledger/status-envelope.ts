@@ -9,7 +9,7 @@ interface StatusMembers {
 }
 
 /** What is left of a forgotten message. */
-export type Skeleton = Omit<Envelope, 'item_content'>;
+type Skeleton = Omit<Envelope, 'item_content'>;
 
 /** A message as the network tells it once it is in force. */
 export interface WireMessage extends Envelope {
@@ -28,12 +28,12 @@ export type StatusEnvelope =
   | (StatusMembers & { status: 'removed'; message: Skeleton; reason: string; removed_at: string });
 
 /** The faults in words. */
-export interface Details {
+interface Details {
   errors: string[];
 }
 
 /** A pending message: the network writes its time as ISO 8601. */
-export type PendingMessage = Omit<Envelope, 'time'> & { time: string; reception_time: string };
+type PendingMessage = Omit<Envelope, 'time'> & { time: string; reception_time: string };
 
 /** What the index knows of a message. */
 export interface KnownMessage {

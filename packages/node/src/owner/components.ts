@@ -2,6 +2,7 @@ import type { Readable } from 'node:stream';
 import type { Manifest } from '@vmlet/builder';
 import type { ItemHash } from '@vmlet/messages';
 import type { BlockList } from '../admission/index.ts';
+import type { ContentStore } from '../content/index.ts';
 import type { Names, Stops } from '../deployments/index.ts';
 import type { Executions, Installed, ProgramLogs, Runnable } from '../executions/index.ts';
 import type { Ledger } from '../ledger/index.ts';
@@ -77,6 +78,8 @@ export interface OwnedTriggers {
 /** What the owner's routes use. */
 export interface OwnerComponents {
   ledger: Pick<Ledger, 'programs' | 'program' | 'store'>;
+  /** What takes in messages and files of others, in the owner's name. */
+  imports: Pick<Ledger, 'check' | 'accept'> & Pick<ContentStore, 'put'>;
   executions: Pick<Executions, 'list' | 'acquire' | 'restart' | 'stop' | 'cool'>;
   names: Names;
   stops: Stops;
@@ -88,7 +91,7 @@ export interface OwnerComponents {
   urlsOf: (itemHash: ItemHash) => Urls;
   nameUrlsOf: (name: string) => Urls;
   triggers: OwnedTriggers;
-  blocks: Pick<BlockList, 'entries' | 'add' | 'remove' | 'reload'>;
+  blocks: Pick<BlockList, 'entries' | 'add' | 'remove' | 'reload' | 'find'>;
   doctor: () => Promise<Check[]>;
   timelines: Timelines;
   /** What starts are bounded by here. */

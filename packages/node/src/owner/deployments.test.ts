@@ -37,6 +37,10 @@ function recordOf(itemHash: ItemHash): ProgramRecord {
   return { itemHash, content } as unknown as ProgramRecord;
 }
 
+const unexpected = () => {
+  throw new TypeError('Cannot import: this test imports nothing');
+};
+
 /** The owner's socket with two programs, names in a database, and executions that tell what they are asked. */
 interface Serving {
   acquire?: OwnerComponents['executions']['acquire'];
@@ -62,6 +66,7 @@ async function serve({ acquire, machines = 0 }: Serving = {}) {
       program: (itemHash) => records.get(itemHash as ItemHash),
       store: () => undefined,
     },
+    imports: { put: unexpected, check: unexpected, accept: unexpected },
     executions: {
       list: () => running,
       acquire: acquire ?? (given as unknown as OwnerComponents['executions']['acquire']),

@@ -84,6 +84,7 @@ async function serve(components: Partial<OwnerComponents> = {}) {
       program: (hash) => (hash === PROGRAM ? record : undefined),
       store: () => undefined,
     },
+    imports: { put: unexpected, check: unexpected, accept: unexpected },
     executions: { list: () => [], ...unasked },
     ...names(),
     findProgram: unasked.acquire,

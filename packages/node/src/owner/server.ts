@@ -5,6 +5,7 @@ import * as z from 'zod';
 import { asVmletError, toProblem, VmletError } from '../errors.ts';
 import { registerBlocks } from './blocks.ts';
 import type { OwnerComponents } from './components.ts';
+import { registerImports } from './imports.ts';
 import { goneSignal, registerLifecycle } from './lifecycle.ts';
 import { registerNames } from './names.ts';
 import { registerPrograms } from './programs.ts';
@@ -56,6 +57,7 @@ export async function serveOwner(path: string, components: OwnerComponents): Pro
     (await timelines.watch(program.itemHash, () => executions.acquire(program, signal))).got;
   registerSessions(app, { ledger, findProgram, acquire });
   registerBlocks(app, components);
+  registerImports(app, components);
   registerTriggers(app, components);
   // The home is locked by this process: a socket found here belongs to a node that was killed.
   await rm(path, { force: true });

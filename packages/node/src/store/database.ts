@@ -30,6 +30,8 @@ export function openDatabase(
     if (asItIs) return database;
     database.pragma('journal_mode = WAL');
     database.pragma('synchronous = FULL');
+    database.pragma('cache_size = -32768');
+    database.pragma('wal_autocheckpoint = 8000');
     database.pragma('foreign_keys = ON');
     database.pragma(`application_id = ${APPLICATION_ID}`);
     migrate(database, migrations);

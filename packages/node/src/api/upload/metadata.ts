@@ -51,7 +51,7 @@ export function readMetadata(
   if (ledger.get(itemHash)?.status === 'forgotten')
     throw new VmletError('MESSAGE_FORGOTTEN', { operands: { itemHash } });
   const maxBytes = admission.trusts(sender) ? intake.maxBytes.trusted : intake.maxBytes.signed;
-  return { message, expected: store.item_hash, sync: sync ?? false, owner: sender, maxBytes };
+  return { message, expected: store.item_hash, sync: sync ?? false, owner: store.address, maxBytes };
 }
 
 function parse(text: string): z.output<typeof metadataSchema> {

@@ -1,4 +1,4 @@
-import { type Paced, paced } from '../../deadline.ts';
+import { paced } from '../../deadline.ts';
 import type { WebSocketLimits } from './limits.ts';
 import type { Frame, Subscriber } from './subscriber.ts';
 
@@ -28,7 +28,7 @@ interface Group<T> {
 export class Hub<T> implements Disposable {
   readonly #groups = new Map<string, Group<T>>();
   readonly #options: HubOptions<T>;
-  readonly #flushing: Paced;
+  readonly #flushing: ReturnType<typeof paced>;
   #pendingBytes = 0;
   #size = 0;
 

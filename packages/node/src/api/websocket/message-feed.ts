@@ -1,3 +1,4 @@
+import type { Envelope } from '@vmlet/messages';
 import { asVmletError, type VmletError } from '../../errors.ts';
 import type { AnyProcessedMessage, Ledger } from '../../ledger/index.ts';
 import { readParams } from '../query-params.ts';
@@ -66,7 +67,7 @@ function* framesOf(
   for (const itemHash of hashes) {
     const found = ledger.get(itemHash);
     if (found?.status !== 'processed') continue;
-    const { content, ...envelope } = found.message;
+    const { content, confirmed: _confirmed, confirmations: _confirmations, ...envelope } = found.message;
     yield frame(itemHash, { envelope, content: withContent ? content : undefined });
   }
 }
@@ -78,12 +79,12 @@ function frameOf(
   return frame(itemHash, { envelope, content: withContent ? content : undefined });
 }
 
-function frame(itemHash: string, { envelope, content }: { envelope: object; content: unknown }): Frame {
+function frame(itemHash: string, { envelope, content }: { envelope: Partial<Envelope>; content: unknown }): Frame {
   const message = {
-    // Members that a message may lack are told as null.
-    ...{ channel: null, item_content: null, confirmed: false, confirmations: [] },
     ...envelope,
-    content,
+    // Members that a message may lack are told as null.
+    ...{ channel: envelope.channel ?? null, item_content: envelope.item_content ?? null },
+    ...{ content, confirmed: false, confirmations: [] },
   };
   return { itemHash, bytes: textFrame(JSON.stringify(message)) };
 }

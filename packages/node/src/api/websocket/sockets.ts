@@ -2,11 +2,13 @@ import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { WebSocketServer } from 'ws';
 import { VmletError } from '../../errors.ts';
+import type { ServedRoute } from '../doc.ts';
 import { checkHandshake, queryOf } from './handshake.ts';
 import { defaultWebSocketLimits, type WebSocketLimits } from './limits.ts';
 import { type MessageFeed, type MessageFeedComponents, openMessageFeed } from './message-feed.ts';
 import { openStatusFeed, type StatusFeedComponents } from './status-feed.ts';
 import { Subscriber } from './subscriber.ts';
+import { subscriptionSchema } from './subscription.ts';
 
 /** The longest frame that is read of a client; none of what it says is asked for. */
 const MAX_CLIENT_BYTES = 4096;
@@ -17,6 +19,26 @@ const TRY_AGAIN_LATER = 1013;
 /** What the feeds read, and bounds of their own. */
 export type SocketsComponents = MessageFeedComponents &
   StatusFeedComponents & { webSocketLimits?: Partial<WebSocketLimits> };
+
+const switching = { tag: 'websockets', statuses: [101] };
+
+/** What is told of them beside the routes of HTTP. */
+export const socketRoutes: readonly ServedRoute[] = [
+  {
+    method: 'GET',
+    path: '/api/ws0/messages',
+    doc: {
+      summary: 'WebSocket: some of the past, the oldest first, and then each message as it comes into force',
+      query: subscriptionSchema,
+      ...switching,
+    },
+  },
+  {
+    method: 'GET',
+    path: '/api/ws0/status',
+    doc: { summary: 'WebSocket: the figures of this node, at once and when they change', ...switching },
+  },
+];
 
 /** The WebSockets of the API. */
 export interface ApiSockets extends Disposable {

@@ -1,4 +1,4 @@
-import { type Paced, paced } from '../../deadline.ts';
+import { paced } from '../../deadline.ts';
 import type { Ledger } from '../../ledger/index.ts';
 import { textFrame } from './frame.ts';
 import { Hub, type Interest } from './hub.ts';
@@ -17,7 +17,7 @@ const EVERYTHING: Interest<string> = { key: '', form: '', matches: () => true };
 export function openStatusFeed({ ledger, figures }: StatusFeedComponents, limits: WebSocketLimits): MessageFeed {
   const hub = new Hub<string>({ limits, encode: (text) => frame(text) });
   let told = '';
-  const telling: Paced = paced(limits.statusMs, () => {
+  const telling: ReturnType<typeof paced> = paced(limits.statusMs, () => {
     if (hub.size === 0) return;
     const text = JSON.stringify(figures());
     if (text === told) return;

@@ -1,41 +1,57 @@
-import { sameAddress } from '@vmlet/messages/schema';
+import { addressKey } from '../address-key.ts';
+import { notPermitted } from '../check/permission.ts';
 import { NetworkCode } from '../codes.ts';
 import type { AnyProcessedMessage } from '../records.ts';
-import { type Applying, type Outcome, pending, processed, rejected } from './outcome.ts';
+import { type Applying, isAwaited, type Outcome, pending, processed, rejected, type Wait } from './outcome.ts';
 
 /**
- * Forgets messages of the same owner, all or none. What a program was replaced by goes with it. `aggregates` has no
- * effect yet, as AGGREGATE has none.
+ * Forgets messages that the sender might have written, all or none. The amends of a post and what a program or instance
+ * was replaced by go with it. `aggregates` are keys of the address: their AGGREGATEs that were signed until this one are
+ * forgotten, also those that come later.
  */
 export function applyForget(applying: Applying<'FORGET'>): Outcome {
   const { envelope, content, tables } = applying;
-  const targets = [...new Set<string>(content.hashes)];
-  if (targets.length === 0 && content.aggregates.length === 0) {
-    return rejected(NetworkCode.FORGET_NO_TARGET, 'Cannot forget nothing: no hashes, expected at least one');
+  const named = [...new Set<string>(content.hashes)];
+  const keys = [...new Set(content.aggregates)];
+  if (named.length === 0 && keys.length === 0) {
+    const fault = 'Cannot forget nothing: no hashes and no aggregates, expected at least one';
+    return rejected(NetworkCode.FORGET_NO_TARGET, fault);
   }
-  const fault = missingTargets(applying, targets) ?? firstFault(applying, targets);
+  const missing = missingTargets(applying, { named, keys });
+  if (missing !== undefined) return missing;
+  const elements = keys.flatMap((key) => tables.elements(content.address, { key, until: content.time }));
+  const targets = withUpdates(applying, [...named, ...elements]);
+  const fault = keyFault(applying, keys) ?? firstFault(applying, targets);
   if (fault !== undefined) return fault;
+  const by = envelope.item_hash;
   const forgotten: AnyProcessedMessage[] = [];
-  for (const target of withReplacements(applying, targets)) {
-    const message = tables.forget(target, { by: envelope.item_hash });
-    if (message !== undefined) forgotten.push(message);
+  const updatedRefs = new Set<string>();
+  for (const target of targets) {
+    const gone = tables.forget(target, { by });
+    if (gone.message !== undefined) forgotten.push(gone.message);
+    for (const ref of gone.updatedRefs) updatedRefs.add(ref);
   }
-  return processed(content, forgotten);
+  for (const key of keys) tables.insertKeyForget(content.address, { key, time: content.time, by });
+  tables.rebuildAggregates();
+  return processed({}, { forgotten, updatedRefs: [...updatedRefs] });
 }
 
-function missingTargets({ tables }: Applying<'FORGET'>, targets: string[]): Outcome | undefined {
-  const missing = targets.filter((target) => {
-    const status = tables.message(target)?.status;
-    return status !== 'processed' && status !== 'forgotten';
-  });
-  if (missing.length === 0) return undefined;
-  return pending(
-    NetworkCode.FORGET_TARGET_MISSING,
-    missing.map((wanted) => ({ kind: 'message', wanted })),
-  );
+function missingTargets(
+  { content, tables }: Applying<'FORGET'>,
+  { named, keys }: { named: string[]; keys: string[] },
+): Outcome | undefined {
+  const { address } = content;
+  const messages = named.filter((target) => isAwaited(tables.message(target)));
+  const isAbsent = (key: string) =>
+    !tables.hasHadAggregate(address, key) && tables.keyForgottenBy(address, { key, since: 0 }).length === 0;
+  const waits: Wait[] = [
+    ...messages.map((wanted): Wait => ({ kind: 'message', wanted })),
+    ...keys.filter(isAbsent).map((key): Wait => ({ kind: 'aggregate', wanted: `${addressKey(address)}/${key}` })),
+  ];
+  return waits.length === 0 ? undefined : pending(NetworkCode.FORGET_TARGET_MISSING, waits);
 }
 
-function firstFault(applying: Applying<'FORGET'>, targets: string[]): Outcome | undefined {
+function firstFault(applying: Applying<'FORGET'>, targets: ReadonlySet<string>): Outcome | undefined {
   for (const target of targets) {
     const fault = faultOf(applying, { target, targets });
     if (fault !== undefined) return fault;
@@ -44,30 +60,39 @@ function firstFault(applying: Applying<'FORGET'>, targets: string[]): Outcome | 
 }
 
 function faultOf(
-  { content, tables }: Applying<'FORGET'>,
-  { target, targets }: { target: string; targets: string[] },
+  { envelope, tables }: Applying<'FORGET'>,
+  { target, targets }: { target: string; targets: ReadonlySet<string> },
 ): Outcome | undefined {
   const found = tables.message(target);
-  if (found?.type === 'FORGET') {
+  if (found === undefined) return undefined;
+  if (found.type === 'FORGET') {
     return rejected(NetworkCode.FORGET_OF_FORGET, `Cannot forget '${target}': it is a FORGET, expected another type`);
   }
-  if (!sameAddress(found?.address ?? '', content.address)) {
+  const denied = notPermitted(envelope, { ...found, address: found.address ?? '' }, (owner) => tables.security(owner));
+  if (denied !== undefined) {
     return rejected(
       NetworkCode.PERMISSION,
-      `Cannot forget '${target}': owned by '${found?.address}', expected the owner`,
+      `Cannot forget '${target}': owned by '${found.address}', expected the owner or one that may write it`,
     );
   }
-  const user = tables.usersOf(target).find((program) => !targets.includes(program));
+  const user = tables.machinesUsing(target).find((machine) => !targets.has(machine));
   if (user === undefined) return undefined;
-  return rejected(
-    NetworkCode.FORGET_NOT_ALLOWED,
-    `Cannot forget '${target}': used by the program '${user}', expected no user`,
-  );
+  return rejected(NetworkCode.FORGET_NOT_ALLOWED, `Cannot forget '${target}': used by '${user}', expected no user`);
 }
 
-/** Programs first, so that a STORE is free when its turn comes. */
-function withReplacements({ tables }: Applying<'FORGET'>, targets: string[]): string[] {
-  const replacements = targets.flatMap((target) => tables.replacementsOf(target));
-  const all = [...new Set([...targets, ...replacements])];
-  return all.sort((a, b) => Number(tables.program(b) !== undefined) - Number(tables.program(a) !== undefined));
+/** A delegate may be allowed to forget in an owner's name and yet not to write a key. */
+function keyFault({ envelope, content, tables }: Applying<'FORGET'>, keys: string[]): Outcome | undefined {
+  for (const topic of keys) {
+    const deed = { address: content.address, type: 'AGGREGATE', channel: envelope.channel, topic } as const;
+    const denied = notPermitted(envelope, deed, (owner) => tables.security(owner));
+    if (denied !== undefined) return rejected(NetworkCode.PERMISSION, denied.errors.join('; '));
+  }
+  return undefined;
+}
+
+/** Programs and instances first, so that a STORE is free when its turn comes. */
+function withUpdates({ tables }: Applying<'FORGET'>, targets: string[]): ReadonlySet<string> {
+  const all = [...new Set([...targets, ...targets.flatMap((target) => tables.updatesOf(target))])];
+  const isStore = (target: string) => Number(tables.message(target)?.type === 'STORE');
+  return new Set(all.sort((a, b) => isStore(a) - isStore(b)));
 }

@@ -1,23 +1,35 @@
-import type { Envelope } from '@vmlet/messages';
+import type { Envelope, ItemHash } from '@vmlet/messages';
 import type { ContentOf, MessageType } from '@vmlet/messages/schema';
 import type { NetworkCode } from '../codes.ts';
 import type { AnyProcessedMessage } from '../records.ts';
 import type { LedgerTables } from './tables.ts';
 
-/** Something a pending message waits for: a file's hash or a message's item_hash. */
+/** Something a pending message waits for: a file's hash, a message's item_hash, or an aggregate's owner and key. */
 export interface Wait {
-  readonly kind: 'file' | 'message';
+  readonly kind: 'file' | 'message' | 'aggregate';
   readonly wanted: string;
+}
+
+/** What rules may ask of a message later, forgotten or not. */
+export interface Traits {
+  readonly topic?: string | undefined;
+  /** The message that it amends, replaces or updates. */
+  readonly updates?: string | undefined;
+  readonly allowAmend?: boolean | undefined;
 }
 
 /** What applying a message came to. Only `processed` has changed the index. */
 export type Outcome =
   | {
       readonly status: 'processed';
-      /** The owner. */
-      readonly address: string;
+      readonly traits: Traits;
+      /** In force until now. */
       readonly forgotten: readonly AnyProcessedMessage[];
+      /** Refs that lead to another message now. */
+      readonly updatedRefs: readonly string[];
     }
+  /** It belongs to what is forgotten already, by these. */
+  | { readonly status: 'forgotten'; readonly traits: Traits; readonly by: readonly ItemHash[] }
   | { readonly status: 'pending'; readonly code: NetworkCode; readonly errors: string[]; readonly waits: Wait[] }
   | { readonly status: 'rejected'; readonly code: NetworkCode; readonly errors: string[] };
 
@@ -30,9 +42,12 @@ export interface Applying<T extends MessageType> {
   readonly fileSizeBytes: number | undefined;
 }
 
-/** The message is in force, and these are so no longer. */
-export function processed(content: { address: string }, forgotten: readonly AnyProcessedMessage[] = []): Outcome {
-  return { status: 'processed', address: content.address, forgotten };
+/** The message is in force. */
+export function processed(
+  traits: Traits = {},
+  { forgotten = [], updatedRefs = [] }: { forgotten?: AnyProcessedMessage[]; updatedRefs?: string[] } = {},
+): Outcome {
+  return { status: 'processed', traits, forgotten, updatedRefs };
 }
 
 /** The message can never be in force as it is. */
@@ -46,4 +61,9 @@ export function pending(code: NetworkCode, waits: Wait[]): Outcome {
     ({ kind, wanted }) => `Cannot find the ${kind} '${wanted}': not here yet, expected it to come`,
   );
   return { status: 'pending', code, errors, waits };
+}
+
+/** Whether a message that another one refers to has yet to come. */
+export function isAwaited(target: { status: string } | undefined): boolean {
+  return target === undefined || target.status === 'pending' || target.status === 'rejected';
 }

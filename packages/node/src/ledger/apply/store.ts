@@ -1,7 +1,7 @@
 import { itemHashSchema, sameAddress } from '@vmlet/messages/schema';
 import { addressKey } from '../address-key.ts';
 import { NetworkCode } from '../codes.ts';
-import { type Applying, type Outcome, pending, processed, rejected } from './outcome.ts';
+import { type Applying, isAwaited, type Outcome, pending, processed, rejected } from './outcome.ts';
 
 /** Puts a STORE in force once its file is here, and the STORE that it updates, if any. */
 export function applyStore(applying: Applying<'STORE'>): Outcome {
@@ -11,31 +11,37 @@ export function applyStore(applying: Applying<'STORE'>): Outcome {
   }
   const fault = badRef(applying);
   if (fault !== undefined) return fault;
+  const tag = tagOf(applying);
+  const before = tables.latest(tag);
   tables.insertStore({
     itemHash: envelope.item_hash,
     address: content.address,
     fileHash: content.item_hash,
     sizeBytes: fileSizeBytes,
-    tag: tagOf(applying),
+    tag,
     isUpdate: content.ref !== undefined,
     time: content.time,
   });
-  return processed(content);
+  const isNewest = tables.latest(tag)?.itemHash === envelope.item_hash;
+  const updatedRefs = before !== undefined && isNewest ? [tag] : [];
+  return processed({ updates: updated(content.ref) }, { updatedRefs });
 }
 
-/** A ref is the item_hash of the STORE being updated, or a name of the owner's choice. */
+/**
+ * A ref is the item_hash of the STORE being updated, or a name of the owner's choice. An update stays in force when its
+ * original is forgotten, so that it does not matter which of the two came first.
+ */
 function badRef({ content, tables }: Applying<'STORE'>): Outcome | undefined {
-  const { ref } = content;
-  if (ref === undefined || !isItemHash(ref)) return undefined;
+  const ref = updated(content.ref);
+  if (ref === undefined) return undefined;
   const target = tables.message(ref);
-  if (target === undefined || target.status === 'pending' || target.status === 'rejected') {
+  if (target === undefined || isAwaited(target)) {
     return pending(NetworkCode.STORE_REF_MISSING, [{ kind: 'message', wanted: ref }]);
   }
-  const store = tables.store(ref);
-  if (store === undefined) {
+  if (target.type !== 'STORE' || target.status === 'removed') {
     return rejected(NetworkCode.STORE_REF_MISSING, `Cannot update '${ref}': not a STORE in force, expected one`);
   }
-  if (store.isUpdate) {
+  if (target.updates !== undefined) {
     return rejected(
       NetworkCode.STORE_UPDATE_OF_UPDATE,
       `Cannot update '${ref}': itself an update, expected an original`,
@@ -50,9 +56,10 @@ function badRef({ content, tables }: Applying<'STORE'>): Outcome | undefined {
 function tagOf({ envelope, content }: Applying<'STORE'>): string {
   const { ref } = content;
   if (ref === undefined) return envelope.item_hash;
-  return isItemHash(ref) ? ref : `${addressKey(content.address)}/${ref}`;
+  return updated(ref) ?? `${addressKey(content.address)}/${ref}`;
 }
 
-function isItemHash(text: string): boolean {
-  return itemHashSchema.safeParse(text).success;
+/** The STORE that a ref names; undefined for a name of the owner's choice. */
+function updated(ref: string | undefined): string | undefined {
+  return ref !== undefined && itemHashSchema.safeParse(ref).success ? ref : undefined;
 }

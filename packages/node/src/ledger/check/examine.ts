@@ -1,27 +1,37 @@
 import { type Envelope, MessageError, parseContent, parseEnvelope, verifySignature } from '@vmlet/messages';
-import { type ContentOf, type MessageType, sameAddress } from '@vmlet/messages/schema';
+import type { ContentOf, MessageType } from '@vmlet/messages/schema';
 import { VmletError } from '../../errors.ts';
 import { NetworkCode } from '../codes.ts';
-import type { CheckedMessage } from '../log.ts';
 import type { Reason } from '../reason.ts';
 
-/**
- * Reads a message and checks all that it alone can tell: form, hash, signature, permission.
- * @throws VmletError `MESSAGE_MALFORMED`
- */
-export function examine(message: unknown): CheckedMessage {
-  const envelope = structural(() => parseEnvelope(message));
-  const text = envelope.item_content;
-  const content = text === undefined ? undefined : structural(() => parseContent(envelope.type, text));
-  const rejection = badSignature(envelope) ?? (content && notPermitted(envelope, content));
-  return { envelope, content, rejection };
+/** A message as read: its form and hash are right. */
+export interface Examined {
+  readonly envelope: Envelope;
+  /** The parsed content of an inline message. */
+  readonly content: ContentOf<MessageType> | undefined;
+  /** Set if the sender did not sign it. */
+  readonly unsigned: Reason | undefined;
 }
 
-/** Why this sender may not write in that name; undefined if it may. Delegation comes with AGGREGATE `security`. */
-export function notPermitted(envelope: Envelope, content: ContentOf<MessageType>): Reason | undefined {
-  if (sameAddress(envelope.sender, content.address)) return undefined;
-  const fault = `Cannot write as '${content.address}': signed by '${envelope.sender}', expected the address itself`;
-  return { code: NetworkCode.PERMISSION, errors: [fault] };
+/**
+ * Reads a message and checks all that it alone can tell: form, hash, signature.
+ * @param options `verified` if its signature was checked already
+ * @throws VmletError `MESSAGE_MALFORMED`
+ */
+export function examine(message: unknown, { verified = false }: { verified?: boolean } = {}): Examined {
+  const envelope = compact(structural(() => parseEnvelope(message)));
+  const text = envelope.item_content;
+  const content = text === undefined ? undefined : structural(() => parseContent(envelope.type, text));
+  return { envelope, content, unsigned: verified ? undefined : badSignature(envelope) };
+}
+
+/** Without members that stand there and are undefined, as null becomes in reading: so it is told as it is kept. */
+function compact({ channel, item_content, ...envelope }: Envelope): Envelope {
+  return {
+    ...envelope,
+    ...(item_content === undefined ? {} : { item_content }),
+    ...(channel === undefined ? {} : { channel }),
+  };
 }
 
 function badSignature(envelope: Envelope): Reason | undefined {

@@ -1,4 +1,3 @@
-import type { AnyProcessedMessage } from '../records.ts';
 import type { LedgerDatabase } from '../sqlite/ledger-database.ts';
 import { ListBatch, prepareBatch } from './list-batch.ts';
 import { placesOf, type QueuedRow } from './places.ts';
@@ -12,23 +11,6 @@ const BATCH_MESSAGES = 2000;
  */
 export interface IndexWriter {
   renew(): void;
-  /** Called within the transaction that puts a message in force. */
-  indexMessage(row: IndexedRow): void;
-  /** Called within the transaction that takes it out: forgotten or removed. */
-  unindexMessage(row: IndexedRow): void;
-  /** Called within the transaction that puts a copy of a message in force in place, with another time or channel. */
-  reindexMessage(row: IndexedRow): void;
-}
-
-/** A message that came in force, as lists need it. */
-export interface IndexedRow {
-  /** Where its row of the table `messages` stands. */
-  readonly position: number;
-  /** The order in which messages came in force. */
-  readonly processedSeq: number;
-  readonly message: AnyProcessedMessage;
-  /** `content.address` in the form addresses are looked up by. */
-  readonly owner: string;
 }
 
 /** Makes the writer for a database. */
@@ -36,32 +18,33 @@ export function createIndexWriter(database: LedgerDatabase): IndexWriter {
   const queue = prepareQueue(database);
   const statements = prepareBatch(database);
   const renew = () => {
-    for (let positions = queue.next.all(); positions.length > 0; positions = queue.next.all()) {
+    for (let queued = queue.next.all(); queued.length > 0; queued = queue.next.all()) {
       const batch = new ListBatch(statements);
       // First all that goes: places are ordered by what the messages say, and a deleted one says nothing any more.
-      for (const position of positions) batch.remove(position);
-      for (const position of positions) {
+      for (const { position, is_new } of queued) if (is_new === 0) batch.remove(position);
+      for (const { position } of queued) {
         const row = queue.row.get(position);
         if (row === undefined) continue;
         for (const place of placesOf(row)) batch.put(position, row.item_hash, place);
       }
       batch.flush();
-      queue.done.run(positions.at(-1) ?? 0);
+      queue.done.run(queued.at(-1)?.position ?? 0);
     }
   };
-  return { renew, indexMessage: renew, unindexMessage: renew, reindexMessage: renew };
+  return { renew };
 }
 
 function prepareQueue(database: LedgerDatabase) {
   return {
-    next: database
-      .prepare<[], number>(`SELECT position FROM list_queue ORDER BY position LIMIT ${BATCH_MESSAGES}`)
-      .pluck(),
+    next: database.prepare<[], { position: number; is_new: number }>(
+      `SELECT position, is_new FROM list_queue ORDER BY position LIMIT ${BATCH_MESSAGES}`,
+    ),
     done: database.prepare<[number]>('DELETE FROM list_queue WHERE position <= ?'),
     row: database.prepare<[number], QueuedRow>(`
       SELECT messages.*, posts.post_type, posts.ref AS post_ref, posts.address AS post_address, posts.amends,
         posts.last_updated, coalesce(latest.item_content, latest.content) AS latest_text
-      FROM messages LEFT JOIN posts USING (item_hash) LEFT JOIN messages AS latest ON latest.item_hash = posts.latest
+      FROM messages LEFT JOIN posts USING (item_hash) LEFT JOIN messages AS latest
+        ON latest.item_hash = posts.latest AND posts.latest <> messages.item_hash
       WHERE messages.position = ?`),
   };
 }

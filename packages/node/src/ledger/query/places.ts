@@ -51,7 +51,7 @@ export interface QueuedRow extends Row {
   post_address: string | null;
   amends: string | null;
   last_updated: number | null;
-  /** The text of the newest amend, or of the post itself. */
+  /** The text of the newest amend, if there is one. */
   latest_text: string | null;
 }
 
@@ -71,7 +71,7 @@ export function facetValue(kind: FacetKind, value: string): string {
 export function placesOf(row: QueuedRow): Place[] {
   const status: Facet = ['status', row.status];
   const places: Place[] = [
-    { list: List.received, sort: row.received_ms, facets: [status] },
+    { list: List.received, sort: row.received_ms / 1000, facets: [status] },
     { list: LIST_OF[row.status], sort: row.time, facets: [status, ...facetsOf(row)] },
   ];
   if (row.last_updated !== null && row.amends === null) {
@@ -103,7 +103,7 @@ function postFacets(row: QueuedRow): Facet[] {
     ...one('channel', row.channel),
     ...one('contentType', row.post_type),
     ...one('ref', row.post_ref),
-    ...tagsIn(objectIn(row.latest_text)),
+    ...tagsIn(objectIn(row.latest_text ?? textOf(row) ?? null)),
   ];
 }
 

@@ -8,12 +8,12 @@ import { openFileStore } from '../../content/index.ts';
 import { openDatabase } from '../../store/index.ts';
 import { ledgerCompliance } from '../compliance.ts';
 import { bytesOf, fileHashOf, makeAuthor } from '../testing.ts';
-import { openLedger } from './ledger.ts';
+import { type LedgerComponents, openLedger } from './ledger.ts';
 
 const makeDir = () => mkdtempDisposable(join(tmpdir(), 'vmlet-test-'));
 const onListenerError = () => {};
 
-async function open(dir: string, options: { rejectedKept?: number } = {}) {
+async function open(dir: string, options: Partial<LedgerComponents> = {}) {
   const stack = new AsyncDisposableStack();
   const content = await openFileStore(join(dir, 'content'));
   const database = stack.adopt(openDatabase(join(dir, 'node.db')), (one) => {
@@ -23,17 +23,18 @@ async function open(dir: string, options: { rejectedKept?: number } = {}) {
   return { ledger, content, database, [Symbol.asyncDispose]: () => stack.disposeAsync() };
 }
 
-ledgerCompliance('SQLite', async () => {
+ledgerCompliance('SQLite', async ({ delayMs, ...bounds } = {}) => {
+  const options = { bounds, ...(delayMs === undefined ? {} : { delayMs: () => delayMs }) };
   const stack = new AsyncDisposableStack();
   const dir = stack.adopt(await makeDir(), (one) => one.remove());
-  let current = await open(dir.path);
+  let current = await open(dir.path, options);
   stack.defer(() => current[Symbol.asyncDispose]());
   return {
     ledger: current.ledger,
     content: current.content,
     async reopen() {
       await current[Symbol.asyncDispose]();
-      current = await open(dir.path);
+      current = await open(dir.path, options);
       return current.ledger;
     },
     [Symbol.asyncDispose]: () => stack.disposeAsync(),
@@ -43,7 +44,7 @@ ledgerCompliance('SQLite', async () => {
 describe('openLedger', () => {
   test('accept: keeps only so many rejected messages, for anyone can send those', async () => {
     await using dir = await makeDir();
-    await using fixture = await open(dir.path, { rejectedKept: 2 });
+    await using fixture = await open(dir.path, { bounds: { rejected: 2 } });
     const { ledger } = fixture;
     const author = makeAuthor();
     const hashes: string[] = [];
@@ -107,9 +108,9 @@ describe('openLedger', () => {
     }
     expect(answers).toEqual({
       aggregate: ['pending', 3],
-      amend: 'processed',
+      amend: ['pending', 101],
       forget: ['pending', 501],
-      'instance-gpu-payg': 'processed',
+      'instance-gpu-payg': ['pending', 301],
       post: 'processed',
       'post-sol': 'processed',
       program: ['pending', 301],

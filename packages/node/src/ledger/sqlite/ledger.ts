@@ -1,173 +1,150 @@
-import type { Envelope, ItemHash } from '@vmlet/messages';
+import type { ItemHash } from '@vmlet/messages';
 import type { ContentStore } from '../../content/index.ts';
+import { VmletError } from '../../errors.ts';
 import { failpoint } from '../../failpoint.ts';
-import { transact } from '../../store/index.ts';
 import { addressKey } from '../address-key.ts';
-import { apply, type Facts } from '../apply/apply.ts';
-import { examine } from '../check/examine.ts';
-import { preferred } from '../check/prefer.ts';
+import { denialOf, isEarlyAmend } from '../apply/apply.ts';
+import type { Wait } from '../apply/outcome.ts';
+import { type Examined, examine } from '../check/examine.ts';
+import { topicOf } from '../check/permission.ts';
 import type { LedgerEvent, LedgerListener } from '../events.ts';
 import { gatherFacts } from '../facts.ts';
-import type { Acceptance, CheckedMessage, Ledger } from '../log.ts';
-import { createIndexWriter, type IndexedRow, type IndexWriter } from '../query/index-writer.ts';
-import type { Reason } from '../reason.ts';
-import type {
-  AggregateRecord,
-  AnyProcessedMessage,
-  Holdings,
-  InstanceRecord,
-  ProgramRecord,
-  Sequenced,
-  StoreRecord,
-} from '../records.ts';
-import { type MessageStatus, transition } from '../state.ts';
-import {
-  forgottenEnvelope,
-  pendingEnvelope,
-  processedEnvelope,
-  rejectedEnvelope,
-  removedEnvelope,
-  removingEnvelope,
-  type StatusEnvelope,
-} from '../status-envelope.ts';
+import type { Acceptance, BulkResult, CheckedMessage, Ledger } from '../log.ts';
+import { createIndexWriter } from '../query/index-writer.ts';
+import { loadInBulk } from './bulk.ts';
+import { type Change, CommitQueue, type Committed } from './commit-queue.ts';
 import { IndexTables } from './index-tables.ts';
+import { type Bounds, Intake, type State } from './intake.ts';
 import type { LedgerDatabase } from './ledger-database.ts';
 import { MessageTable } from './message-table.ts';
-import { envelopeOf, messageOf, type Row, reasonOf } from './rows.ts';
+import { Reads } from './reads.ts';
+import { Removal } from './removal.ts';
+import { Retries, retryDelayMs } from './retries.ts';
+import { envelopeOf, reasonOf } from './rows.ts';
 
 /** What the ledger needs. It does not close the database. */
 export interface LedgerComponents {
   database: LedgerDatabase;
   content: ContentStore;
-  /** Told of what a subscriber threw, which it must not. */
+  /** Told of what a subscriber threw, which it must not, and of what failed while nobody waited for it. */
   onListenerError: (error: unknown) => void;
   /** Whether this node has something else to run in the place of a runtime that it lacks; by default it has nothing. */
   standIn?: ((ref: string) => boolean) | undefined;
   /** Milliseconds since 1970. */
   now?: () => number;
-  /** How many rejected messages are kept. */
-  rejectedKept?: number;
+  /** What is kept of messages that are not in force. */
+  bounds?: Partial<Bounds>;
+  /** How long to wait before try number `n`, in milliseconds. */
+  delayMs?: (n: number) => number;
 }
 
-const REJECTED_KEPT = 1000;
+/** Files of 200,000 characters would fill a disk fast; most messages that wait are small. */
+const BOUNDS: Bounds = {
+  rejected: 1000,
+  pending: 20_000,
+  pendingBytes: 256 * 1024 * 1024,
+  pendingOfSender: 1000,
+  pendingBytesOfSender: 32 * 1024 * 1024,
+};
+/** So many are handled between two looks at what else there is to do. */
+const CHUNK = 500;
 
 /** Opens the ledger in SQLite, settles what became possible while no process ran, and listens for new files. */
 export async function openLedger(components: LedgerComponents): Promise<Ledger> {
   const ledger = new SqliteLedger(components);
-  await ledger.settlePending();
+  try {
+    await ledger.catchUp();
+  } catch (error) {
+    ledger[Symbol.dispose]();
+    throw error;
+  }
   return ledger;
 }
 
-class SqliteLedger implements Ledger {
+class SqliteLedger extends Reads implements Ledger {
   readonly #components: LedgerComponents;
   readonly #messages: MessageTable;
   readonly #index: IndexTables;
-  readonly #writer: IndexWriter;
+  readonly #intake: Intake;
+  readonly #removal: Removal;
+  readonly #queue: CommitQueue;
+  readonly #retries: Retries;
   readonly #listeners = new Set<LedgerListener>();
+  /** By what `check` answered: the signature is the costly part, and is checked once. */
+  readonly #examined = new WeakMap<object, Examined>();
   readonly #unsubscribe: () => void;
 
   constructor(components: LedgerComponents) {
+    const { database, content, now = Date.now, delayMs = retryDelayMs, onListenerError: onError } = components;
+    const [messages, index] = [new MessageTable(database), new IndexTables(database, components)];
+    super(messages, index);
     this.#components = components;
-    this.#messages = new MessageTable(components.database);
-    this.#index = new IndexTables(components.database, { standIn: components.standIn });
-    this.#writer = createIndexWriter(components.database);
-    this.#unsubscribe = components.content.subscribe(({ fileHash }) =>
-      this.#settle(this.#messages.waitingFor({ kind: 'file', wanted: fileHash })),
-    );
+    this.#messages = messages;
+    this.#index = index;
+    const parts = { messages, index, now };
+    this.#intake = new Intake({ ...parts, delayMs, bounds: { ...BOUNDS, ...components.bounds } });
+    this.#removal = new Removal(parts);
+    const writer = createIndexWriter(database);
+    this.#queue = new CommitQueue(database, {
+      beforeCommit: () => writer.renew(),
+      tell: (event) => this.#tell(event),
+    });
+    const run = async () => await this.#settle(messages.due(now(), { limit: CHUNK }), { counted: true });
+    this.#retries = new Retries({ nextDueMs: () => messages.nextDueMs(), now, run, onError });
+    this.#unsubscribe = content.subscribe(({ fileHash }) => this.#arrived({ kind: 'file', wanted: fileHash }));
   }
 
   check(message: unknown): CheckedMessage {
-    return examine(message);
+    const examined = examine(message);
+    const { envelope, content, unsigned } = examined;
+    const checked = { envelope, content, rejection: unsigned ?? this.#denial({ envelope, content }) };
+    this.#examined.set(checked, examined);
+    return checked;
   }
 
   async accept(message: unknown): Promise<Acceptance> {
-    const checked = examine(message);
-    const itemHash = checked.envelope.item_hash;
-    const facts = await gatherFacts(checked.envelope, this.#components);
-    await failpoint('message.checked');
-    const { events, refused } = this.#immediate(() => this.#record(checked, facts));
-    await failpoint('message.recorded');
-    await this.#publish(events);
-    if (refused !== undefined) return { itemHash, status: 'rejected', reason: refused };
-    await this.#settleIfFileCame(itemHash);
-    const row = this.#messages.find(itemHash);
-    // Pruned at once when none are kept.
-    if (row === undefined) return { itemHash, status: 'rejected', reason: checked.rejection };
-    return { itemHash, status: row.status, reason: reasonOf(row) };
+    const known = typeof message === 'object' && message !== null ? this.#examined.get(message) : undefined;
+    const examined = known ?? examine(message);
+    const itemHash = examined.envelope.item_hash;
+    const state = await this.#take(examined);
+    if (state.status !== 'pending') return { itemHash, ...state };
+    // The file may have come between the look at the disk and the record of the wait.
+    if (await this.#hasWantedFile(itemHash)) await this.#settle([itemHash]);
+    const present = this.#stateOf(itemHash);
+    return { itemHash, ...(present ?? state) };
   }
 
-  get(itemHash: string): StatusEnvelope | undefined {
-    const row = this.#messages.find(itemHash);
-    if (row === undefined) return undefined;
-    const known = { envelope: envelopeOf(row), receivedMs: row.received_ms, reason: reasonOf(row) };
-    if (row.status === 'pending') return pendingEnvelope(known);
-    if (row.status === 'rejected') return rejectedEnvelope(known);
-    const { content } = messageOf(row) ?? {};
-    const { reason, removed_ms: removedMs } = row;
-    if (content !== undefined && row.status === 'removing')
-      return removingEnvelope(known, { content, reason: reason ?? '' });
-    if (content !== undefined) return processedEnvelope(known, content);
-    if (row.status === 'removed') return removedEnvelope(known, { removedMs: removedMs ?? 0, reason: reason ?? '' });
-    return forgottenEnvelope(known, this.#index.forgottenBy(itemHash));
-  }
-
-  programs(): ProgramRecord[] {
-    return this.#index.programs();
-  }
-
-  program(itemHash: string): ProgramRecord | undefined {
-    return this.#index.program(itemHash);
-  }
-
-  store(itemHash: string, { latest = false }: { latest?: boolean } = {}): StoreRecord | undefined {
-    const exact = this.#index.store(itemHash);
-    const row = latest ? (this.#index.latest(itemHash) ?? exact) : exact;
-    return row && this.#storeRecord(row);
-  }
-
-  storesOf(address: string): StoreRecord[] {
-    return this.#index.storesOf(address).flatMap((row) => this.#storeRecord(row) ?? []);
-  }
-
-  holdingsOf(address: string): Holdings {
-    return this.#index.holdingsOf(address);
-  }
-
-  instances(): InstanceRecord[] {
-    return this.#index.instances();
-  }
-
-  instance(itemHash: string): InstanceRecord | undefined {
-    return this.#index.instance(itemHash);
-  }
-
-  programsUsing(ref: string): (ProgramRecord | InstanceRecord)[] {
-    return this.#index.usersOfLatest(ref);
-  }
-
-  replacementOf(itemHash: string): ProgramRecord | InstanceRecord | undefined {
-    return this.#index.replacementOf(itemHash);
-  }
-
-  aggregate(address: string, keys?: readonly string[]): AggregateRecord[] {
-    if (keys === undefined) return this.#index.aggregates(address);
-    return [...new Set(keys)].sort().flatMap((key) => this.#index.aggregate(address, key) ?? []);
-  }
-
-  processedSince(seq: number, { limit }: { limit: number }): Sequenced[] {
-    return this.#messages.since(seq, { limit }).flatMap((row) => sequenced(row) ?? []);
+  async bulk(
+    messages: Iterable<unknown> | AsyncIterable<unknown>,
+    { verified = false }: { verified?: boolean } = {},
+  ): Promise<BulkResult> {
+    const take = async (chunk: Examined[]) => {
+      const facts = await Promise.all(chunk.map((one) => this.#factsOf(one)));
+      const changes = chunk.map((one, index): Change<State> => {
+        const known = facts[index];
+        if (known === undefined) throw new Error('Cannot load: facts are missing, expected some of each message');
+        return () => this.#intake.record(one, known, { unbounded: true });
+      });
+      return await this.#commit(changes);
+    };
+    return await loadInBulk(messages, { verified, take });
   }
 
   async startRemoving(itemHash: string, { reason }: { reason: string }): Promise<boolean> {
-    return await this.#move(itemHash, { from: 'processed', to: 'removing', reason });
+    return await this.#change(() => this.#removal.start(itemHash, { reason }));
   }
 
   async restore(itemHash: string): Promise<boolean> {
-    return await this.#move(itemHash, { from: 'removing', to: 'processed' });
+    return await this.#change(() => this.#removal.restore(itemHash));
   }
 
   async remove(itemHash: string): Promise<boolean> {
-    return await this.#move(itemHash, { from: 'removing', to: 'removed' });
+    return await this.#change(() => this.#removal.remove(itemHash));
+  }
+
+  async standInChanged(ref: string, { by }: { by: ItemHash }): Promise<void> {
+    this.#tell({ type: 'updated', itemHash: by, refs: [ref] });
+    await this.#arrived({ kind: 'message', wanted: ref });
   }
 
   subscribe(listener: LedgerListener): () => void {
@@ -176,172 +153,113 @@ class SqliteLedger implements Ledger {
     return () => this.#listeners.delete(entry);
   }
 
-  async standInChanged(ref: string, { by }: { by: ItemHash }): Promise<void> {
-    await this.#publish([{ type: 'updated', itemHash: by, refs: [ref] }]);
-    await this.#settle(this.#messages.waitingFor({ kind: 'message', wanted: ref }));
-  }
-
-  /** Tries every pending message again: files may have come while no process ran. */
-  async settlePending(): Promise<void> {
+  /** Brings lists up to date after a migration, and tries every pending message: files may have come meanwhile. */
+  async catchUp(): Promise<void> {
+    await this.#queue.run(() => ({ events: [], value: undefined }));
     await this.#settle(this.#messages.pending());
+    this.#retries.arm();
   }
 
   [Symbol.dispose](): void {
     this.#unsubscribe();
+    this.#retries[Symbol.dispose]();
     this.#listeners.clear();
   }
 
-  #record(checked: CheckedMessage, facts: Facts): { events: LedgerEvent[]; refused?: Reason } {
-    const { envelope, rejection } = checked;
-    const row = this.#messages.find(envelope.item_hash);
-    if (row !== undefined && row.status !== 'rejected') {
-      if (rejection !== undefined) return { events: [], refused: rejection };
-      this.#keepPreferred(envelope);
-      return { events: [] };
+  async #take(examined: Examined): Promise<State> {
+    const facts = await this.#factsOf(examined);
+    await failpoint('message.checked');
+    const committed = await this.#queue.run(() => this.#intake.record(examined, facts));
+    await failpoint('message.recorded');
+    await this.#follow([committed]);
+    return committed.value;
+  }
+
+  async #factsOf({ envelope, content: parsed }: Pick<Examined, 'envelope' | 'content'>) {
+    return await gatherFacts(envelope, { content: this.#components.content, parsed });
+  }
+
+  #denial({ envelope, content }: Pick<Examined, 'envelope' | 'content'>) {
+    const within = content && { content, tables: this.#index };
+    if (within === undefined || isEarlyAmend(envelope, within)) return undefined;
+    return denialOf(envelope, within);
+  }
+
+  async #change<T>(change: Change<T>): Promise<T> {
+    const [value] = await this.#commit([change]);
+    return value as T;
+  }
+
+  /** Commits changes, then settles what waited for what they put in force. */
+  async #commit<T>(changes: readonly Change<T>[]): Promise<T[]> {
+    const committed = await Promise.all(changes.map((change) => this.#queue.run(change)));
+    await this.#follow(committed);
+    return committed.map(({ value }) => value);
+  }
+
+  async #follow(committed: readonly Committed<unknown>[]): Promise<void> {
+    const events = committed.flatMap((one) => one.events);
+    if (events.some(({ type }) => type === 'pending')) this.#retries.arm();
+    for (const event of events) {
+      for (const wait of arrivalsIn(event)) await this.#arrived(wait);
     }
-    if (row !== undefined) {
-      transition(row.status, 'pending', { itemHash: row.item_hash });
-      this.#messages.delete(row.item_hash);
-    }
-    this.#messages.insertPending(envelope, { receivedMs: (this.#components.now ?? Date.now)() });
-    if (rejection === undefined) return { events: this.#apply(envelope, facts) };
-    return { events: this.#reject(envelope.item_hash, rejection) };
   }
 
-  /** Moves a pending message on, as far as the facts allow. */
-  #apply(envelope: Envelope, facts: Facts): LedgerEvent[] {
-    const itemHash = envelope.item_hash;
-    const outcome = apply(envelope, facts, { tables: this.#index });
-    if (outcome.status === 'rejected') return this.#reject(itemHash, outcome);
-    const status = transition('pending', outcome.status, { itemHash });
-    if (outcome.status === 'pending') {
-      const { code, errors } = outcome;
-      const known = this.#messages.find(itemHash);
-      this.#messages.settle(itemHash, { status, reason: outcome, waits: outcome.waits });
-      if (known && reasonOf(known)?.code === code) return [];
-      return [{ type: 'pending', itemHash, reason: { code, errors } }];
-    }
-    const content = envelope.item_content === undefined ? facts.text : undefined;
-    this.#messages.settle(itemHash, { status, content, address: outcome.address });
-    const row = this.#messages.find(itemHash);
-    const inForce = row && sequenced(row);
-    if (row === undefined || inForce === undefined)
-      throw new Error(`Cannot read back '${itemHash}': no content, expected a processed message`);
-    this.#writer.indexMessage(indexedRow(row, inForce.message));
-    const forgotten = outcome.forgotten.map((message): LedgerEvent => {
-      const gone = this.#messages.find(message.itemHash);
-      if (gone) this.#writer.unindexMessage(indexedRow(gone, message));
-      return { type: 'forgotten', itemHash: message.itemHash, message, forgottenBy: itemHash };
-    });
-    return [{ type: 'processed', itemHash, ...inForce }, ...forgotten];
+  async #arrived(wait: Wait): Promise<void> {
+    await this.#settle(this.#messages.waitingFor(wait));
   }
 
-  #reject(itemHash: ItemHash, { code, errors }: Reason): LedgerEvent[] {
-    const reason = { code, errors };
-    this.#messages.settle(itemHash, { status: transition('pending', 'rejected', { itemHash }), reason });
-    this.#messages.pruneRejected({ keep: this.#components.rejectedKept ?? REJECTED_KEPT });
-    return [{ type: 'rejected', itemHash, reason }];
-  }
-
-  #keepPreferred(copy: Envelope): void {
-    const row = this.#messages.find(copy.item_hash);
-    const content = messageOf(row)?.content;
-    // Which time was signed is known once the content is; a copy kept elsewhere says nothing new.
-    if (row === undefined || content === undefined || copy.item_type !== row.item_type) return;
-    const kept = preferred(envelopeOf(row), copy, { signedTime: content.time });
-    if (kept !== copy) return;
-    this.#messages.updateUnsigned(copy);
-    const message = messageOf(this.#messages.find(copy.item_hash));
-    if (message !== undefined) this.#writer.reindexMessage(indexedRow(row, message));
-  }
-
-  async #move(
-    itemHash: string,
-    { from, to, reason }: { from: MessageStatus; to: 'processed' | 'removing' | 'removed'; reason?: string },
-  ): Promise<boolean> {
-    const events = this.#immediate((): LedgerEvent[] => {
-      const row = this.#messages.find(itemHash);
-      const message = messageOf(row);
-      if (row === undefined || message === undefined || row.status !== from) return [];
-      transition(from, to, { itemHash });
-      const of = { itemHash: message.itemHash, message };
-      if (to === 'removing') {
-        this.#messages.startRemoving(itemHash, { reason: reason ?? '' });
-        return [{ type: 'removing', ...of, reason: reason ?? '' }];
-      }
-      if (to === 'processed') {
-        this.#messages.restore(itemHash);
-        return [{ type: 'restored', ...of }];
-      }
-      this.#writer.unindexMessage(indexedRow(row, message));
-      this.#messages.remove(itemHash, { removedMs: (this.#components.now ?? Date.now)() });
-      this.#index.drop(itemHash);
-      return [{ type: 'removed', ...of }];
-    });
-    await this.#publish(events);
-    return events.length > 0;
-  }
-
-  async #settleIfFileCame(itemHash: ItemHash): Promise<void> {
-    // The file may have come between the look at the disk and the record of the wait.
+  async #hasWantedFile(itemHash: ItemHash): Promise<boolean> {
     for (const wanted of this.#messages.filesWantedBy(itemHash)) {
-      if (await this.#components.content.has(wanted)) return await this.#settle([itemHash]);
+      if (await this.#components.content.has(wanted)) return true;
+    }
+    return false;
+  }
+
+  async #settle(itemHashes: readonly string[], options: { counted?: boolean } = {}): Promise<void> {
+    for (let start = 0; start < itemHashes.length; start += CHUNK) {
+      const chunk = itemHashes.slice(start, start + CHUNK);
+      const committed = await Promise.all(chunk.map((itemHash) => this.#settleOne(itemHash, options)));
+      await this.#follow(committed.filter((one) => one !== undefined));
     }
   }
 
-  async #settle(itemHashes: string[]): Promise<void> {
-    for (const itemHash of itemHashes) {
-      const row = this.#messages.find(itemHash);
-      if (row?.status !== 'pending') continue;
-      const envelope = envelopeOf(row);
-      const facts = await gatherFacts(envelope, this.#components);
-      const events = this.#immediate(() => {
-        const stillPending = this.#messages.find(itemHash)?.status === 'pending';
-        return stillPending ? this.#apply(envelope, facts) : [];
-      });
-      await this.#publish(events);
-    }
-  }
-
-  /** Tells subscribers, then settles what waited for the messages that are now in force. */
-  async #publish(events: LedgerEvent[]): Promise<void> {
-    for (const event of events) {
-      for (const listener of [...this.#listeners]) this.#tell(listener, event);
-    }
-    for (const event of events) {
-      if (event.type !== 'processed' && event.type !== 'forgotten') continue;
-      await this.#settle(this.#messages.waitingFor({ kind: 'message', wanted: event.itemHash }));
-    }
-  }
-
-  #tell(listener: LedgerListener, event: LedgerEvent): void {
+  async #settleOne(itemHash: string, options: { counted?: boolean }): Promise<Committed<State> | undefined> {
+    const row = this.#messages.find(itemHash);
+    if (row?.status !== 'pending') return undefined;
+    const facts = await this.#factsOf({ envelope: envelopeOf(row), content: undefined });
     try {
-      listener(event);
+      return await this.#queue.run(() => this.#intake.settle(row.item_hash, facts, options));
     } catch (error) {
-      this.#components.onListenerError(error);
+      // Of the disk: whoever asked for it is told, and the message waits on.
+      if (error instanceof VmletError) throw error;
+      return await this.#queue.run(() => this.#intake.fail(row.item_hash, facts, { error }));
     }
   }
 
-  #storeRecord(row: {
-    itemHash: ItemHash;
-    fileHash: StoreRecord['fileHash'];
-    sizeBytes: number;
-  }): StoreRecord | undefined {
-    const message = messageOf(this.#messages.find(row.itemHash));
-    if (message?.type !== 'STORE') return undefined;
-    return { ...message, fileHash: row.fileHash, sizeBytes: row.sizeBytes };
+  #stateOf(itemHash: string): State | undefined {
+    const row = this.#messages.find(itemHash);
+    return row && { status: row.status, reason: reasonOf(row) };
   }
 
-  #immediate<T>(change: () => T): T {
-    return transact(this.#components.database, change);
+  #tell(event: LedgerEvent): void {
+    for (const listener of [...this.#listeners]) {
+      try {
+        listener(event);
+      } catch (error) {
+        this.#components.onListenerError(error);
+      }
+    }
   }
 }
 
-function sequenced(row: Row): Sequenced | undefined {
-  const message = messageOf(row);
-  return message && { seq: row.processed_seq ?? 0, message };
-}
-
-function indexedRow({ position, processed_seq }: Row, message: AnyProcessedMessage): IndexedRow {
-  return { position, processedSeq: processed_seq ?? 0, message, owner: addressKey(message.content.address) };
+/** What may be waited for and is there now. */
+function arrivalsIn(event: LedgerEvent): Wait[] {
+  if (event.type !== 'processed' && event.type !== 'forgotten') return [];
+  const arrivals: Wait[] = [{ kind: 'message', wanted: event.itemHash }];
+  const { type, content } = event.message;
+  if (type === 'AGGREGATE') {
+    arrivals.push({ kind: 'aggregate', wanted: `${addressKey(content.address)}/${topicOf(content)}` });
+  }
+  return arrivals;
 }

@@ -1,59 +1,89 @@
 import type { Envelope, FileHash } from '@vmlet/messages';
-import type { Wait } from '../apply/outcome.ts';
+import type { Traits, Wait } from '../apply/outcome.ts';
 import type { Reason } from '../reason.ts';
 import type { MessageStatus } from '../state.ts';
 import type { LedgerDatabase } from './ledger-database.ts';
+import { prepareMessages } from './message-statements.ts';
 import type { Row } from './rows.ts';
 
-/** What an outcome writes into a message's row. */
+/** What an outcome writes into a message's row. What is undefined stays as it is. */
 export interface Settled {
   status: MessageStatus;
   reason?: Reason | undefined;
   waits?: readonly Wait[];
   /** The owner, once known. */
   address?: string | undefined;
+  /** `content.time`, in seconds. */
+  signedTime?: number | undefined;
   /** The content's text where it did not come in the message. */
   content?: string | undefined;
+  /** Of the content, in UTF-8. */
+  sizeBytes?: number | undefined;
+  traits?: Traits | undefined;
+  tries?: number | undefined;
+  nextAttemptMs?: number | undefined;
 }
 
 /** The messages and what they wait for. */
 export class MessageTable {
-  readonly #statements: ReturnType<typeof prepare>;
+  readonly #statements: ReturnType<typeof prepareMessages>;
 
   constructor(database: LedgerDatabase) {
-    this.#statements = prepare(database);
+    this.#statements = prepareMessages(database);
   }
 
   find(itemHash: string): Row | undefined {
     return this.#statements.find.get(itemHash);
   }
 
-  insertPending(envelope: Envelope, { receivedMs }: { receivedMs: number }): void {
+  /** Takes a message in, in the state it is in at once. Answers with what tells its place. */
+  insert(
+    envelope: Envelope,
+    { receivedMs, ...settled }: Settled & { receivedMs: number },
+  ): Pick<Row, 'position' | 'processed_seq'> {
     const { channel = null, item_content = null } = envelope;
-    this.#statements.insert.run({ ...envelope, channel, item_content, received_ms: receivedMs });
+    const kept = settled.status === 'forgotten' ? null : item_content;
+    const columns = { ...envelope, channel, item_content: kept, received_ms: receivedMs, ...columnsOf(settled) };
+    const place = this.#statements.insert.get(columns);
+    if (place === undefined) throw new Error(`Cannot insert '${envelope.item_hash}': no row, expected one`);
+    this.#setWaits(envelope.item_hash, settled);
+    return place;
+  }
+
+  /** Moves a message on. Answers with what tells its place. */
+  settle(itemHash: string, settled: Settled): Pick<Row, 'position' | 'processed_seq'> {
+    const place = this.#statements.settle.get({ item_hash: itemHash, ...columnsOf(settled) });
+    if (place === undefined) throw new Error(`Cannot settle '${itemHash}': no row, expected one`);
+    this.#statements.clearWaits.run(itemHash);
+    this.#setWaits(itemHash, settled);
+    return place;
   }
 
   delete(itemHash: string): void {
     this.#statements.delete.run(itemHash);
   }
 
-  settle(itemHash: string, settled: Settled): void {
-    const { status, reason, waits = [], address, content } = settled;
-    this.#statements.settle.run({
-      item_hash: itemHash,
-      status,
-      error_code: reason?.code ?? null,
-      error_details: reason === undefined ? null : JSON.stringify(reason.errors),
-      address: address ?? null,
-      content: content ?? null,
-    });
-    this.#statements.clearWaits.run(itemHash);
+  #setWaits(itemHash: string, { waits = [] }: Settled): void {
     for (const { kind, wanted } of waits) this.#statements.insertWait.run(itemHash, kind, wanted);
   }
 
-  /** Puts another copy's unsigned members in place. */
-  updateUnsigned({ item_hash, time, channel, signature }: Envelope): void {
-    this.#statements.updateUnsigned.run({ item_hash, time, channel: channel ?? null, signature });
+  /** Puts another copy in place. With `hasContent` its text, too, if it has one. */
+  replaceCopy(copy: Envelope, { hasContent }: { hasContent: boolean }): void {
+    const { channel = null, item_content = null } = copy;
+    this.#statements.replaceCopy.run({ ...copy, channel, text: hasContent ? item_content : null });
+  }
+
+  /** Copies of a pending message whose content is not here. */
+  copies(itemHash: string): Envelope[] {
+    return this.#statements.copies.all(itemHash).map(({ copy }) => JSON.parse(copy) as Envelope);
+  }
+
+  insertCopy(copy: Envelope): void {
+    this.#statements.insertCopy.run(copy.item_hash, JSON.stringify(copy));
+  }
+
+  clearCopies(itemHash: string): void {
+    this.#statements.clearCopies.run(itemHash);
   }
 
   /** The messages in force that came in force after another, in that order. */
@@ -74,14 +104,31 @@ export class MessageTable {
     this.#statements.remove.run(removedMs, itemHash);
   }
 
-  /** The pending messages, oldest first. */
+  /** The pending messages, by the time they were signed. */
   pending(): string[] {
     return this.#statements.pending.all().map((row) => row.item_hash);
   }
 
-  /** The pending messages that wait for something, oldest first. */
-  waitingFor(wait: Wait): string[] {
-    return this.#statements.waitingFor.all(wait.kind, wait.wanted).map((row) => row.item_hash);
+  /** Pending messages that are to be tried again by now. */
+  due(nowMs: number, { limit }: { limit: number }): string[] {
+    return this.#statements.due.all(nowMs, limit).map((row) => row.item_hash);
+  }
+
+  /** When the next pending message is to be tried again, in milliseconds since 1970. */
+  nextDueMs(): number | undefined {
+    return this.#statements.nextDue.get()?.next_attempt_ms ?? undefined;
+  }
+
+  /** What waits, of a sender or of all. */
+  pendingTotals(sender?: string): { count: number; bytes: number } {
+    const { pendingTotals, pendingTotalsOf } = this.#statements;
+    const totals = sender === undefined ? pendingTotals.get() : pendingTotalsOf.get(sender);
+    return { count: totals?.count ?? 0, bytes: totals?.bytes ?? 0 };
+  }
+
+  /** The pending messages that wait for this and for no other message that is still to come, by their signed time. */
+  waitingFor({ kind, wanted }: Wait): string[] {
+    return this.#statements.waitingFor.all({ kind, wanted }).map((row) => row.item_hash);
   }
 
   /** The files a message waits for. */
@@ -95,46 +142,20 @@ export class MessageTable {
   }
 }
 
-function prepare(database: LedgerDatabase) {
+function columnsOf({ reason, traits, ...settled }: Settled) {
+  const { allowAmend } = traits ?? {};
   return {
-    find: database.prepare<[string], Row>('SELECT * FROM messages WHERE item_hash = ?'),
-    insert: database.prepare(`
-      INSERT INTO messages
-        (item_hash, status, type, chain, sender, channel, time, item_type, item_content, signature, received_ms)
-      VALUES (@item_hash, 'pending', @type, @chain, @sender, @channel, @time, @item_type, @item_content, @signature,
-        @received_ms)`),
-    delete: database.prepare<[string]>('DELETE FROM messages WHERE item_hash = ?'),
-    settle: database.prepare(`
-      UPDATE messages SET status = @status,
-        processed_seq = CASE WHEN @status = 'processed'
-          THEN (SELECT coalesce(max(processed_seq), 0) + 1 FROM messages) ELSE processed_seq END, error_code = @error_code, error_details = @error_details,
-        address = coalesce(@address, address), content = coalesce(@content, content)
-      WHERE item_hash = @item_hash`),
-    since: database.prepare<[number, number], Row>(`
-      SELECT * FROM messages WHERE processed_seq > ? AND status IN ('processed', 'removing')
-      ORDER BY processed_seq LIMIT ?`),
-    setRemoving: database.prepare<[string, string]>(
-      "UPDATE messages SET status = 'removing', reason = ? WHERE item_hash = ?",
-    ),
-    restore: database.prepare<[string]>("UPDATE messages SET status = 'processed', reason = NULL WHERE item_hash = ?"),
-    remove: database.prepare<[number, string]>(
-      "UPDATE messages SET status = 'removed', removed_ms = ?, item_content = NULL, content = NULL WHERE item_hash = ?",
-    ),
-    updateUnsigned: database.prepare(`
-      UPDATE messages SET time = @time, channel = @channel, signature = @signature WHERE item_hash = @item_hash`),
-    pending: database.prepare<[], Row>("SELECT item_hash FROM messages WHERE status = 'pending' ORDER BY position"),
-    clearWaits: database.prepare<[string]>('DELETE FROM waits WHERE item_hash = ?'),
-    insertWait: database.prepare<[string, string, string]>(
-      'INSERT INTO waits (item_hash, kind, wanted) VALUES (?, ?, ?)',
-    ),
-    waitingFor: database.prepare<[string, string], Row>(`
-      SELECT item_hash FROM waits JOIN messages USING (item_hash)
-      WHERE kind = ? AND wanted = ? ORDER BY position`),
-    filesWantedBy: database.prepare<[string], { wanted: FileHash }>(
-      "SELECT wanted FROM waits WHERE item_hash = ? AND kind = 'file'",
-    ),
-    pruneRejected: database.prepare<[number]>(`
-      DELETE FROM messages WHERE status = 'rejected' AND position <= (
-        SELECT position FROM messages WHERE status = 'rejected' ORDER BY position DESC LIMIT 1 OFFSET ?)`),
+    status: settled.status,
+    error_code: reason?.code ?? null,
+    error_details: reason === undefined ? null : JSON.stringify(reason.errors),
+    address: settled.address ?? null,
+    content: settled.content ?? null,
+    size_bytes: settled.sizeBytes ?? null,
+    signed_time: settled.signedTime ?? null,
+    topic: traits?.topic ?? null,
+    updates: traits?.updates ?? null,
+    allow_amend: allowAmend === undefined ? null : Number(allowAmend),
+    tries: settled.tries ?? null,
+    next_attempt_ms: settled.nextAttemptMs ?? null,
   };
 }

@@ -1,6 +1,6 @@
 import { type Envelope, parseContent } from '@vmlet/messages';
 import type { Reason } from '../reason.ts';
-import type { AnyProcessedMessage } from '../records.ts';
+import type { AnyProcessedMessage, Sequenced } from '../records.ts';
 import type { MessageStatus } from '../state.ts';
 
 /** A row of the table `messages`. */
@@ -28,13 +28,12 @@ export interface Row {
   removed_ms: number | null;
   /** Why it is being removed. */
   reason: string | null;
-  /** `content.time`, in seconds. */
+  /** `content.time`, in seconds; null while the content is not here. */
   signed_time: number | null;
-}
-
-/** Whether it is in force: a message that is being removed still is. */
-export function isInForce({ status }: Pick<Row, 'status'>): boolean {
-  return status === 'processed' || status === 'removing';
+  /** The type of a POST, the key of an AGGREGATE. */
+  topic: string | null;
+  updates: string | null;
+  allow_amend: number | null;
 }
 
 /** The message as it came. */
@@ -59,19 +58,29 @@ export function reasonOf(row: Row): Reason | undefined {
 }
 
 /** The text of the content; undefined while it is not here, or once it is forgotten. */
-export function textOf(row: Row): string | undefined {
+export function textOf(row: Pick<Row, 'item_content' | 'content'>): string | undefined {
   return row.item_content ?? row.content ?? undefined;
 }
 
-/** A message in force; undefined for any other. */
+/** A message in force; undefined for any other. One that is being removed still is. */
 export function messageOf(row: Row | undefined): AnyProcessedMessage | undefined {
-  const text = row && textOf(row);
-  if (row === undefined || text === undefined || !isInForce(row)) return undefined;
-  return {
-    type: row.type,
-    itemHash: row.item_hash,
-    envelope: envelopeOf(row),
-    content: parseContent(row.type, text),
-    receivedMs: row.received_ms,
-  } as AnyProcessedMessage;
+  if (row === undefined || (row.status !== 'processed' && row.status !== 'removing')) return undefined;
+  const text = textOf(row);
+  if (text === undefined) return undefined;
+  return messageFrom(envelopeOf(row), { content: parseContent(row.type, text), receivedMs: row.received_ms });
+}
+
+/** A message in force, of parts that belong together. */
+export function messageFrom(
+  envelope: Envelope,
+  { content, receivedMs }: { content: AnyProcessedMessage['content']; receivedMs: number },
+): AnyProcessedMessage {
+  // The compiler does not relate an envelope's type to its content's, which were read together.
+  return { type: envelope.type, itemHash: envelope.item_hash, envelope, content, receivedMs } as AnyProcessedMessage;
+}
+
+/** A message in force and its place in the order of processing. */
+export function sequenced(row: Row): Sequenced | undefined {
+  const message = messageOf(row);
+  return message && { seq: row.processed_seq ?? 0, message };
 }

@@ -1,4 +1,5 @@
 import { addressKey } from '../address-key.ts';
+import { List } from '../query/places.ts';
 import type { LedgerDatabase } from '../sqlite/ledger-database.ts';
 
 /** How many messages in force an address has, by type. */
@@ -11,7 +12,7 @@ export interface AddressStats {
 export interface StatsQuery {
   /** A part of the address, in any letter case. */
   readonly contains?: string | undefined;
-  readonly sortBy?: string;
+  readonly sortBy?: 'total' | 'post' | 'aggregate' | 'store' | 'program' | 'instance' | 'forget';
   readonly isDescending?: boolean;
   readonly limit?: number;
   readonly offset?: number;
@@ -29,76 +30,77 @@ export interface Facets {
 
 /** As many as there can be addresses. */
 const ALL = -1;
+/** What addresses are counted by, in the order of the columns. */
+const TYPES = ['POST', 'AGGREGATE', 'STORE', 'PROGRAM', 'INSTANCE', 'FORGET'] as const;
 
-/** Reads them from the messages themselves. */
+/** Reads them from counters: none of it takes longer for more messages. */
 export function openFacets(database: LedgerDatabase): Facets {
   const statements = prepare(database);
-  const textsOf = (rows: { text: string }[]) => rows.map(({ text }) => text);
-  const statsPage: Facets['statsPage'] = (query) => {
-    const { contains, sortBy = 'total', isDescending = true, limit = ALL, offset = 0 } = query;
-    const wanted = { contains: contains?.toLowerCase() ?? null, type: sortBy.toUpperCase(), limit, offset };
-    const rows = (isDescending ? statements.statsDescending : statements.statsAscending).all(wanted).map(statsOfRow);
-    return { rows, total: statements.countAddresses.get({ contains: wanted.contains })?.total ?? 0 };
-  };
   return {
-    channels: () => textsOf(statements.channels.all()),
-    channelsOf: (address) => textsOf(statements.channelsOf.all(addressKey(address))),
-    postTypesOf: (address) => textsOf(statements.postTypesOf.all(addressKey(address))),
+    channels: () => statements.channels.all({ list: List.inForce }),
+    channelsOf: (address) => statements.channelsOf.all(addressKey(address)),
+    postTypesOf: (address) => statements.postTypesOf.all({ address: addressKey(address) }),
     statsOf: (addresses) =>
       addresses.flatMap((address) => {
         const row = statements.statsOf.get(addressKey(address));
         return row === undefined ? [] : [{ ...statsOfRow(row), address }];
       }),
-    statsPage,
-    totals: () => statements.totals.get() ?? { messages: 0, pending: 0, files: 0 },
+    statsPage(query) {
+      const { contains, sortBy = 'total', isDescending = true, limit = ALL, offset = 0 } = query;
+      const wanted = { contains: contains?.toLowerCase() ?? null, limit, offset };
+      const column = sortBy === 'total' ? 'total' : `${sortBy}_count`;
+      const rows = pageOf(database, { column, isDescending }).all(wanted).map(statsOfRow);
+      return { rows, total: statements.countAddresses.get({ contains: wanted.contains }) ?? 0 };
+    },
+    totals() {
+      const count = (list: List) => statements.countMessages.get(list) ?? 0;
+      return {
+        messages: count(List.inForce),
+        pending: count(List.pending),
+        files: statements.countFiles.get() ?? 0,
+      };
+    },
   };
 }
 
-interface StatsRow {
-  address: string;
-  counts: string;
+type StatsRow = { address: string } & Record<string, number>;
+
+function statsOfRow(row: StatsRow): AddressStats {
+  const counts = TYPES.map((type) => [type, row[`${type.toLowerCase()}_count`] ?? 0] as const);
+  return { address: row.address, counts: Object.fromEntries(counts) };
 }
 
-function statsOfRow({ address, counts }: StatsRow): AddressStats {
-  return { address, counts: JSON.parse(counts) as AddressStats['counts'] };
-}
+const FOUND = '(@contains IS NULL OR instr(lower(key), @contains))';
 
-/** As `addressKey` does it. */
-const KEY = "CASE WHEN address LIKE '0x%' THEN lower(address) ELSE address END";
-const STATS = `SELECT max(address) AS address, json_group_object(type, number) AS counts, sum(number) AS total,
-    sum(number) FILTER (WHERE type = @type) AS sorted
-  FROM (SELECT max(address) AS address, ${KEY} AS key, type, count(*) AS number
-    FROM messages WHERE status IN ('processed', 'removing') AND (@contains IS NULL OR instr(lower(address), @contains))
-    GROUP BY key, type)
-  GROUP BY key`;
+/** @param order its column is one of ours, never a client's text */
+function pageOf(database: LedgerDatabase, order: { column: string; isDescending: boolean }) {
+  return database.prepare<[object], StatsRow>(`
+    SELECT * FROM address_stats WHERE ${FOUND}
+    ORDER BY ${order.column} ${order.isDescending ? 'DESC' : 'ASC'}, key LIMIT @limit OFFSET @offset`);
+}
 
 function prepare(database: LedgerDatabase) {
-  const stats = (order: string) =>
-    database.prepare<[object], StatsRow>(`${STATS}
-      ORDER BY CASE WHEN @type = 'TOTAL' THEN total ELSE coalesce(sorted, 0) END ${order}, key LIMIT @limit OFFSET @offset`);
   return {
-    channels: database.prepare<[], { text: string }>(`
-      SELECT DISTINCT channel AS text FROM messages
-      WHERE status IN ('processed', 'removing') AND channel IS NOT NULL ORDER BY channel`),
-    channelsOf: database.prepare<[string], { text: string }>(`
-      SELECT DISTINCT channel AS text FROM messages
-      WHERE status IN ('processed', 'removing') AND channel IS NOT NULL AND ${KEY} = ? ORDER BY channel`),
-    postTypesOf: database.prepare<[string], { text: string }>(
-      'SELECT DISTINCT post_type AS text FROM posts WHERE address = ? ORDER BY post_type',
-    ),
-    statsOf: database.prepare<[string], StatsRow>(`
-      SELECT max(address) AS address, json_group_object(type, number) AS counts
-      FROM (SELECT address, ${KEY} AS key, type, count(*) AS number FROM messages
-        WHERE status IN ('processed', 'removing') AND ${KEY} = ? GROUP BY type)
-      GROUP BY key`),
-    statsAscending: stats('ASC'),
-    statsDescending: stats('DESC'),
-    countAddresses: database.prepare<[object], { total: number }>(`
-      SELECT count(DISTINCT ${KEY}) AS total FROM messages
-      WHERE status IN ('processed', 'removing') AND (@contains IS NULL OR instr(lower(address), @contains))`),
-    totals: database.prepare<[], { messages: number; pending: number; files: number }>(`
-      SELECT (SELECT count(*) FROM messages WHERE status IN ('processed', 'removing')) AS messages,
-        (SELECT count(*) FROM messages WHERE status = 'pending') AS pending,
-        (SELECT count(DISTINCT file_hash) FROM stores) AS files`),
+    channels: database
+      .prepare<[object], string>(`
+        SELECT value FROM list_facets WHERE list = @list AND kind = 'channel' AND count > 0 ORDER BY value`)
+      .pluck(),
+    channelsOf: database
+      .prepare<[string], string>('SELECT channel FROM address_channels WHERE key = ? ORDER BY channel')
+      .pluck(),
+    // From each type on to the next one: an address may have a million posts of one type.
+    postTypesOf: database
+      .prepare<[object], string>(`
+        WITH RECURSIVE types (type) AS (
+          SELECT min(post_type) FROM posts WHERE address = @address
+          UNION ALL
+          SELECT (SELECT min(post_type) FROM posts WHERE address = @address AND post_type > type)
+            FROM types WHERE type IS NOT NULL
+        ) SELECT type FROM types WHERE type IS NOT NULL`)
+      .pluck(),
+    statsOf: database.prepare<[string], StatsRow>('SELECT * FROM address_stats WHERE key = ?'),
+    countAddresses: database.prepare<[object], number>(`SELECT count(*) FROM address_stats WHERE ${FOUND}`).pluck(),
+    countMessages: database.prepare<[List], number>('SELECT sum(count) FROM list_blocks WHERE list = ?').pluck(),
+    countFiles: database.prepare<[], number>('SELECT count(DISTINCT file_hash) FROM stores').pluck(),
   };
 }

@@ -29,7 +29,6 @@ export const ledgerStates: Migration = {
       size_bytes      INTEGER NOT NULL DEFAULT 0,
       tries           INTEGER NOT NULL DEFAULT 0,
       next_attempt_ms INTEGER,
-      is_indexed      INTEGER NOT NULL DEFAULT 0,
       removed_ms      INTEGER,
       reason          TEXT,
       signed_time     REAL,
@@ -59,7 +58,7 @@ export const ledgerStates: Migration = {
     CREATE INDEX messages_by_status ON messages (status, position);
     CREATE INDEX messages_pending_by_sender ON messages (sender, size_bytes) WHERE status = 'pending';
     CREATE INDEX messages_pending_due ON messages (next_attempt_ms) WHERE status = 'pending';
-    CREATE INDEX messages_not_indexed ON messages (processed_seq) WHERE is_indexed = 0 AND processed_seq IS NOT NULL;
+    CREATE INDEX messages_by_updates ON messages (updates) WHERE updates IS NOT NULL;
 
     -- What pending messages wait for: a file's hash, a message's item_hash, or an aggregate's owner and key.
     CREATE TABLE new_waits (
@@ -76,9 +75,7 @@ export const ledgerStates: Migration = {
     -- Copies of a pending message whose content is not here: which one to keep depends on the time that was signed.
     CREATE TABLE message_copies (
       item_hash TEXT NOT NULL REFERENCES messages (item_hash) ON DELETE CASCADE,
-      time      REAL NOT NULL,
-      channel   TEXT,
-      signature TEXT NOT NULL
+      copy      TEXT NOT NULL
     ) STRICT;
     CREATE INDEX message_copies_by_item_hash ON message_copies (item_hash);
 
@@ -135,6 +132,13 @@ export const ledgerStates: Migration = {
         (SELECT json_group_object(name, json(value)) FROM aggregate_members AS member
           WHERE member.address = aggregate_keys.address AND member.key = aggregate_keys.key) AS content
       FROM aggregate_keys;
+
+    -- Keys that have lost their last element.
+    CREATE TABLE aggregate_gone (
+      address TEXT NOT NULL,
+      key     TEXT NOT NULL,
+      PRIMARY KEY (address, key)
+    ) STRICT, WITHOUT ROWID;
 
     -- Keys that were forgotten: elements signed until then are, too, when they come later.
     CREATE TABLE aggregate_forgets (

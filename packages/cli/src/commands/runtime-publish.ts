@@ -1,0 +1,103 @@
+import { stat } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import { type BuiltRuntime, ensureRuntime } from '@vmlet/builder';
+import type { Command } from 'commander';
+import { addExamples, type Cli } from '../cli.ts';
+import { PublicApi } from '../client/api.ts';
+import { locateNode } from '../client/locate.ts';
+import type { Context } from '../context.ts';
+import { findRecipe } from '../known-runtimes.ts';
+import { initFilesOf } from '../publish/init-files.ts';
+import { loadSigner } from '../publish/owner-key.ts';
+import { publishNamedRuntime, type RuntimeExtras, recipeIn } from '../publish/publish-runtime.ts';
+import { describeImage, readManifest } from '../publish/runtime-image.ts';
+import { checkReachable } from './check-reachable.ts';
+
+interface PublishOptions {
+  manifest?: string;
+  name?: string;
+  recipe?: string;
+  sbom?: string;
+  channel?: string;
+}
+
+/** `vmlet runtime publish`. */
+export function registerRuntimePublish({ program, run }: Cli): void {
+  const command = program
+    .command('publish')
+    .alias('add')
+    .summary('publish a runtime under a name, for anyone to use')
+    .description(
+      'Publishes a root filesystem with a manifest that says what is in it, as a signed message: an image (erofs, squashfs ' +
+        'or ext4), whose size, hash and filesystem are read from it, or a recipe, which is built first. Your name for it, and ' +
+        'that with its version, then lead to it; another version updates the first. Prints the item_hash, by which anyone ' +
+        'deploys on it.',
+    )
+    .argument('<image|recipe>', 'an image, the name of an official runtime, or the folder of a recipe')
+    .option('--name <name[@version]>', 'your name for it (default: that of the manifest or the recipe)')
+    .option('--manifest <file>', 'what is in an image, in JSON; see docs/formats/manifest.md')
+    .option('--recipe <file>', 'what it was made from, published beside it (default: that of the recipe)')
+    .option('--sbom <file>', 'list of what is in it, published beside it')
+    .option('--channel <name>', 'label of the messages');
+  addExamples(command, [
+    ['vmlet runtime publish root.erofs --manifest manifest.json', 'an image'],
+    ['vmlet runtime publish root.erofs --name mine@2', 'its second version'],
+    ['vmlet runtime publish ./runtimes/mine --node https://node.example', 'a recipe, built and sent to another node'],
+    ['vmlet deploy ./app --runtime mine', 'and deploy on it'],
+  ]);
+  command.action(async (what: string, options: PublishOptions, self: Command) => {
+    await run(self, (context) => publish(what, options, context));
+  });
+}
+
+async function publish(what: string, options: PublishOptions, context: Context): Promise<undefined> {
+  const { output, paths, cwd, signal } = context;
+  const node = await locateNode(context);
+  await checkReachable(node, signal);
+  const { runtime, recipe } = await prepare(what, options, context);
+  const signer = await loadSigner(paths.config, output);
+  const publisher = { signer, api: new PublicApi(node.url), output, channel: options.channel, signal };
+  const path = (name: string | undefined) => (name === undefined ? undefined : resolve(cwd, name));
+  const extras: RuntimeExtras = { recipe: path(options.recipe) ?? recipe, sbom: path(options.sbom) };
+  const published = await publishNamedRuntime(runtime, publisher, extras);
+  output.settle();
+  if (output.isJson) {
+    output.json(published);
+    return;
+  }
+  const { name, version, address, uploaded, itemHash } = published;
+  if (!uploaded) output.note('The node had it already: nothing was uploaded');
+  output.note(`${address}/${name}@${version}`);
+  output.line(itemHash);
+}
+
+/** The image with its manifest, built if it has to be, and the recipe that it is of. */
+async function prepare(
+  what: string,
+  { manifest: manifestFile, name }: PublishOptions,
+  { output, paths, cwd, signal }: Context,
+): Promise<{ runtime: BuiltRuntime; recipe: string | undefined }> {
+  const imagePath = resolve(cwd, what);
+  const found = await stat(imagePath).catch(() => undefined);
+  const isImage = found?.isFile() === true && !imagePath.endsWith('recipe.yaml');
+  if (isImage) {
+    output.step('Reading the image');
+    const said = manifestFile === undefined ? {} : await readManifest(resolve(cwd, manifestFile));
+    return {
+      runtime: { manifest: await describeImage(imagePath, { ...said, ...named(name) }, signal), imagePath },
+      recipe: undefined,
+    };
+  }
+  const folder = await findRecipe(what, cwd);
+  const onProgress = (step: string, detail?: string) => output.step(`Building the runtime: ${step}`, detail);
+  const initFiles = initFilesOf({ cache: paths.cache, onProgress, signal });
+  const built = await ensureRuntime(folder, { cache: paths.cache, onProgress, signal, initFiles });
+  return { runtime: { ...built, manifest: { ...built.manifest, ...named(name) } }, recipe: recipeIn(folder) };
+}
+
+/** What `--name` says. */
+function named(text: string | undefined): { name?: string; version?: string } {
+  if (text === undefined) return {};
+  const at = text.indexOf('@');
+  return at < 0 ? { name: text } : { name: text.slice(0, at), version: text.slice(at + 1) };
+}
