@@ -5,26 +5,10 @@ import { canonicalCid, type StagedContent } from '../../content/index.ts';
 import { VmletError } from '../../errors.ts';
 import type { ApiComponents } from '../components.ts';
 import { HTTP_STATUS, publish } from '../publish.ts';
+import type { Intake } from './intake.ts';
 import { readMetadata, type UploadMetadata } from './metadata.ts';
 import { readMultipart } from './multipart.ts';
 import { pump } from './pump.ts';
-
-/** What one route takes, and how. */
-export interface Intake {
-  /** What the STORE that comes with it says. */
-  readonly itemType: 'storage' | 'ipfs';
-  /** By who sends it; 0 refuses what comes unsigned. */
-  readonly maxBytes: { readonly unsigned: number; readonly signed: number; readonly trusted: number };
-  /** Takes the file in; MUST read it to its end, or fail. */
-  stage(bytes: Readable, options: IntakeOptions): Promise<StagedContent>;
-}
-
-/** Options of taking a file in. */
-export interface IntakeOptions {
-  maxBytes: number;
-  expected: FileHash | undefined;
-  signal: AbortSignal;
-}
 
 /** What became of an upload. */
 export interface Receipt {

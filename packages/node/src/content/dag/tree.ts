@@ -3,7 +3,7 @@ import { pipeline } from 'node:stream/promises';
 import { decode, type PBLink, type PBNode } from '@ipld/dag-pb';
 import type { CID } from 'multiformats/cid';
 import { pack } from 'tar-stream';
-import type { ContentKind } from '../store.ts';
+import type { ContentKind } from '../options.ts';
 import { refuseCar } from './refuse-car.ts';
 import { readUnixFs, type UnixFsNode, UnixFsType } from './unixfs.ts';
 

@@ -8,16 +8,13 @@ import { VmletError } from '../../errors.ts';
 import { failpoint } from '../../failpoint.ts';
 import { errnoOf, makePrivateDir } from '../../store/index.ts';
 import { canonicalCid, namesOfCid } from '../cid.ts';
+import type { CarOptions, CollectOptions, KeptContent, StageOptions } from '../options.ts';
 import type {
-  CarOptions,
-  CollectOptions,
   ContentListener,
   ContentReading,
   ContentStore,
   FoundContent,
-  KeptContent,
   StagedContent,
-  StageOptions,
   StoredContent,
 } from '../store.ts';
 import { checking } from '../verify.ts';

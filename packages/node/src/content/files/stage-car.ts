@@ -7,7 +7,7 @@ import { canonical } from '../cid.ts';
 import { CarIndex } from '../dag/car.ts';
 import { refuseCar } from '../dag/refuse-car.ts';
 import { UnixFsTree } from '../dag/tree.ts';
-import type { StageOptions } from '../store.ts';
+import type { StageOptions } from '../options.ts';
 import type { ContentLayout } from './layout.ts';
 import { type StagedBytes, stageBytes } from './stage.ts';
 
