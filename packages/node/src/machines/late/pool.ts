@@ -82,7 +82,7 @@ export class WaitingMachines implements AsyncDisposable {
       while (!this.#closed && kept.waiting.length < this.#config.perShape) {
         try {
           const started = await this.#start(kept.shape);
-          // Whoever took one meanwhile has put another list in the place of the one before.
+          // Only now: whoever took one meanwhile has left another list.
           kept.waiting.push(started);
         } catch (error) {
           this.#config.onError(error);
