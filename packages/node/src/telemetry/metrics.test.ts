@@ -30,6 +30,7 @@ test('metrics: are OpenMetrics as its reference parser reads it, before anything
     'vmlet_start_step_seconds',
     'vmlet_requests',
     'vmlet_failures',
+    'vmlet_deliveries',
   ]);
   starts.add({ from: 'boot' });
   for (const ms of [3, 5, 70, 99_999]) startMs.observeMs({ from: 'boot' }, ms);
