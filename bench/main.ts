@@ -3,15 +3,17 @@ import { parseArgs } from 'node:util';
 import { benchAgainst } from './against.ts';
 import { benchBoot } from './boot.ts';
 import { overBudget } from './budgets.ts';
+import { benchNetwork } from './network.ts';
 import type { Part, PartResult } from './part.ts';
 import { benchStarts } from './starts.ts';
 
-const PARTS: Record<string, Part> = { boot: benchBoot, starts: benchStarts };
+const PARTS: Record<string, Part> = { boot: benchBoot, starts: benchStarts, network: benchNetwork };
 
-const USAGE = `usage: npm run bench -- PART [--runs N] [--json] [--check] [--only ROW,...] [--against COMMIT]
+const USAGE = `usage: npm run bench -- PART [--runs N] [--json] [--check] [--only ROW,...] [--against COMMIT] [--messages N]
 --check: exit with 1 when a figure is over what is promised of it
---only: measure these rows (part starts)
+--only: measure these rows (part starts), or groups of rows (part network)
 --against: measure another commit in turn with this tree, and print the difference (part starts)
+--messages: how many messages lists are read from; 1000000 unless given (part network)
 parts: ${Object.keys(PARTS).join(', ')}
 `;
 
@@ -21,6 +23,7 @@ const { values, positionals } = parseArgs({
     runs: { type: 'string', default: '10' },
     json: { type: 'boolean', default: false },
     check: { type: 'boolean', default: false },
+    messages: { type: 'string', default: '1000000' },
     only: { type: 'string' },
     against: { type: 'string' },
   },
@@ -29,7 +32,12 @@ const name = positionals[0] ?? '';
 const part = PARTS[name];
 const runs = Number(values.runs);
 const { against } = values;
-const isMisused = name !== 'starts' && (values.only !== undefined || against !== undefined);
+const messages = Number(values.messages);
+const isMisused =
+  (name === 'boot' && values.only !== undefined) ||
+  (name !== 'starts' && against !== undefined) ||
+  !Number.isInteger(messages) ||
+  messages < 1000;
 if (!part || isMisused || !Number.isInteger(runs) || runs < 1) {
   process.stderr.write(USAGE);
   process.exit(2);
@@ -38,6 +46,7 @@ if (!part || isMisused || !Number.isInteger(runs) || runs < 1) {
 const only = values.only?.split(',');
 const options = {
   runs,
+  messages,
   tell: (text: string) => process.stderr.write(`bench: ${text}\n`),
   isWanted: (row: string) => only?.includes(row) ?? true,
 };

@@ -3,6 +3,8 @@ import type { Difference, Row } from './stats.ts';
 export interface PartOptions {
   /** Samples of each row. */
   runs: number;
+  /** Messages in the ledger that lists are read from. */
+  messages: number;
   /** Says how far it is. */
   tell: (text: string) => void;
   /** Whether a row is to be measured; parts that cannot leave rows out measure all. */

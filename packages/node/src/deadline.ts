@@ -64,7 +64,7 @@ export async function passed(ms: number): Promise<void> {
 }
 
 /** A deadline for who waits for no signal. Dispose of it once, when the wait is over, and do not use it after that. */
-export interface TimeLimit extends Disposable {
+interface TimeLimit extends Disposable {
   /** Whether it has passed. */
   readonly expired: boolean;
 }
@@ -166,24 +166,27 @@ interface Paced extends Disposable {
 }
 
 /**
- * Runs `work` for whoever asked since its last run: in this turn's end after a quiet time, and no sooner than `ms`
- * milliseconds after the run before. While nobody asks there is no timer.
+ * Runs `work` for whoever asked since its last run: at this turn's end after a quiet time, and no sooner than `ms`
+ * milliseconds after the run before, nor than that run took, so that others get as much of the processor as it does.
+ * While nobody asks there is no timer.
  */
 export function paced(ms: number, work: () => void): Paced {
-  let lastRun = Number.NEGATIVE_INFINITY;
+  let nextRun = Number.NEGATIVE_INFINITY;
   let isAsked = false;
   let timer: NodeJS.Timeout | undefined;
   const run = () => {
     if (!isAsked) return;
     isAsked = false;
-    lastRun = performance.now();
+    const start = performance.now();
     work();
+    const end = performance.now();
+    nextRun = Math.max(start + ms, end + (end - start));
   };
   return {
     ask() {
       if (isAsked) return;
       isAsked = true;
-      const waitMs = lastRun + ms - performance.now();
+      const waitMs = nextRun - performance.now();
       if (waitMs <= 0) setImmediate(run);
       else timer = setTimeout(run, waitMs).unref();
     },

@@ -53,7 +53,8 @@ export function isSafePath(path: string): boolean {
 }
 
 /** What a home makes anew, what belongs to the process that runs in it, and what was never finished. */
-const RENEWED = /^(home\.json|lock\.db.*|node\.db-.*|node\.json|code|snapshots|content\/(incoming|quarantine))$/;
+const RENEWED =
+  /^(home\.json|lock\.db.*|node\.db-.*|program-cache\.db.*|node\.json|code|snapshots|content\/(incoming|quarantine))$/;
 
 /** Whether a file or folder of a home belongs into a backup; the database goes there as a copy of its own. */
 export function isKept(path: string): boolean {

@@ -11,6 +11,8 @@ const MAX_HEAD_BYTES = 16 * 1024;
 const KEPT_MS = 60_000;
 const RETRY_AFTER_SECONDS = 1;
 
+const BAD_REQUEST = 'HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n';
+
 /** Answers one call. */
 export type Answer = (caller: Caller, request: IncomingMessage, response: ServerResponse) => void;
 
@@ -31,7 +33,9 @@ export class CallServer {
       },
     );
     this.#server.on('clientError', (_error, socket) => {
-      socket.end('HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n', () => socket.destroy());
+      // One that has ended its side in the middle of a request reads no answer either.
+      if (socket.writable && !socket.readableEnded) socket.write(BAD_REQUEST);
+      socket.destroy();
     });
     this.#server.on('connect', (_request, socket) => socket.destroy());
   }

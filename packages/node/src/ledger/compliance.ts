@@ -1,8 +1,14 @@
 import type { Envelope } from '@vmlet/messages';
 import { describe, expect, test } from 'vitest';
 import { NetworkCode } from './codes.ts';
+import { aggregating } from './compliance-aggregates.ts';
+import { converging } from './compliance-convergence.ts';
 import type { MakeLedger } from './compliance-fixture.ts';
 import { forgetting } from './compliance-forget.ts';
+import { running } from './compliance-machines.ts';
+import { posting } from './compliance-posts.ts';
+import { authorizing } from './compliance-security.ts';
+import { giving, retrying } from './compliance-states.ts';
 import type { LedgerEvent } from './events.ts';
 import type { Ledger } from './log.ts';
 import { bytesOf, fileHashOf, makeAuthor } from './testing.ts';
@@ -16,6 +22,13 @@ export function ledgerCompliance(name: string, makeFixture: MakeLedger): void {
     waiting(makeFixture);
     filed(makeFixture);
     forgetting(makeFixture);
+    posting(makeFixture);
+    aggregating(makeFixture);
+    authorizing(makeFixture);
+    running(makeFixture);
+    giving(makeFixture);
+    retrying(makeFixture);
+    converging(makeFixture);
   });
 }
 

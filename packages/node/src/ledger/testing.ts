@@ -10,7 +10,13 @@ export interface Author {
   store(fileHash: string, changes?: object): Promise<Envelope>;
   /** A PROGRAM of two STOREs. */
   program(refs: { code: string; runtime: string }, changes?: object): Promise<Envelope>;
+  /** An INSTANCE with a root filesystem that is a copy of a STORE. */
+  instance(refs: { rootfs: string; sizeMib?: number }, changes?: object): Promise<Envelope>;
   forget(...hashes: string[]): Promise<Envelope>;
+  /** A POST that changes another one. */
+  amend(ref: string, content: unknown): Promise<Envelope>;
+  /** Members of a key; `changes` are other members of the content, such as its time. */
+  aggregate(key: string, content: object, changes?: object): Promise<Envelope>;
   post(content: unknown): Promise<Envelope>;
   /** A message with a content made by hand: not checked by any schema, but signed. */
   sign(type: MessageType, content: object): Promise<Envelope>;
@@ -45,6 +51,10 @@ export function makeAuthor(): Author {
     sign,
     store: (fileHash, changes = {}) => sign('STORE', { item_type: 'storage', item_hash: fileHash, ...changes }),
     program: ({ code, runtime }, changes = {}) => sign('PROGRAM', { ...programContent({ code, runtime }), ...changes }),
+    instance: ({ rootfs, sizeMib = 1 }, changes = {}) =>
+      sign('INSTANCE', { ...instanceContent({ rootfs, sizeMib }), ...changes }),
+    amend: (ref, content) => sign('POST', { type: 'amend', ref, content }),
+    aggregate: (key, content, changes = {}) => sign('AGGREGATE', { key, content, ...changes }),
     forget: (...hashes) => sign('FORGET', { hashes }),
     post: (content) => buildMessage({ signer, type: 'POST', content: { type: 'test', content }, now: next() }),
   };
@@ -59,6 +69,16 @@ function programContent({ code, runtime }: { code: string; runtime: string }): o
     resources: { vcpus: 1, memory: 128, seconds: 30 },
     runtime: { ref: runtime, use_latest: true, comment: '' },
     code: { encoding: 'zip', entrypoint: 'main:app', ref: code, use_latest: false },
+    volumes: [],
+  };
+}
+
+function instanceContent({ rootfs, sizeMib }: { rootfs: string; sizeMib: number }): object {
+  return {
+    allow_amend: false,
+    environment: { internet: true },
+    resources: { vcpus: 1, memory: 128, seconds: 30 },
+    rootfs: { parent: { ref: rootfs, use_latest: true }, persistence: 'host', size_mib: sizeMib },
     volumes: [],
   };
 }

@@ -18,7 +18,7 @@ export interface WebSocketLimits {
 export const defaultWebSocketLimits: WebSocketLimits = {
   subscribers: 4096,
   untakenBytes: 1024 * 1024,
-  coalesceMs: 25,
+  coalesceMs: 50,
   batchBytes: 1024 * 1024,
   silenceMs: 30_000,
   statusMs: 2000,

@@ -43,8 +43,7 @@ function missingTargets(
   const { address } = content;
   const messages = named.filter((target) => isAwaited(tables.message(target)));
   const isAbsent = (key: string) =>
-    tables.elements(address, { key, until: Number.MAX_VALUE }).length === 0 &&
-    tables.keyForgottenBy(address, { key, since: 0 }).length === 0;
+    !tables.hasHadAggregate(address, key) && tables.keyForgottenBy(address, { key, since: 0 }).length === 0;
   const waits: Wait[] = [
     ...messages.map((wanted): Wait => ({ kind: 'message', wanted })),
     ...keys.filter(isAbsent).map((key): Wait => ({ kind: 'aggregate', wanted: `${addressKey(address)}/${key}` })),

@@ -92,6 +92,8 @@ export interface LedgerTables {
   security(owner: string): unknown;
   /** The AGGREGATEs in force of a key that were signed until `until`, in seconds. */
   elements(owner: string, options: { key: string; until: number }): string[];
+  /** Whether a key has, or had, an AGGREGATE in force. */
+  hasHadAggregate(owner: string, key: string): boolean;
   /** The FORGETs of a key that were signed at `since` or later. */
   keyForgottenBy(owner: string, options: { key: string; since: number }): ItemHash[];
 

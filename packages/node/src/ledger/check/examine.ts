@@ -19,10 +19,19 @@ export interface Examined {
  * @throws VmletError `MESSAGE_MALFORMED`
  */
 export function examine(message: unknown, { verified = false }: { verified?: boolean } = {}): Examined {
-  const envelope = structural(() => parseEnvelope(message));
+  const envelope = compact(structural(() => parseEnvelope(message)));
   const text = envelope.item_content;
   const content = text === undefined ? undefined : structural(() => parseContent(envelope.type, text));
   return { envelope, content, unsigned: verified ? undefined : badSignature(envelope) };
+}
+
+/** Without members that stand there and are undefined, as null becomes in reading: so it is told as it is kept. */
+function compact({ channel, item_content, ...envelope }: Envelope): Envelope {
+  return {
+    ...envelope,
+    ...(item_content === undefined ? {} : { item_content }),
+    ...(channel === undefined ? {} : { channel }),
+  };
 }
 
 function badSignature(envelope: Envelope): Reason | undefined {

@@ -18,17 +18,17 @@ export function createIndexWriter(database: LedgerDatabase): IndexWriter {
   const queue = prepareQueue(database);
   const statements = prepareBatch(database);
   const renew = () => {
-    for (let positions = queue.next.all(); positions.length > 0; positions = queue.next.all()) {
+    for (let queued = queue.next.all(); queued.length > 0; queued = queue.next.all()) {
       const batch = new ListBatch(statements);
       // First all that goes: places are ordered by what the messages say, and a deleted one says nothing any more.
-      for (const position of positions) batch.remove(position);
-      for (const position of positions) {
+      for (const { position, is_new } of queued) if (is_new === 0) batch.remove(position);
+      for (const { position } of queued) {
         const row = queue.row.get(position);
         if (row === undefined) continue;
         for (const place of placesOf(row)) batch.put(position, row.item_hash, place);
       }
       batch.flush();
-      queue.done.run(positions.at(-1) ?? 0);
+      queue.done.run(queued.at(-1)?.position ?? 0);
     }
   };
   return { renew };
@@ -36,14 +36,15 @@ export function createIndexWriter(database: LedgerDatabase): IndexWriter {
 
 function prepareQueue(database: LedgerDatabase) {
   return {
-    next: database
-      .prepare<[], number>(`SELECT position FROM list_queue ORDER BY position LIMIT ${BATCH_MESSAGES}`)
-      .pluck(),
+    next: database.prepare<[], { position: number; is_new: number }>(
+      `SELECT position, is_new FROM list_queue ORDER BY position LIMIT ${BATCH_MESSAGES}`,
+    ),
     done: database.prepare<[number]>('DELETE FROM list_queue WHERE position <= ?'),
     row: database.prepare<[number], QueuedRow>(`
       SELECT messages.*, posts.post_type, posts.ref AS post_ref, posts.address AS post_address, posts.amends,
         posts.last_updated, coalesce(latest.item_content, latest.content) AS latest_text
-      FROM messages LEFT JOIN posts USING (item_hash) LEFT JOIN messages AS latest ON latest.item_hash = posts.latest
+      FROM messages LEFT JOIN posts USING (item_hash) LEFT JOIN messages AS latest
+        ON latest.item_hash = posts.latest AND posts.latest <> messages.item_hash
       WHERE messages.position = ?`),
   };
 }

@@ -1,5 +1,5 @@
 import type { LedgerDatabase } from '../sqlite/ledger-database.ts';
-import { type Bits, clearBit, countBits, emptyBits, readBits, SLOTS, setBit, writeBits } from './bits.ts';
+import { type Bits, clearBit, countBits, readBits, SLOTS, setBit, writeBits } from './bits.ts';
 import { compareKeys, type ListKey } from './list-key.ts';
 import type { Facet, List, Place } from './places.ts';
 
@@ -28,6 +28,12 @@ interface FacetRow {
   count: number;
 }
 
+interface Head {
+  readonly block: Block;
+  /** Of the block after it; undefined if it is the only one. */
+  readonly end: ListKey | undefined;
+}
+
 interface SlotsOfFacet {
   readonly facet: number;
   readonly block: number;
@@ -44,6 +50,8 @@ export class ListBatch {
   readonly #facets = new Map<number, FacetRow>();
   readonly #facetIds = new Map<string, number>();
   readonly #slots = new Map<string, SlotsOfFacet>();
+  /** Of each list the block where it begins: most messages are newer than all before. */
+  readonly #heads = new Map<number, Head>();
 
   constructor(statements: BatchStatements) {
     this.#statements = statements;
@@ -87,11 +95,28 @@ export class ListBatch {
   }
 
   #roomFor(list: List, key: ListKey): Block {
-    const found =
-      this.#statements.blockInTie.get(list, key.sort, key.hash) ?? this.#statements.blockBefore.get(list, key.sort);
-    const block =
-      found === undefined ? this.#create(list, { sort: Number.POSITIVE_INFINITY, hash: '' }) : this.#block(found);
-    return block.next_slot < SLOTS ? block : this.#relieve(block, key);
+    const head = this.#heads.get(list) ?? this.#head(list);
+    const isInHead = head.end === undefined || compareKeys(key, head.end) < 0;
+    const block = isInHead ? head.block : this.#blockOf(list, key);
+    if (block.next_slot < SLOTS) return block;
+    // There will be other blocks.
+    this.#heads.delete(list);
+    return this.#relieve(block, key);
+  }
+
+  #head(list: List): Head {
+    const [first, second] = this.#statements.heads.all(list);
+    const block = first ?? this.#create(list, { sort: Number.POSITIVE_INFINITY, hash: '' });
+    const head = { block: this.#blocks.get(block.id) ?? block, end: second };
+    this.#blocks.set(head.block.id, head.block);
+    this.#heads.set(list, head);
+    return head;
+  }
+
+  #blockOf(list: List, { sort, hash }: ListKey): Block {
+    const id = this.#statements.blockInTie.get(list, sort, hash) ?? this.#statements.blockBefore.get(list, sort);
+    if (id === undefined) throw new Error(`Cannot find a block of list ${list} for ${sort}: none, expected its head`);
+    return this.#block(id);
   }
 
   /** Makes room for a key in a full block. */
@@ -150,8 +175,9 @@ export class ListBatch {
     this.#statements.boundBlock.run(sort, hash, block.id);
   }
 
-  #drop({ id }: Block): void {
+  #drop({ id, list }: Block): void {
     this.#statements.deleteBlock.run(id);
+    this.#heads.delete(list);
     this.#blocks.delete(id);
   }
 
@@ -184,8 +210,7 @@ export class ListBatch {
     const name = `${facet}/${block}`;
     const known = this.#slots.get(name);
     if (known !== undefined) return known;
-    const blob = this.#statements.slots.get(facet, block);
-    const made = { facet, block, bits: blob === undefined ? emptyBits() : readBits(blob) };
+    const made = { facet, block, bits: readBits(this.#statements.slots.get(facet, block)) };
     this.#slots.set(name, made);
     return made;
   }
@@ -208,6 +233,9 @@ export function prepareBatch(database: LedgerDatabase) {
     deleteEntry: database.prepare<[number, number]>('DELETE FROM list_entries WHERE block = ? AND slot = ?'),
     deleteEntries: database.prepare<[number]>('DELETE FROM list_entries WHERE block = ?'),
     block: database.prepare<[number], Block>('SELECT * FROM list_blocks WHERE id = ?'),
+    heads: database.prepare<[number], Block>(
+      'SELECT * FROM list_blocks WHERE list = ? ORDER BY sort DESC, hash LIMIT 2',
+    ),
     blockInTie: database
       .prepare<[number, number, string], number>(
         'SELECT id FROM list_blocks WHERE list = ? AND sort = ? AND hash <= ? ORDER BY hash DESC LIMIT 1',

@@ -51,7 +51,7 @@ export interface QueuedRow extends Row {
   post_address: string | null;
   amends: string | null;
   last_updated: number | null;
-  /** The text of the newest amend, or of the post itself. */
+  /** The text of the newest amend, if there is one. */
   latest_text: string | null;
 }
 
@@ -103,7 +103,7 @@ function postFacets(row: QueuedRow): Facet[] {
     ...one('channel', row.channel),
     ...one('contentType', row.post_type),
     ...one('ref', row.post_ref),
-    ...tagsIn(objectIn(row.latest_text)),
+    ...tagsIn(objectIn(row.latest_text ?? textOf(row) ?? null)),
   ];
 }
 

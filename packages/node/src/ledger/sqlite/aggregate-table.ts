@@ -49,6 +49,11 @@ export class AggregateTable {
     return this.#statements.elements.all(addressKey(address), key, until).map((row) => row.item_hash);
   }
 
+  /** Whether a key has, or had, an element. */
+  hasHad(address: string, key: string): boolean {
+    return this.#statements.hasHad.get({ address: addressKey(address), key }) !== undefined;
+  }
+
   /** The FORGETs of a key that were signed at `since` or later. */
   keyForgottenBy(address: string, { key, since }: { key: string; since: number }): ItemHash[] {
     return this.#statements.keyForgottenBy.all(addressKey(address), key, since).map((row) => row.forgotten_by);
@@ -81,8 +86,10 @@ export class AggregateTable {
       const left = this.#statements.left.all(address, key);
       for (const element of left) this.#merge({ address, key }, element);
       const [first, last] = [left[0], left.at(-1)];
-      if (first === undefined || last === undefined) this.#statements.dropKey.run(address, key);
-      else this.#statements.setTimes.run(first.time, last.time, address, key);
+      if (first === undefined || last === undefined) {
+        this.#statements.dropKey.run(address, key);
+        this.#statements.insertGone.run(address, key);
+      } else this.#statements.setKey.run(first.time, last.time, last.owner, address, key);
     }
   }
 
@@ -109,9 +116,9 @@ function prepare(database: LedgerDatabase) {
     elements: database.prepare<[string, string, number], ElementColumns>(
       'SELECT item_hash FROM aggregate_elements WHERE address = ? AND key = ? AND time <= ? ORDER BY time, item_hash',
     ),
-    left: database.prepare<[string, string], ElementColumns>(
-      'SELECT * FROM aggregate_elements WHERE address = ? AND key = ? ORDER BY time, item_hash',
-    ),
+    left: database.prepare<[string, string], ElementColumns & { owner: string }>(`
+      SELECT element.*, messages.address AS owner FROM aggregate_elements AS element JOIN messages USING (item_hash)
+      WHERE element.address = ? AND key = ? ORDER BY element.time, item_hash`),
     keyForgottenBy: database.prepare<[string, string, number], { forgotten_by: ItemHash }>(
       'SELECT forgotten_by FROM aggregate_forgets WHERE address = ? AND key = ? AND time >= ? ORDER BY time, forgotten_by',
     ),
@@ -134,9 +141,13 @@ function prepare(database: LedgerDatabase) {
     drop: database.prepare<[string], { address: string; key: string }>(
       'DELETE FROM aggregate_elements WHERE item_hash = ? RETURNING address, key',
     ),
+    insertGone: database.prepare<[string, string]>('INSERT OR IGNORE INTO aggregate_gone (address, key) VALUES (?, ?)'),
+    hasHad: database.prepare<[{ address: string; key: string }], unknown>(`
+      SELECT 1 FROM aggregate_keys WHERE address = @address AND key = @key
+      UNION SELECT 1 FROM aggregate_gone WHERE address = @address AND key = @key`),
     dropKey: database.prepare<[string, string]>('DELETE FROM aggregate_keys WHERE address = ? AND key = ?'),
-    setTimes: database.prepare<[number, number, string, string]>(
-      'UPDATE aggregate_keys SET created = ?, last_updated = ? WHERE address = ? AND key = ?',
+    setKey: database.prepare<[number, number, string, string, string]>(
+      'UPDATE aggregate_keys SET created = ?, last_updated = ?, owner = ? WHERE address = ? AND key = ?',
     ),
   };
 }

@@ -49,7 +49,7 @@ export class IndexTables implements LedgerTables {
   }
 
   forgottenBy(itemHash: string): ItemHash[] {
-    return this.#statements.forgottenBy.all(itemHash).map((row) => row.forgotten_by);
+    return this.#statements.forgottenBy.all({ target: itemHash }).map((row) => row.forgotten_by);
   }
 
   updatesOf(itemHash: string): string[] {
@@ -75,6 +75,10 @@ export class IndexTables implements LedgerTables {
 
   elements(owner: string, options: { key: string; until: number }): string[] {
     return this.aggregates.elements(owner, options);
+  }
+
+  hasHadAggregate(owner: string, key: string): boolean {
+    return this.aggregates.hasHad(owner, key);
   }
 
   keyForgottenBy(owner: string, options: { key: string; since: number }): ItemHash[] {
@@ -160,9 +164,15 @@ function prepare(database: LedgerDatabase) {
     skeleton: database.prepare<[string, string]>(
       'UPDATE messages SET status = ?, item_content = NULL, content = NULL WHERE item_hash = ?',
     ),
-    // By the time that was signed, so that all nodes tell them in one order.
-    forgottenBy: database.prepare<[string], { forgotten_by: ItemHash }>(`
-      SELECT forgotten_by FROM forgets LEFT JOIN messages ON item_hash = forgotten_by WHERE target = ?
-      ORDER BY signed_time, forgotten_by`),
+    // By the time that was signed, so that all nodes tell them in one order; those of its key, too, before or after it came.
+    forgottenBy: database.prepare<[{ target: string }], { forgotten_by: ItemHash }>(`
+      SELECT forgotten_by FROM (
+        SELECT forgotten_by FROM forgets WHERE target = @target
+        UNION SELECT forgotten_by FROM messages AS element JOIN aggregate_forgets AS forget
+          ON forget.key = topic AND forget.time >= signed_time AND forget.address =
+            CASE WHEN element.address LIKE '0x%' AND length(element.address) = 42
+              THEN lower(element.address) ELSE element.address END
+          WHERE element.item_hash = @target AND type = 'AGGREGATE' AND status = 'forgotten')
+      LEFT JOIN messages ON messages.item_hash = forgotten_by ORDER BY signed_time, forgotten_by`),
   };
 }

@@ -23,17 +23,18 @@ async function open(dir: string, options: Partial<LedgerComponents> = {}) {
   return { ledger, content, database, [Symbol.asyncDispose]: () => stack.disposeAsync() };
 }
 
-ledgerCompliance('SQLite', async () => {
+ledgerCompliance('SQLite', async ({ delayMs, ...bounds } = {}) => {
+  const options = { bounds, ...(delayMs === undefined ? {} : { delayMs: () => delayMs }) };
   const stack = new AsyncDisposableStack();
   const dir = stack.adopt(await makeDir(), (one) => one.remove());
-  let current = await open(dir.path);
+  let current = await open(dir.path, options);
   stack.defer(() => current[Symbol.asyncDispose]());
   return {
     ledger: current.ledger,
     content: current.content,
     async reopen() {
       await current[Symbol.asyncDispose]();
-      current = await open(dir.path);
+      current = await open(dir.path, options);
       return current.ledger;
     },
     [Symbol.asyncDispose]: () => stack.disposeAsync(),

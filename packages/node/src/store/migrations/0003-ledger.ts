@@ -133,6 +133,13 @@ export const ledgerStates: Migration = {
           WHERE member.address = aggregate_keys.address AND member.key = aggregate_keys.key) AS content
       FROM aggregate_keys;
 
+    -- Keys that have lost their last element.
+    CREATE TABLE aggregate_gone (
+      address TEXT NOT NULL,
+      key     TEXT NOT NULL,
+      PRIMARY KEY (address, key)
+    ) STRICT, WITHOUT ROWID;
+
     -- Keys that were forgotten: elements signed until then are, too, when they come later.
     CREATE TABLE aggregate_forgets (
       address      TEXT NOT NULL,

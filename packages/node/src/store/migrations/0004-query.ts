@@ -46,27 +46,27 @@ export const queryIndex: Migration = {
     ) STRICT, WITHOUT ROWID;
 
     -- Messages of which a row has changed since the lists were last brought up to date: the triggers let no change be
-    -- forgotten, whoever makes it.
-    CREATE TABLE list_queue (position INTEGER PRIMARY KEY) STRICT;
+    -- forgotten, whoever makes it. is_new if it is in no list yet.
+    CREATE TABLE list_queue (position INTEGER PRIMARY KEY, is_new INTEGER NOT NULL) STRICT;
     CREATE TRIGGER list_message_inserted AFTER INSERT ON messages BEGIN
-      INSERT OR IGNORE INTO list_queue VALUES (new.position);
+      INSERT OR IGNORE INTO list_queue VALUES (new.position, 1);
     END;
     CREATE TRIGGER list_message_updated AFTER UPDATE OF status, time, channel, address, item_content, content ON messages
     BEGIN
-      INSERT OR IGNORE INTO list_queue VALUES (new.position);
+      INSERT OR IGNORE INTO list_queue VALUES (new.position, 0);
     END;
     CREATE TRIGGER list_message_deleted AFTER DELETE ON messages BEGIN
-      INSERT OR IGNORE INTO list_queue VALUES (old.position);
+      INSERT OR IGNORE INTO list_queue VALUES (old.position, 0);
     END;
     CREATE TRIGGER list_post_inserted AFTER INSERT ON posts BEGIN
-      INSERT OR IGNORE INTO list_queue SELECT position FROM messages WHERE item_hash = new.item_hash;
+      INSERT OR IGNORE INTO list_queue SELECT position, 0 FROM messages WHERE item_hash = new.item_hash;
     END;
     CREATE TRIGGER list_post_updated AFTER UPDATE ON posts BEGIN
-      INSERT OR IGNORE INTO list_queue SELECT position FROM messages WHERE item_hash = new.item_hash;
+      INSERT OR IGNORE INTO list_queue SELECT position, 0 FROM messages WHERE item_hash = new.item_hash;
     END;
     CREATE TRIGGER list_post_deleted AFTER DELETE ON posts BEGIN
-      INSERT OR IGNORE INTO list_queue SELECT position FROM messages WHERE item_hash = old.item_hash;
+      INSERT OR IGNORE INTO list_queue SELECT position, 0 FROM messages WHERE item_hash = old.item_hash;
     END;
-    INSERT INTO list_queue SELECT position FROM messages;
+    INSERT INTO list_queue SELECT position, 1 FROM messages;
   `,
 };
