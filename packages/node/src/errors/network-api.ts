@@ -87,7 +87,8 @@ export const apiErrors = {
     phase: 'route',
     status: 400,
     title: 'Unreadable path',
-    template: 'Cannot read the path: a part of it is {found}, expected percent-encoded UTF-8 of at most {max} characters',
+    template:
+      'Cannot read the path: a part of it is {found}, expected percent-encoded UTF-8 of at most {max} characters',
     hint: 'Encode each part of the path, and name hashes and addresses only',
     fault: 'user',
     retryable: false,
