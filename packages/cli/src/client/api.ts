@@ -5,6 +5,7 @@ import { CliError } from '../errors.ts';
 import { expectStatus, type HttpRequest, type Origin, readText, send } from './http.ts';
 import { multipartBody, type Upload } from './multipart.ts';
 import {
+  aggregatesSchema,
   type MessageState,
   messageStateSchema,
   networkRuntimesSchema,
@@ -77,6 +78,20 @@ export class PublicApi {
   async runtime(ref: string, signal: AbortSignal): Promise<RuntimeDetail> {
     const path = ref.split('/').map(encodeURIComponent).join('/');
     return await this.#get(`/api/v0/runtimes/${path}`, runtimeDetailSchema, signal);
+  }
+
+  /** Members of an owner's AGGREGATE; none where there is none. */
+  async aggregate(
+    address: string,
+    { key, signal }: { key: string; signal: AbortSignal },
+  ): Promise<Readonly<Record<string, unknown>>> {
+    const path = `/api/v0/aggregates/${encodeURIComponent(address)}.json?keys=${encodeURIComponent(key)}`;
+    const answer = await send(this.#origin, { path, signal });
+    const request = 'GET /api/v0/aggregates/...';
+    await expectStatus(answer, { wanted: [200, 404], request, origin: this.#origin, signal });
+    const text = await readText(answer, { origin: this.#origin, signal });
+    if (answer.statusCode === 404) return {};
+    return parseAnswer(text, { schema: aggregatesSchema, request, node: this.url }).data[key] ?? {};
   }
 
   /** What the node knows of a message. @throws ProblemError `MESSAGE_UNKNOWN`, `HASH_MALFORMED` */
