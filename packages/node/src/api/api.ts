@@ -15,6 +15,7 @@ import { figuresOf } from './figures.ts';
 import { registerHeaders } from './headers.ts';
 import { registerHealth } from './health.ts';
 import { registerInfo } from './info.ts';
+import { registerIpfsAddCar } from './ipfs-add-car.ts';
 import { registerIpfsAddFile } from './ipfs-add-file.ts';
 import { type ApiLimits, defaultLimits } from './limits.ts';
 import { recentIn, registerMessageList } from './message-list.ts';
@@ -24,7 +25,7 @@ import { registerNodeMetrics } from './node-metrics.ts';
 import { registerDocs } from './openapi/routes.ts';
 import { registerPostList } from './post-list.ts';
 import { registerPrice } from './price.ts';
-import { registerProblems } from './problem.ts';
+import { answerBadPath, MAX_PLACE_CHARS, registerProblems } from './problem.ts';
 import { registerPrograms } from './programs.ts';
 import { registerPubsub } from './pubsub.ts';
 import { registerRuntimes } from './runtimes.ts';
@@ -78,6 +79,8 @@ export async function createApi(
   let answer: (request: IncomingMessage, response: ServerResponse) => void = () => {};
   const app = fastify({
     exposeHeadRoutes: false,
+    routerOptions: { maxParamLength: MAX_PLACE_CHARS },
+    frameworkErrors: answerBadPath,
     // It never listens: fastify wants one to hang its handler on.
     serverFactory(handler) {
       answer = handler;
@@ -108,6 +111,7 @@ function registerRoutes(app: FastifyInstance, components: ApiComponents): readon
   registerProblems(app, components);
   registerAddJson(app, components);
   registerAddressFiles(app, components);
+  registerIpfsAddCar(app, components);
   registerIpfsAddFile(app, components);
   registerAddresses(app, components);
   registerAggregates(app, components);
