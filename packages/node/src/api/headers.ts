@@ -2,19 +2,22 @@ import type { FastifyInstance } from 'fastify';
 
 const PREFLIGHT_SECONDS = 86_400;
 
+/** What every answer has, whatever it is. */
+export const COMMON_HEADERS = {
+  'access-control-allow-origin': '*',
+  'access-control-expose-headers': '*',
+  'cross-origin-resource-policy': 'cross-origin',
+  'x-content-type-options': 'nosniff',
+  'content-security-policy': "default-src 'none'; frame-ancestors 'none'; sandbox",
+} as const;
+
 /**
  * Lets pages of any origin call the API, as the network's browser client needs, and keeps whatever the API answers
  * from being run as a page of its own origin.
  */
 export function registerHeaders(app: FastifyInstance): void {
   app.addHook('onRequest', async (_request, reply) => {
-    reply.headers({
-      'access-control-allow-origin': '*',
-      'access-control-expose-headers': '*',
-      'cross-origin-resource-policy': 'cross-origin',
-      'x-content-type-options': 'nosniff',
-      'content-security-policy': "default-src 'none'; frame-ancestors 'none'; sandbox",
-    });
+    reply.headers(COMMON_HEADERS);
   });
   app.options('/*', async (_request, reply) => {
     reply.headers({

@@ -2,6 +2,10 @@ import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from
 import { asVmletError, toProblem, VmletError } from '../errors.ts';
 import type { ApiComponents } from './components.ts';
 import { drain } from './drain.ts';
+import { COMMON_HEADERS } from './headers.ts';
+
+/** Of a path, as the problem shows it. */
+const SHOWN_CHARS = 80;
 
 /** Answers every error, and every unknown route, with problem details. */
 export function registerProblems(app: FastifyInstance, { onFailure }: Pick<ApiComponents, 'onFailure'>): void {
@@ -19,6 +23,15 @@ export function registerProblems(app: FastifyInstance, { onFailure }: Pick<ApiCo
       reply,
     });
   });
+}
+
+/** Answers what no route was looked for, because its path cannot be read: no hook has run for it. */
+export function answerUnreadable(_error: FastifyError, request: FastifyRequest, reply: FastifyReply): void {
+  const [path = ''] = request.url.split('?', 1);
+  const shown = path.length > SHOWN_CHARS ? `${path.slice(0, SHOWN_CHARS)}...` : path;
+  reply.headers(COMMON_HEADERS);
+  const found = `the path '${shown}', whose percent signs are not followed by two hex digits of UTF-8`;
+  void answer(new VmletError('REQUEST_MALFORMED', { operands: { found } }), { request, reply });
 }
 
 function answer(error: VmletError, { request, reply }: { request: FastifyRequest; reply: FastifyReply }): FastifyReply {
