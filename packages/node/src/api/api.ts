@@ -80,7 +80,7 @@ export async function createApi(
   };
   let answer: (request: IncomingMessage, response: ServerResponse) => void = () => {};
   const app = fastify({
-    exposeHeadRoutes: false,
+    exposeHeadRoutes: true,
     routerOptions: { maxParamLength: MAX_PLACE_CHARS },
     frameworkErrors: answerUnreadable,
     // It never listens: fastify wants one to hang its handler on.
