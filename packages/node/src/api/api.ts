@@ -24,7 +24,7 @@ import { registerNodeMetrics } from './node-metrics.ts';
 import { registerDocs } from './openapi/routes.ts';
 import { registerPostList } from './post-list.ts';
 import { registerPrice } from './price.ts';
-import { answerUnreadable, registerProblems } from './problem.ts';
+import { answerBadPath, MAX_PLACE_CHARS, registerProblems } from './problem.ts';
 import { registerPrograms } from './programs.ts';
 import { registerPubsub } from './pubsub.ts';
 import { registerRuntimes } from './runtimes.ts';
@@ -35,9 +35,6 @@ import { registerStorageLimits } from './storage-limits.ts';
 import { registerStorageRaw } from './storage-raw.ts';
 import { registerVersion } from './version.ts';
 import { openSockets, socketRoutes } from './websocket/sockets.ts';
-
-/** Of one place in a path: longer than any address or hash, so that those are refused for what they are. */
-const MAX_PLACE_CHARS = 512;
 
 /** The network API without a socket: whoever owns one hands its requests over. */
 export interface Api extends AsyncDisposable {
@@ -82,7 +79,7 @@ export async function createApi(
   const app = fastify({
     exposeHeadRoutes: true,
     routerOptions: { maxParamLength: MAX_PLACE_CHARS },
-    frameworkErrors: answerUnreadable,
+    frameworkErrors: answerBadPath,
     // It never listens: fastify wants one to hang its handler on.
     serverFactory(handler) {
       answer = handler;

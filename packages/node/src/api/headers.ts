@@ -1,15 +1,6 @@
-import type { FastifyInstance } from 'fastify';
+import type { FastifyInstance, FastifyReply } from 'fastify';
 
 const PREFLIGHT_SECONDS = 86_400;
-
-/** What every answer has, whatever it is. */
-export const COMMON_HEADERS = {
-  'access-control-allow-origin': '*',
-  'access-control-expose-headers': '*',
-  'cross-origin-resource-policy': 'cross-origin',
-  'x-content-type-options': 'nosniff',
-  'content-security-policy': "default-src 'none'; frame-ancestors 'none'; sandbox",
-} as const;
 
 /**
  * Lets pages of any origin call the API, as the network's browser client needs, and keeps whatever the API answers
@@ -17,7 +8,7 @@ export const COMMON_HEADERS = {
  */
 export function registerHeaders(app: FastifyInstance): void {
   app.addHook('onRequest', async (_request, reply) => {
-    reply.headers(COMMON_HEADERS);
+    openToAll(reply);
   });
   app.options('/*', async (_request, reply) => {
     reply.headers({
@@ -27,5 +18,16 @@ export function registerHeaders(app: FastifyInstance): void {
       'access-control-max-age': String(PREFLIGHT_SECONDS),
     });
     return reply.code(204).send();
+  });
+}
+
+/** The headers of every answer. */
+export function openToAll(reply: FastifyReply): void {
+  reply.headers({
+    'access-control-allow-origin': '*',
+    'access-control-expose-headers': '*',
+    'cross-origin-resource-policy': 'cross-origin',
+    'x-content-type-options': 'nosniff',
+    'content-security-policy': "default-src 'none'; frame-ancestors 'none'; sandbox",
   });
 }

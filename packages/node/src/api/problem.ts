@@ -2,10 +2,10 @@ import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from
 import { asVmletError, toProblem, VmletError } from '../errors.ts';
 import type { ApiComponents } from './components.ts';
 import { drain } from './drain.ts';
-import { COMMON_HEADERS } from './headers.ts';
+import { openToAll } from './headers.ts';
 
-/** Of a path, as the problem shows it. */
-const SHOWN_CHARS = 80;
+/** What stands in one place of a path: hashes and addresses of up to 128 characters, and what an encoding makes of them. */
+export const MAX_PLACE_CHARS = 512;
 
 /** Answers every error, and every unknown route, with problem details. */
 export function registerProblems(app: FastifyInstance, { onFailure }: Pick<ApiComponents, 'onFailure'>): void {
@@ -25,13 +25,12 @@ export function registerProblems(app: FastifyInstance, { onFailure }: Pick<ApiCo
   });
 }
 
-/** Answers what no route was looked for, because its path cannot be read: no hook has run for it. */
-export function answerUnreadable(_error: FastifyError, request: FastifyRequest, reply: FastifyReply): void {
-  const [path = ''] = request.url.split('?', 1);
-  const shown = path.length > SHOWN_CHARS ? `${path.slice(0, SHOWN_CHARS)}...` : path;
-  reply.headers(COMMON_HEADERS);
-  const found = `the path '${shown}', whose percent signs are not followed by two hex digits of UTF-8`;
-  void answer(new VmletError('REQUEST_MALFORMED', { operands: { found } }), { request, reply });
+/** Answers a path that no route gets to see: one that is badly encoded, or has too long a place. */
+export function answerBadPath(error: FastifyError, request: FastifyRequest, reply: FastifyReply): void {
+  const isLong = error.code === 'FST_ERR_MAX_PARAM_LENGTH';
+  const found = isLong ? 'too long' : 'no percent-encoded UTF-8';
+  openToAll(reply);
+  answer(new VmletError('API_PATH_UNREADABLE', { operands: { found, max: MAX_PLACE_CHARS } }), { request, reply });
 }
 
 function answer(error: VmletError, { request, reply }: { request: FastifyRequest; reply: FastifyReply }): FastifyReply {
