@@ -44,6 +44,8 @@ export interface Api extends AsyncDisposable {
   ask(request: ApiQuestion): Promise<ApiAnswer>;
   /** Answers the handshake of a WebSocket. @throws VmletError if it is refused; then nothing was written */
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void;
+  /** Says to all WebSockets that the node goes. Their sockets are for their owner to close. */
+  leave(): void;
   /** Every route that is served, WebSockets too. */
   readonly routes: readonly ServedRoute[];
   /** Refuses further requests with 503; the sockets are for their owner to close. */
@@ -98,6 +100,7 @@ export async function createApi(
     handler: (request, response) => answer(request, response),
     ask: async (question) => await app.inject(question),
     upgrade: (request, socket, head) => sockets.upgrade(request, socket, head),
+    leave: () => sockets.leave(),
     close,
     [Symbol.asyncDispose]: close,
   };
