@@ -28,6 +28,8 @@ export interface ProgramOptions {
   /** Whether its machine may be saved; where it is left out, its message says nothing. */
   snapshot?: boolean;
   internet?: boolean;
+  /** Whether it has a host to call; it has unless this says no. */
+  guestApi?: boolean;
   /** False for a program that visitors may not ask. */
   http?: boolean;
   /** `on.message`. */
@@ -98,7 +100,10 @@ export async function publishProgram(to: Publisher, options: ProgramOptions): Pr
       persistent: options.persistent ?? false,
       ...(options.onMessage ? { message: options.onMessage } : {}),
     },
-    environment: { reproducible: false, internet: options.internet ?? false, aleph_api: true, shared_cache: false },
+    environment: {
+      ...{ reproducible: false, internet: options.internet ?? false },
+      ...{ aleph_api: options.guestApi ?? true, shared_cache: false },
+    },
     resources: { vcpus: 1, memory: options.memoryMiB ?? 256, seconds: options.seconds ?? 30 },
     runtime: { ref: options.runtime, use_latest: true, comment: '' },
     code: {

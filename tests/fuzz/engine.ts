@@ -14,6 +14,7 @@ const SHARES = {
   wire: 2,
   'wire-host': 3,
   requests: 5,
+  'guest-calls': 3,
   answers: 5,
   'code-archives': 4,
   'package-archives': 2,

@@ -1,10 +1,11 @@
+import { once } from 'node:events';
 import { rm } from 'node:fs/promises';
 import { ensureBootKit } from '@vmlet/guest';
 import type { ItemHash } from '@vmlet/messages';
 import { BlockList, capsFor, createAdmission, MessageMeter, OwnerUsage } from './admission/index.ts';
 import { type Api, createApi } from './api/index.ts';
 import { openFileStore } from './content/index.ts';
-import { passed } from './deadline.ts';
+import { deadline } from './deadline.ts';
 import { Names, Stops } from './deployments/index.ts';
 import { diagnose } from './diagnose.ts';
 import { DiskSpace } from './disk-space.ts';
@@ -86,7 +87,10 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   // The first that is done when the node ends.
   stack.defer(async () => {
     draining.isDraining = true;
-    await passed(options.drainDelayMs ?? 0);
+    const { drainDelayMs = 0 } = options;
+    if (drainDelayMs === 0) return;
+    using limit = deadline(drainDelayMs);
+    await once(limit.signal, 'abort');
   });
   const owned = stack.move();
   return {

@@ -126,7 +126,7 @@ export async function publishProgram(publisher: Publisher, spec: ProgramSpec): P
         ...(spec.onMessagePath === undefined ? {} : { on_message_path: spec.onMessagePath }),
       },
       ...(Object.keys(spec.variables).length === 0 ? {} : { variables: { ...spec.variables } }),
-      environment: { reproducible: false, internet: spec.internet === true, aleph_api: false, shared_cache: false },
+      environment: { reproducible: false, internet: spec.internet === true, aleph_api: true, shared_cache: false },
       resources: { vcpus, memory, seconds },
       volumes: [],
       // Fixed: a deployment stays what it is, whatever is published later.

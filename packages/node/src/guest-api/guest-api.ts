@@ -40,6 +40,8 @@ export interface GuestApiComponents {
   cache: ProgramCache;
   /** Whose program it is. @throws VmletError if it is none any more */
   ownerOf: (itemHash: ItemHash) => string;
+  /** By which it is counted how often programs call, in milliseconds. */
+  nowMs?: () => number;
   /** Told of what nobody expected. */
   onFailure: (failure: { error: VmletError; itemHash: ItemHash; method: string; path: string }) => void;
 }
@@ -88,7 +90,7 @@ export class GuestApi {
   };
 
   #allowanceOf(itemHash: ItemHash): Allowance {
-    const known = this.#allowances.get(itemHash) ?? new Allowance();
+    const known = this.#allowances.get(itemHash) ?? new Allowance(this.#components.nowMs);
     this.#allowances.delete(itemHash);
     this.#allowances.set(itemHash, known);
     const [oldest] = this.#allowances.keys();

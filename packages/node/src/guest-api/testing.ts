@@ -29,12 +29,19 @@ export interface CallOptions {
   chunked?: boolean;
 }
 
+export interface TestOptions {
+  /** Of the cache. */
+  now?: () => number;
+  /** Of what programs may call. */
+  nowMs?: () => number;
+}
+
 export const PROGRAM = 'a'.repeat(64) as ItemHash;
 export const OTHER = 'b'.repeat(64) as ItemHash;
 export const OWNER = '0xB68B9D4f3771c246233823ed1D3Add451055F9Ef';
 
 /** A guest API with programs and a home of its own; what it passes on to the network API is noted, and answered "{}". */
-export async function startGuestApi({ now = Date.now }: { now?: () => number } = {}) {
+export async function startGuestApi({ now = Date.now, nowMs = () => performance.now() }: TestOptions = {}) {
   await using stack = new AsyncDisposableStack();
   const folder = stack.adopt(await mkdtempDisposable(join(tmpdir(), 'vmlet-test-')), (one) => one.remove());
   const database = stack.adopt(openDatabase(join(folder.path, 'node.db')), (one) => void one.close());
@@ -47,7 +54,7 @@ export async function startGuestApi({ now = Date.now }: { now?: () => number } =
     if (!programs.has(itemHash)) throw new Error('no such program');
     return OWNER;
   };
-  const api = new GuestApi({ identities, cache, ownerOf, onFailure: (failure) => failures.push(failure) });
+  const api = new GuestApi({ identities, cache, ownerOf, nowMs, onFailure: (failure) => failures.push(failure) });
   const passed: { method?: string | undefined; url?: string | undefined; headers: object; payload?: string }[] = [];
   api.connect({
     handler(incoming, response) {

@@ -96,4 +96,27 @@ describe('waiting machines', () => {
     expect(pool.take(SHAPE)).toBeUndefined();
     expect(errors).toEqual([]);
   });
+
+  test('pool: ends those too that were started while another was being taken', async () => {
+    await using it = await open();
+    const pool = new WaitingMachines({
+      ...{ cage: it.cage, library: it.library, namePrefix: `${it.name}-`, perShape: 2 },
+      onError: () => {},
+    });
+    pool.want(SHAPE);
+    const filling = pool.fill();
+    let taken = pool.take(SHAPE);
+    for (; !taken; taken = pool.take(SHAPE)) await new Promise((resolve) => void setImmediate(resolve));
+    await filling;
+    await taken[Symbol.asyncDispose]();
+    await pool[Symbol.asyncDispose]();
+    expect(await namedInProc(`${it.name}-`)).toEqual([]);
+  });
 });
+
+/** Processes whose command line has a text in it. */
+async function namedInProc(text: string): Promise<string[]> {
+  const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name));
+  const lines = await Promise.all(pids.map((pid) => readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')));
+  return pids.filter((_, index) => lines[index]?.includes(text));
+}

@@ -81,7 +81,9 @@ export class WaitingMachines implements AsyncDisposable {
     for (const kept of this.#shapes.values()) {
       while (!this.#closed && kept.waiting.length < this.#config.perShape) {
         try {
-          kept.waiting.push(await this.#start(kept.shape));
+          const started = await this.#start(kept.shape);
+          // Only now: whoever took one meanwhile has left another list.
+          kept.waiting.push(started);
         } catch (error) {
           this.#config.onError(error);
           return;
