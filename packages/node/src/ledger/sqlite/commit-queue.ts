@@ -1,4 +1,4 @@
-import { transact } from '../../store/index.ts';
+import { storageError, transact } from '../../store/index.ts';
 import type { LedgerEvent } from '../events.ts';
 import type { LedgerDatabase } from './ledger-database.ts';
 
@@ -106,7 +106,7 @@ export class CommitQueue {
     } catch (error) {
       // A full disk makes SQLite undo the whole transaction, and the next change would run outside of any.
       if (!this.#database.inTransaction) throw error;
-      return { error };
+      return { error: storageError(error, this.#database.name) };
     }
   }
 }
