@@ -3,5 +3,5 @@ export { openCache } from './cache.ts';
 export { openDatabase, transact } from './database.ts';
 export { openHome, pathsOf, seedHome } from './home.ts';
 export { makePrivateDir } from './private-dir.ts';
-export { errnoOf, storageError } from './storage-error.ts';
+export { errnoOf } from './storage-error.ts';
 export { stageFile, writeFileAtomic } from './write-file.ts';

@@ -1,4 +1,4 @@
-import { storageError, transact } from '../../store/index.ts';
+import { transact } from '../../store/index.ts';
 import type { LedgerEvent } from '../events.ts';
 import type { LedgerDatabase } from './ledger-database.ts';
 
@@ -37,14 +37,11 @@ type Attempt = { committed: Committed<unknown> } | { error: unknown };
 export class CommitQueue {
   readonly #database: LedgerDatabase;
   readonly #steps: Steps;
-  readonly #savepoint: (change: Change<unknown>) => Committed<unknown>;
   #waiting: Waiting[] = [];
 
   constructor(database: LedgerDatabase, steps: Steps) {
     this.#database = database;
     this.#steps = steps;
-    // Within a transaction this is a savepoint: what one change leaves half done is undone alone.
-    this.#savepoint = database.transaction((change: Change<unknown>) => change());
   }
 
   /**
@@ -102,11 +99,12 @@ export class CommitQueue {
 
   #attempt(change: Change<unknown>): Attempt {
     try {
-      return { committed: this.#savepoint(change) };
+      // Within a transaction another one is a savepoint: what one change leaves half done is undone alone.
+      return { committed: transact(this.#database, change) };
     } catch (error) {
       // A full disk makes SQLite undo the whole transaction, and the next change would run outside of any.
       if (!this.#database.inTransaction) throw error;
-      return { error: storageError(error, this.#database.name) };
+      return { error };
     }
   }
 }
