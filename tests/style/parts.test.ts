@@ -105,6 +105,7 @@ node-ledger: packages/node/src/ledger/up.ts <- ../runtimes/index.ts
 node-catalogue: packages/node/src/catalogue/up.ts <- ../runtimes/index.ts
 node-deployments: packages/node/src/deployments/up.ts <- ../ledger/index.ts
 node-runtimes: packages/node/src/runtimes/up.ts <- ../machines/index.ts
+node-pins: packages/node/src/pins/up.ts <- ../machines/index.ts
 node-snapshots: packages/node/src/snapshots/up.ts <- ../machines/index.ts
 node-machines: packages/node/src/machines/up.ts <- ../executions/index.ts
 node-machines: packages/node/src/machines/files.ts <- ../content/index.ts

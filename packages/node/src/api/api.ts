@@ -15,6 +15,7 @@ import { figuresOf } from './figures.ts';
 import { registerHeaders } from './headers.ts';
 import { registerHealth } from './health.ts';
 import { registerInfo } from './info.ts';
+import { registerIpfsAddCar } from './ipfs-add-car.ts';
 import { registerIpfsAddFile } from './ipfs-add-file.ts';
 import { type ApiLimits, defaultLimits } from './limits.ts';
 import { recentIn, registerMessageList } from './message-list.ts';
@@ -110,6 +111,7 @@ function registerRoutes(app: FastifyInstance, components: ApiComponents): readon
   registerProblems(app, components);
   registerAddJson(app, components);
   registerAddressFiles(app, components);
+  registerIpfsAddCar(app, components);
   registerIpfsAddFile(app, components);
   registerAddresses(app, components);
   registerAggregates(app, components);

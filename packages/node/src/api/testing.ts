@@ -49,6 +49,8 @@ export interface ApiFixture extends AsyncDisposable {
   /** What was reported as a failure of the node. */
   readonly failures: string[];
   call(method: string, path: string, call?: Call): Promise<Answer>;
+  /** How many connections are open. */
+  openSockets(): Promise<number>;
   /** Every file of the content store, whole or not. */
   files(): Promise<string[]>;
 }
@@ -136,6 +138,10 @@ export async function startApi(options: ApiFixtureOptions = {}): Promise<ApiFixt
     routes: api.routes,
     failures,
     call: (method, path, call = {}) => send(socketPath, { method, path, call }),
+    openSockets: () =>
+      new Promise((resolve, reject) =>
+        server.getConnections((error, count) => (error ? reject(error) : resolve(count))),
+      ),
     files: () => filesIn(join(dir.path, 'content')),
     [Symbol.asyncDispose]: () => held.disposeAsync(),
   };
