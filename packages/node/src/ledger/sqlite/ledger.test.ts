@@ -42,6 +42,20 @@ ledgerCompliance('SQLite', async ({ delayMs, ...bounds } = {}) => {
 });
 
 describe('openLedger', () => {
+  test('accept: takes what check made, and nothing that only looks like it', async () => {
+    await using dir = await makeDir();
+    await using fixture = await open(dir.path);
+    const { ledger } = fixture;
+    const post = await makeAuthor().post('checked');
+    const checked = ledger.check(post);
+    for (const copy of [{ ...checked }, structuredClone(checked)]) {
+      await expect(ledger.accept(copy)).rejects.toMatchObject({ code: 'MESSAGE_MALFORMED' });
+    }
+    expect(await ledger.accept(checked)).toMatchObject({ itemHash: post.item_hash, status: 'processed' });
+    const forged = ledger.check({ ...(await makeAuthor().post('forged')), signature: `0x${'00'.repeat(65)}` });
+    expect((await ledger.accept(forged)).status).toBe('rejected');
+  });
+
   test('accept: keeps only so many rejected messages, for anyone can send those', async () => {
     await using dir = await makeDir();
     await using fixture = await open(dir.path, { bounds: { rejected: 2 } });
