@@ -1,8 +1,10 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { itemHashOf, parseEnvelope, verifySignature } from '@vmlet/messages';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { startTestNode, type TestNode } from '../framework/node.ts';
 import { publishPath } from '../framework/publish.ts';
-import { officialRuntime } from '../framework/runtime.ts';
+import { officialRuntime, REPOSITORY } from '../framework/runtime.ts';
 
 /** Makes the calls that it is asked for, over both doors, with nothing but what Python brings; one as it is imported. */
 const PYTHON = `
@@ -193,4 +195,21 @@ test('guest API: where a message asks for none there is nothing to call, and no 
   const program = await node.deploy({ 'main.py': `${PYTHON}# none\n` }, { guestApi: false, snapshot: false });
   expect(await call(program, 'unix', 'GET', '/properties')).toEqual({ status: 0, body: 'FileNotFoundError' });
   expect(await call(program, 'http', 'GET', '/properties')).toEqual({ status: 0, body: 'ConnectionRefusedError' });
+});
+
+test('guest API: the guide’s programs do what it says', async () => {
+  const guide = await readFile(join(REPOSITORY, 'docs/guides/guest-api.md'), 'utf8');
+  const codeOf = (language: string) => new RegExp(`\`\`\`${language}\\n([\\s\\S]*?)\`\`\``).exec(guide)?.[1] ?? '';
+  const { imagePath, manifest } = await officialRuntime('debian-11-node');
+  const runtime = await publishPath(node, imagePath, { ...manifest });
+  const programs = [
+    await node.deploy({ 'main.py': codeOf('python') }, { snapshot: false }),
+    await node.deploy({ 'index.mjs': codeOf('js') }, { runtime, entrypoint: 'index.mjs', snapshot: false }),
+  ];
+  for (const program of programs) {
+    expect(await (await node.ask(program)).text()).toBe('visitor 1\n');
+    expect(await (await node.ask(program)).text()).toBe('visitor 2\n');
+    const published = await node.ask(program, '/publish');
+    expect(await published.json()).toMatchObject({ message_status: 'processed' });
+  }
 });

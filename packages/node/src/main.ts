@@ -12,7 +12,7 @@ import { VmletError } from './errors.ts';
 import { Executions, ProgramLogs } from './executions/index.ts';
 import { armedFailpoints } from './failpoint.ts';
 import { Gateway } from './gateway/index.ts';
-import { GuestApi, Identities, ProgramCache } from './guest-api/index.ts';
+import { Identities } from './guest-api/index.ts';
 import { installFor } from './install-for.ts';
 import { loadOrCreateKey } from './keys/index.ts';
 import type { LedgerEvent } from './ledger/index.ts';
@@ -22,6 +22,7 @@ import { openLedgerWithAliases } from './ledger-with-aliases.ts';
 import { missing, openCage } from './machines/cage/index.ts';
 import { type Backend, probeAccelerator, sweepMachines } from './machines/index.ts';
 import { executionsConfig, internetFor, type NodeOptions, uploadLimitsOf } from './node-options.ts';
+import { openGuestApi } from './open-guest-api.ts';
 import { isOperatorToken } from './operator-token.ts';
 import { type NodeStatus, type OwnerComponents, serveOwner } from './owner/index.ts';
 import { Collector, FILE_GRACE_MS, FilePins, UnheldMarks } from './pins/index.ts';
@@ -172,7 +173,7 @@ async function openCompute(options: NodeOptions, { stack, log, network }: Making
   const logs = new ProgramLogs(home.paths.logs);
   const onError = (err: unknown) => log.error({ err }, 'processor time of owners was not read or written');
   const owners = stack.use(await OwnerUsage.open({ path: home.paths.usage, capsOf, onError }));
-  const guestApi = openGuestApi({ stack, log, network });
+  const guestApi = openGuestApi({ ...network, stack, log });
   const starts = new Starts({ backend, saved, hostOf: guestApi.hostOf, log });
   const executions = stack.use(new Executions({ starts, logs, config, owners }));
   const metrics = createNodeMetrics();
@@ -202,27 +203,6 @@ async function openCompute(options: NodeOptions, { stack, log, network }: Making
   });
   stack.defer(unsubscribe);
   return { backend, probe, config, logs, executions, programs, metrics, timelines, snapshots, guestApi, collector };
-}
-
-/** What programs call, with what they keep. */
-function openGuestApi({ stack, log, network }: Making & { network: Network }): GuestApi {
-  const { home, ledger, identities } = network;
-  const cache = stack.use(new ProgramCache({ path: home.paths.programCache }));
-  stack.defer(
-    ledger.subscribe((event) => {
-      if (event.type !== 'forgotten' || event.message.type !== 'PROGRAM') return;
-      const { itemHash } = event.message;
-      cache.forget(itemHash);
-      identities.forget(itemHash).catch((err: unknown) => log.error({ err, itemHash }, 'a key was not removed'));
-    }),
-  );
-  const ownerOf = (itemHash: ItemHash) => {
-    const program = ledger.program(itemHash);
-    if (!program) throw new VmletError('PROGRAM_NOT_FOUND', { operands: { ref: itemHash } });
-    return program.content.address;
-  };
-  const onFailure = (failure: object) => log.error(failure, 'a call of a program failed');
-  return new GuestApi({ identities, cache, ownerOf, onFailure });
 }
 
 /** What removes files that nothing needs, from now on. */
