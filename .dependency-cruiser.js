@@ -236,9 +236,11 @@ const entryRules = [
   },
   {
     name: 'main-is-the-top',
-    comment: 'main.ts makes all parts and gives each what it needs; a part that imported it would see everything',
-    from: { path: NODE, pathNot: `${NODE}[^/]+\\.test\\.ts$` },
-    to: { path: `${NODE}main\\.ts$` },
+    comment:
+      'main.ts and the make-*.ts that it calls make all parts and give each what it needs; a part that imported them ' +
+      'would see everything',
+    from: { path: NODE, pathNot: `${NODE}([^/]+\\.test|main|make-[a-z]+)\\.ts$` },
+    to: { path: `${NODE}(main|make-[a-z]+)\\.ts$` },
   },
 ];
 

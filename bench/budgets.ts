@@ -27,6 +27,13 @@ const BUDGETS: Record<string, Budget> = {
   'snapshot-disk-mb': { p50: 90 },
   'spare-burst-12': { least: 100 },
   'storm-100': { least: 5 },
+  'list-first-page': { p95: 20 },
+  'list-deep-cursor': { p95: 20 },
+  'list-selective': { p95: 20 },
+  'list-combined': { p95: 20 },
+  'list-page': { p95: 20 },
+  'list-page-combined': { p95: 20 },
+  'list-posts': { p95: 20 },
 };
 
 /** The same for rows of one run, divided by each other. */

@@ -1,79 +1,20 @@
-import { createHash } from 'node:crypto';
 import { mkdtempDisposable } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { itemHashOf } from '@vmlet/messages';
 import { openFileStore } from '../../packages/node/src/content/index.ts';
 import { openLedger } from '../../packages/node/src/ledger/index.ts';
 import { openDatabase, openHome, transact } from '../../packages/node/src/store/index.ts';
 import { makeTestHome } from '../../tests/framework/node-process.ts';
 import type { PartOptions, PartResult } from '../part.ts';
 import { type Row, rowOf } from '../stats.ts';
+import { addressOf, chance, messageOf, messagesUpTo, START_SECONDS, STORED_FILE } from './corpus.ts';
 
 /** Requests of each row in a run. */
 const REQUESTS = 100;
 /** The rate of the bare inserts is measured over so many at most. */
 const BARE_MESSAGES = 100_000;
 const BARE_CHUNK = 500;
-const START_SECONDS = 1_700_000_000;
-const SENDERS = 20_000;
-const CHANNELS = 300;
-const FILE = 'a file that every STORE names';
 const LIST = '/api/v0/messages.json';
-
-/** Numbers from 0 to below 1 that depend on the message's number and a purpose alone. */
-function chance(index: number, purpose: number): number {
-  let mixed = Math.imul(index ^ Math.imul(purpose, 0x9e3779b9), 0x85ebca6b);
-  mixed = Math.imul(mixed ^ (mixed >>> 13), 0xc2b2ae35);
-  return ((mixed ^ (mixed >>> 16)) >>> 0) / 2 ** 32;
-}
-
-/** The low numbers often and the high ones seldom, as senders and channels are. */
-const skewed = (index: number, purpose: number, count: number) => Math.floor(count * chance(index, purpose) ** 3);
-
-const addressOf = (sender: number) => `0x${createHash('sha256').update(`sender ${sender}`).digest('hex').slice(0, 40)}`;
-
-/** Each message half a second after the one before; one in twenty up to a day earlier, as they are when nodes catch up. */
-function timeOf(index: number): number {
-  const late = chance(index, 1) < 0.05 ? Math.floor(chance(index, 2) * 86_400) : 0;
-  return Math.max(0, START_SECONDS + index / 2 - late);
-}
-
-/** The same message for a number, always: seven POSTs, two AGGREGATEs, one STORE of ten. */
-function messageOf(index: number) {
-  const address = addressOf(skewed(index, 3, SENDERS));
-  const time = timeOf(index);
-  const type = index % 10 < 7 ? 'POST' : index % 10 < 9 ? 'AGGREGATE' : 'STORE';
-  const text = JSON.stringify({ address, time, ...contentOf(index, type) });
-  return {
-    ...{
-      chain: 'ETH',
-      sender: address,
-      type,
-      time,
-      item_type: 'inline',
-      item_hash: itemHashOf(text),
-      item_content: text,
-    },
-    channel: `channel-${skewed(index, 4, CHANNELS)}`,
-    signature: `0x${'11'.repeat(65)}`,
-  };
-}
-
-function contentOf(index: number, type: string): object {
-  if (type === 'AGGREGATE') return { key: `key-${index % 5}`, content: { [`member-${index % 7}`]: index } };
-  if (type === 'STORE') return { item_type: 'storage', item_hash: createHash('sha256').update(FILE).digest('hex') };
-  const tags = [`tag-${skewed(index, 5, 1000)}`, index % 2 === 0 ? 'even' : 'odd'];
-  return {
-    type: `type-${skewed(index, 6, 50)}`,
-    content: { body: `${index} ${'x'.repeat(150)}`, tags },
-    ref: `ref-${skewed(index, 7, 5000)}`,
-  };
-}
-
-function* messagesUpTo(count: number) {
-  for (let index = 0; index < count; index++) yield messageOf(index);
-}
 
 /**
  * Lists over many messages (`--messages`, a million unless given), loaded through the ledger into the home of a node, asked
@@ -90,6 +31,19 @@ export async function benchLists({
   const bare = await bareRate(Math.min(count, BARE_MESSAGES));
   tell(`loaded ${Math.round(loaded)} a second`);
   const node = await home.start();
+  const measured = await askFor(node.url, { runs, count, tell });
+  const rows: Row[] = [rowOf('load-messages', '/s', [loaded]), rowOf('bare-bulk-inserts', '/s', [bare])];
+  return {
+    rows: [...rows, ...measured],
+    ratios: { 'load-messages/bare-bulk-inserts': Number((loaded / bare).toPrecision(3)) },
+  };
+}
+
+/** Asks a node that has so many of the messages for everything, in turn. */
+export async function askFor(
+  url: string,
+  { runs, count, tell }: { runs: number; count: number; tell: PartOptions['tell'] },
+): Promise<Row[]> {
   const requests = requestsOver(count);
   const samples = new Map(Object.keys(requests).map((name): [string, number[]] => [name, []]));
   for (let run = 0; run < runs; run++) {
@@ -97,13 +51,11 @@ export async function benchLists({
     for (let turn = 0; turn < REQUESTS; turn++) {
       for (const [name, pathOf] of Object.entries(requests)) {
         const path = pathOf(run * REQUESTS + turn);
-        samples.get(name)?.push(await timed(`${node.url}${path}`));
+        samples.get(name)?.push(await timed(`${url}${path}`));
       }
     }
   }
-  const rows: Row[] = [rowOf('load-messages', '/s', [loaded]), rowOf('bare-bulk-inserts', '/s', [bare])];
-  for (const [name, times] of samples) rows.push(rowOf(name, 'ms', times));
-  return { rows, ratios: { 'load-messages/bare-bulk-inserts': Number((loaded / bare).toPrecision(3)) } };
+  return [...samples].map(([name, times]) => rowOf(name, 'ms', times));
 }
 
 /** What is asked for, by the number of the request. */
@@ -162,10 +114,10 @@ async function* bytesOf(text: string): AsyncGenerator<Uint8Array> {
 }
 
 /** Loads as a node would that catches up, and answers with messages a second. */
-export async function load(dir: string, { count }: { count: number }): Promise<number> {
+async function load(dir: string, { count }: { count: number }): Promise<number> {
   using home = await openHome(dir);
   const content = await openFileStore(home.paths.content);
-  await content.put(bytesOf(FILE), { maxBytes: FILE.length });
+  await content.put(bytesOf(STORED_FILE), { maxBytes: STORED_FILE.length });
   const database = openDatabase(home.paths.database);
   try {
     const onListenerError = (error: unknown) => {

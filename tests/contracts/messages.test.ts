@@ -1,4 +1,4 @@
-import { once } from 'node:events';
+import { EventEmitter, once } from 'node:events';
 import { importAccountFromPrivateKey } from '@aleph-sdk/ethereum';
 import {
   ForgottenMessageError,
@@ -126,7 +126,8 @@ test('clients: a watcher gets the past first, and then what comes into force', a
   const post = (number: number) => client.createPost({ postType: 'watched', content: { number }, channel, sync: true });
   const past = [await post(1), await post(2)];
   const watcher = messages.getMessagesSocket({ channels: [channel], history: 10 });
-  const socket = watcher.getSocket() as import('ws').WebSocket;
+  const socket = watcher.getSocket();
+  if (!(socket instanceof EventEmitter)) throw new TypeError('Cannot watch: not the socket of Node.js');
   await once(socket, 'open');
   const live = post(3);
   while (watcher.getData().length < 3) await once(socket, 'message');

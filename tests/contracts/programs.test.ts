@@ -1,4 +1,3 @@
-import { Blockchain } from '@aleph-sdk/core';
 import { ItemType, type MessageType, PaymentType } from '@aleph-sdk/message';
 import type { ItemHash } from '@vmlet/messages';
 import { zipSync } from 'fflate';
@@ -76,13 +75,13 @@ test('programs: one that a client made of a STORE is accepted with all that a cl
 });
 
 test('programs: an instance is accepted, listed and forgotten', async () => {
-  const { client, node } = network;
+  const { client, node, account } = network;
   const instance = await client.createInstance({
     channel: CHANNEL,
     rootfs: { parent: { ref: node.runtime }, size_mib: 20_480 },
     authorized_keys: ['ssh-ed25519 AAAA test'],
     resources: { vcpus: 1, memory: 2048, seconds: 30 },
-    payment: { chain: Blockchain.ETH, type: PaymentType.hold },
+    payment: { chain: account.getChain(), type: PaymentType.hold },
   });
   const { messages } = await client.getMessages({ hashes: [instance.item_hash] });
   expect(messages).toMatchObject([{ type: 'INSTANCE', content: { rootfs: { parent: { ref: node.runtime } } } }]);
@@ -110,7 +109,7 @@ test('programs: their cost is estimated before, and told after', async () => {
   const instance = await client.instanceClient.getEstimatedCost({
     account,
     channel: CHANNEL,
-    payment: { chain: Blockchain.ETH, type: PaymentType.hold },
+    payment: { chain: account.getChain(), type: PaymentType.hold },
   });
   expect(Number(instance.cost)).toBeGreaterThan(0);
   const made = await client.createStore({ fileObject: new Blob(['cost']), channel: CHANNEL, sync: true });

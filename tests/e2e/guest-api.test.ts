@@ -139,7 +139,7 @@ function another(address: string) {
 }
 
 test('guest API: a Python program has cache, messages and a key of its own, over both doors', async () => {
-  const program = await node.deploy({ 'main.py': PYTHON });
+  const program = await node.deploy({ 'main.py': PYTHON }, { snapshot: false });
   await exercise(program);
   const address = await addressOf(program);
   const { imported, environment } = (await (await node.ask(program)).json()) as {
@@ -160,7 +160,7 @@ test('guest API: a Python program has cache, messages and a key of its own, over
 test('guest API: a program for Node.js has the same', async () => {
   const { imagePath, manifest } = await officialRuntime('debian-11-node');
   const runtime = await publishPath(node, imagePath, manifest);
-  await exercise(await node.deploy({ 'index.mjs': NODE }, { runtime, entrypoint: 'index.mjs' }));
+  await exercise(await node.deploy({ 'index.mjs': NODE }, { runtime, entrypoint: 'index.mjs', snapshot: false }));
 });
 
 test('guest API: clones call at once, each as the program that it is of', async () => {

@@ -13,6 +13,7 @@ test('ci: runs the tests as the README has them, the checks, the demo and each b
     'npm test',
     'npm run --silent demo -- --json',
     'npm run --silent bench -- boot --runs 1',
+    'npm run --silent bench -- network --only lists --runs 1 --messages 5000',
   ]);
   expect(readme).toMatch(/^npm run demo\nnpm test$/m);
   const { scripts } = JSON.parse(packageJson);

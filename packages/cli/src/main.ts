@@ -23,6 +23,7 @@ import { registerLs } from './commands/ls.ts';
 import { registerMessage } from './commands/message.ts';
 import { registerMetrics } from './commands/metrics.ts';
 import { registerName } from './commands/name.ts';
+import { registerPrice } from './commands/price.ts';
 import { registerRestart } from './commands/restart.ts';
 import { registerRestore } from './commands/restore.ts';
 import { registerRm } from './commands/rm.ts';
@@ -115,6 +116,7 @@ const COMMANDS = [
   registerTop,
   registerTriggers,
   registerExplain,
+  registerPrice,
   registerMetrics,
   registerExec,
   registerCp,

@@ -55,16 +55,8 @@ export function deadline(ms: number, parent?: AbortSignal): Deadline {
   };
 }
 
-/** Resolves when so many milliseconds have passed; at once for 0. */
-export async function passed(ms: number): Promise<void> {
-  if (ms <= 0) return;
-  await new Promise((resolve) => {
-    setTimeout(resolve, Math.min(ms, MAX_TIMER_MS));
-  });
-}
-
 /** A deadline for who waits for no signal. Dispose of it once, when the wait is over, and do not use it after that. */
-export interface TimeLimit extends Disposable {
+interface TimeLimit extends Disposable {
   /** Whether it has passed. */
   readonly expired: boolean;
 }

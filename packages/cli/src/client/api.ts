@@ -5,6 +5,7 @@ import { CliError } from '../errors.ts';
 import { expectStatus, type HttpRequest, type Origin, readText, send } from './http.ts';
 import { multipartBody, type Upload } from './multipart.ts';
 import {
+  aggregatesSchema,
   type MessageState,
   messageStateSchema,
   networkRuntimesSchema,
@@ -12,6 +13,7 @@ import {
   runtimeDetailSchema,
 } from './network-schema.ts';
 import { parseAnswer } from './owner.ts';
+import { type Price, priceSchema } from './price-schema.ts';
 
 /** What the network API answers to a message, whatever became of it. */
 const MESSAGE_STATUSES = [200, 202, 410, 422];
@@ -78,9 +80,37 @@ export class PublicApi {
     return await this.#get(`/api/v0/runtimes/${path}`, runtimeDetailSchema, signal);
   }
 
+  /** Members of an owner's AGGREGATE; none where there is none. */
+  async aggregate(
+    address: string,
+    { key, signal }: { key: string; signal: AbortSignal },
+  ): Promise<Readonly<Record<string, unknown>>> {
+    const path = `/api/v0/aggregates/${encodeURIComponent(address)}.json?keys=${encodeURIComponent(key)}`;
+    const answer = await send(this.#origin, { path, signal });
+    const request = 'GET /api/v0/aggregates/...';
+    await expectStatus(answer, { wanted: [200, 404], request, origin: this.#origin, signal });
+    const text = await readText(answer, { origin: this.#origin, signal });
+    if (answer.statusCode === 404) return {};
+    return parseAnswer(text, { schema: aggregatesSchema, request, node: this.url }).data[key] ?? {};
+  }
+
   /** What the node knows of a message. @throws ProblemError `MESSAGE_UNKNOWN`, `HASH_MALFORMED` */
   async message(itemHash: string, signal: AbortSignal): Promise<MessageState> {
     return await this.#get(`/api/v0/messages/${encodeURIComponent(itemHash)}`, messageStateSchema, signal);
+  }
+
+  /** What a message in force costs. @throws ProblemError `PRICE_NONE`, `PRICE_GONE`, `MESSAGE_UNKNOWN` */
+  async price(itemHash: string, signal: AbortSignal): Promise<Price> {
+    return await this.#get(`/api/v0/price/${itemHash}?include_size=true`, priceSchema, signal);
+  }
+
+  /** What a program of this content would cost; nothing is published. */
+  async estimateProgram(content: object, signal: AbortSignal): Promise<Price> {
+    const path = '/api/v0/price/estimate';
+    const headers = { 'content-type': 'application/json' };
+    const message = { type: 'PROGRAM', item_type: 'inline', item_content: JSON.stringify(content) };
+    const text = await this.#ask({ method: 'POST', path, headers, body: JSON.stringify({ message }), signal });
+    return parseAnswer(text, { schema: priceSchema, request: `POST ${path}`, node: this.url });
   }
 
   /** Sends a file after the signed STORE message that names it. What became of the message is for `publish` to ask. */

@@ -55,3 +55,6 @@ export const messageStateSchema = z.looseObject({
 });
 
 export type MessageState = z.output<typeof messageStateSchema>;
+
+/** The AGGREGATEs of an address, by key. */
+export const aggregatesSchema = z.object({ data: z.record(z.string(), z.record(z.string(), z.unknown())) });

@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { Command } from 'commander';
 import { addExamples, type Cli } from '../cli.ts';
+import { PublicApi } from '../client/api.ts';
 import { findProgram, isItemHash } from '../client/find-program.ts';
 import { broken, readText, send } from '../client/http.ts';
 import { locateNode, type NodeAddress, ownerOf } from '../client/locate.ts';
@@ -12,6 +13,8 @@ import { explainFailure } from '../invoke/explain.ts';
 import { collectAnswer, showAnswer } from '../invoke/show.ts';
 import { parseServerTiming, showTiming, type Timing } from '../invoke/timing.ts';
 import { header, isProgramName } from '../option-values.ts';
+import { existingAddress } from '../publish/owner-key.ts';
+import { findPublicProgram } from '../publish/program-names.ts';
 
 /** A problem document longer than this is a program's own. */
 const MAX_PROBLEM_BYTES = 64 * 1024;
@@ -33,7 +36,7 @@ export function registerInvoke({ program, run }: Cli): void {
       'Sends a request and streams the body of the answer to stdout as it comes. An answer that is not a 2xx ends with ' +
         'status 5, its body printed all the same; a failure of the program comes with the end of its log.',
     )
-    .argument('<program>', 'name, item_hash, or its first 6 characters or more')
+    .argument('<program>', 'name, item_hash, or its first 6 characters or more; ADDRESS/NAME on a node of others')
     .argument('[path]', 'path and query', '/')
     .option('-X, --method <method>', 'HTTP method (default: GET, or POST with --data)')
     .option('-H, --header <"name: value">', 'request header; may be given again', header)
@@ -60,7 +63,7 @@ interface Invocation {
 async function invoke({ wanted, path, options }: Invocation, context: Context): Promise<undefined> {
   const { output, signal } = context;
   const node = await locateNode(context);
-  const itemHash = isItemHash(wanted) ? wanted : await lookUp(wanted, { node, signal });
+  const itemHash = isItemHash(wanted) ? wanted : await lookUp(wanted, node, context);
   const body = await readRequestBody(options.data, context);
   const { include = false } = options;
   const origin = { url: node.url };
@@ -105,7 +108,12 @@ function answered(
   return new CliError('PROGRAM_ANSWERED', { operands: { status, next } });
 }
 
-async function lookUp(wanted: string, { node, signal }: { node: NodeAddress; signal: AbortSignal }): Promise<string> {
+async function lookUp(wanted: string, node: NodeAddress, { paths, signal }: Context): Promise<string> {
+  if (node.ownerSocket === undefined) {
+    const own = await existingAddress(paths.config);
+    const found = await findPublicProgram(wanted, { api: new PublicApi(node.url), own, signal });
+    if (found !== undefined) return found;
+  }
   // A node resolves the names of programs itself.
   if (node.ownerSocket === undefined && isProgramName(wanted)) return wanted;
   const owner = ownerOf(node, { what: `look up "${wanted}"`, instead: ', or give a name or the whole item_hash' });

@@ -11,6 +11,7 @@ import { cleanLine, formatBytes } from '../terminal-text.ts';
 import type { InstallOptions, InstallRequest } from './install.ts';
 import { moveName, planName } from './name.ts';
 import { type Prepared, type PrepareRequest, prepare } from './prepare.ts';
+import { publishProgramName } from './program-names.ts';
 import { type ProgramSpec, type Publisher, publishProgram, storeFile } from './publisher.ts';
 import { installRequirements, SITE_PACKAGES } from './requirements.ts';
 import { type ResolvedRuntime, resolveRuntime } from './runtime.ts';
@@ -120,7 +121,10 @@ export async function publishPacked(
     runtimeName: runtime.name,
   });
   const named = await moveName(namePlan, { itemHash, wait: request.wait }, tools);
+  // Whose node it is decides what names mean on it: others find the program by its owner and name.
+  if (owner === undefined) await publishProgramName(publisher, name, itemHash);
   output.settle();
+  if (owner === undefined) output.note(`Its name is ${signer.address}/${cleanLine(name)}`);
   const { url, hostUrl } = await urlsOf(itemHash, { node, owner, signal });
   return {
     ...{ itemHash, name, version: named.version, kind, entrypoint, args },

@@ -10,7 +10,7 @@ import {
 } from '@vmlet/messages';
 import { deadline, orAborted } from '@vmlet/node/deadline';
 import { PublicApi } from '../client/api.ts';
-import { expectStatus, readText, send } from '../client/http.ts';
+import { broken, expectStatus, readText, send } from '../client/http.ts';
 import type { OwnerClient } from '../client/owner.ts';
 import { ProblemError } from '../client/problem.ts';
 import { CliError } from '../errors.ts';
@@ -27,7 +27,7 @@ export interface ImportOptions {
   /** URL of the node that has it. */
   from: string;
   /** The node that gets it. */
-  to: { url: string; owner: OwnerClient };
+  to: { url: string; owner: Pick<OwnerClient, 'importFile' | 'importMessage'> };
   output: Output;
   signal: AbortSignal;
   /** How long a source may send nothing, in milliseconds. */
@@ -116,7 +116,10 @@ class Source {
   }
 
   /** Streams a file to a node, which checks it. @returns its size in bytes */
-  async file(fileHash: FileHash, { to, output }: { to: OwnerClient; output: Output }): Promise<number> {
+  async file(
+    fileHash: FileHash,
+    { to, output }: { to: Pick<OwnerClient, 'importFile'>; output: Output },
+  ): Promise<number> {
     const { signal } = this.#options;
     const answer = await this.#within((limited) => this.#raw(fileHash, signal, limited));
     const length = Number(answer.headers['content-length']);
@@ -132,8 +135,9 @@ class Source {
           yield chunk;
         }
       } catch (error) {
-        failure = error;
-        throw error;
+        failure =
+          error instanceof CliError || signal.aborted ? error : broken(this.#origin, 'its end is missing', error);
+        throw failure;
       }
     };
     try {

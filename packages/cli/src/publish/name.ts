@@ -75,7 +75,7 @@ export interface NamedDeployment {
 }
 
 /**
- * Leads the name to the new program, from the next request on. Where another version serves, the new one is started
+ * Leads the name to the new program on a node of one's own, from the next request on. Where another version serves, the new one is started
  * first, unless told otherwise: one that fails never takes its place.
  * @param wait undefined to wait where there is something to lose
  * @throws CliError `VERSION_FAILED`, with the program's own error
@@ -85,10 +85,7 @@ export async function moveName(
   { itemHash, wait }: { itemHash: string; wait: boolean | undefined },
   { owner, output, signal }: NameTools,
 ): Promise<NamedDeployment> {
-  if (owner === undefined) {
-    output.note(`The name ${name} leads nowhere: names are set on the machine of the node, with --home`);
-    return { version: null, url: null, hostUrl: null };
-  }
+  if (owner === undefined) return { version: null, url: null, hostUrl: null };
   const replaces = before !== null && before.itemHash !== null;
   if (wait ?? replaces) await startFirst({ name, itemHash }, { owner, output, signal });
   const { versions, url, hostUrl } = await new OwnerNames(owner, signal).move(name, itemHash);

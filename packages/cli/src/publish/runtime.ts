@@ -12,7 +12,7 @@ import { CliError } from '../errors.ts';
 import { formatBytes } from '../terminal-text.ts';
 import { initFilesOf } from './init-files.ts';
 import { type Publisher, storeFile } from './publisher.ts';
-import { findNamedRuntime, readRuntimeName, shownRuntime } from './runtime-names.ts';
+import { findNamedRuntime, orUnknown, readRuntimeName, shownRuntime } from './runtime-names.ts';
 
 /** The recipes of the official runtimes, each in a folder of its name. */
 export const RECIPES = fileURLToPath(new URL('../../../../runtimes', import.meta.url));
@@ -51,12 +51,17 @@ export async function resolveRuntime(
   if (isItemHash(wanted)) {
     const known = listed.find((runtime) => runtime.itemHash === wanted);
     const itemHash = itemHashSchema.parse(wanted);
-    if (known === undefined && !(await publisher.api.knows(wanted, publisher.signal))) {
+    if (known !== undefined) return { ...resolved(known), itemHash };
+    const { api, signal } = publisher;
+    // Something may stand in for one that is not there; the program names what it was told to.
+    const published = await api.runtime(wanted, signal).catch(orUnknown);
+    if (published !== undefined) return { itemHash, fileHash: published.file_hash, name: published.metadata.name };
+    if (!(await api.knows(wanted, signal))) {
       const found = 'the node has no message of that item_hash';
       const names = [...new Set(listed.map((runtime) => runtime.manifest.name)), ...(await officialRuntimes())];
       throw new CliError('RUNTIME_UNKNOWN', { operands: { runtime: wanted, found, known: names.join(', ') } });
     }
-    return { itemHash, fileHash: known?.fileHash, name: known?.manifest.name ?? wanted };
+    return { itemHash, fileHash: undefined, name: wanted };
   }
   const own = listed.filter((runtime) => sameAddress(runtime.address, publisher.signer.address));
   const official = await officialRuntimes();

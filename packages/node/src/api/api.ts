@@ -24,7 +24,7 @@ import { registerNodeMetrics } from './node-metrics.ts';
 import { registerDocs } from './openapi/routes.ts';
 import { registerPostList } from './post-list.ts';
 import { registerPrice } from './price.ts';
-import { registerProblems } from './problem.ts';
+import { answerBadPath, MAX_PLACE_CHARS, registerProblems } from './problem.ts';
 import { registerPrograms } from './programs.ts';
 import { registerPubsub } from './pubsub.ts';
 import { registerRuntimes } from './runtimes.ts';
@@ -78,6 +78,8 @@ export async function createApi(
   let answer: (request: IncomingMessage, response: ServerResponse) => void = () => {};
   const app = fastify({
     exposeHeadRoutes: false,
+    routerOptions: { maxParamLength: MAX_PLACE_CHARS },
+    frameworkErrors: answerBadPath,
     // It never listens: fastify wants one to hang its handler on.
     serverFactory(handler) {
       answer = handler;

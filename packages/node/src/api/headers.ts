@@ -1,4 +1,4 @@
-import type { FastifyInstance } from 'fastify';
+import type { FastifyInstance, FastifyReply } from 'fastify';
 
 const PREFLIGHT_SECONDS = 86_400;
 
@@ -8,13 +8,7 @@ const PREFLIGHT_SECONDS = 86_400;
  */
 export function registerHeaders(app: FastifyInstance): void {
   app.addHook('onRequest', async (_request, reply) => {
-    reply.headers({
-      'access-control-allow-origin': '*',
-      'access-control-expose-headers': '*',
-      'cross-origin-resource-policy': 'cross-origin',
-      'x-content-type-options': 'nosniff',
-      'content-security-policy': "default-src 'none'; frame-ancestors 'none'; sandbox",
-    });
+    openToAll(reply);
   });
   app.options('/*', async (_request, reply) => {
     reply.headers({
@@ -24,5 +18,16 @@ export function registerHeaders(app: FastifyInstance): void {
       'access-control-max-age': String(PREFLIGHT_SECONDS),
     });
     return reply.code(204).send();
+  });
+}
+
+/** The headers of every answer. */
+export function openToAll(reply: FastifyReply): void {
+  reply.headers({
+    'access-control-allow-origin': '*',
+    'access-control-expose-headers': '*',
+    'cross-origin-resource-policy': 'cross-origin',
+    'x-content-type-options': 'nosniff',
+    'content-security-policy': "default-src 'none'; frame-ancestors 'none'; sandbox",
   });
 }

@@ -19,7 +19,7 @@ import {
 const STATUSES = ['processed', 'removing', 'pending', 'rejected', 'forgotten', 'removed'] as const;
 const MESSAGE_TYPES = Object.keys(contentSchemas) as [MessageType, ...MessageType[]];
 const PAYMENT_TYPES = ['hold', 'superfluid', 'credit'] as const;
-const MAX_BLOCK = Number.MAX_SAFE_INTEGER;
+const MAX_BLOCK = 1_000_000_000_000;
 
 const texts = () => textsParam().optional();
 const typeList = () =>

@@ -2,6 +2,10 @@ import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from
 import { asVmletError, toProblem, VmletError } from '../errors.ts';
 import type { ApiComponents } from './components.ts';
 import { drain } from './drain.ts';
+import { openToAll } from './headers.ts';
+
+/** What stands in one place of a path: hashes and addresses of up to 128 characters, and what an encoding makes of them. */
+export const MAX_PLACE_CHARS = 512;
 
 /** Answers every error, and every unknown route, with problem details. */
 export function registerProblems(app: FastifyInstance, { onFailure }: Pick<ApiComponents, 'onFailure'>): void {
@@ -19,6 +23,14 @@ export function registerProblems(app: FastifyInstance, { onFailure }: Pick<ApiCo
       reply,
     });
   });
+}
+
+/** Answers a path that no route gets to see: one that is badly encoded, or has too long a place. */
+export function answerBadPath(error: FastifyError, request: FastifyRequest, reply: FastifyReply): void {
+  const isLong = error.code === 'FST_ERR_MAX_PARAM_LENGTH';
+  const found = isLong ? 'too long' : 'no percent-encoded UTF-8';
+  openToAll(reply);
+  answer(new VmletError('API_PATH_UNREADABLE', { operands: { found, max: MAX_PLACE_CHARS } }), { request, reply });
 }
 
 function answer(error: VmletError, { request, reply }: { request: FastifyRequest; reply: FastifyReply }): FastifyReply {

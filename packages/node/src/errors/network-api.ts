@@ -83,6 +83,16 @@ export const apiErrors = {
     fault: 'user',
     retryable: false,
   }),
+  API_PATH_UNREADABLE: entry({
+    phase: 'route',
+    status: 400,
+    title: 'Unreadable path',
+    template:
+      'Cannot read the path: a part of it is {found}, expected percent-encoded UTF-8 of at most {max} characters',
+    hint: 'Encode each part of the path, and name hashes and addresses only',
+    fault: 'user',
+    retryable: false,
+  }),
   HASH_MALFORMED: entry({
     phase: 'route',
     status: 400,

@@ -10,6 +10,9 @@ export type SqliteDatabase = Database.Database;
 const APPLICATION_ID = 0x76_6d_6c_74;
 
 const BUSY_TIMEOUT_MS = 5000;
+/** Taken as it is needed. */
+const CACHE_BYTES = 32 * 1024 * 1024;
+const WAL_PAGES = 8000;
 
 /**
  * Opens a database and brings it to the newest version. A committed transaction survives kill -9 and a power cut. With
@@ -30,8 +33,10 @@ export function openDatabase(
     if (asItIs) return database;
     database.pragma('journal_mode = WAL');
     database.pragma('synchronous = FULL');
-    database.pragma('cache_size = -32768');
-    database.pragma('wal_autocheckpoint = 8000');
+    // SQLite's own 2 MiB do not hold the upper pages of the indexes of a million messages.
+    database.pragma(`cache_size = -${CACHE_BYTES / 1024}`);
+    // Hot pages of indexes are then written to the database once for many commits; the log grows to 32 MiB.
+    database.pragma(`wal_autocheckpoint = ${WAL_PAGES}`);
     database.pragma('foreign_keys = ON');
     database.pragma(`application_id = ${APPLICATION_ID}`);
     migrate(database, migrations);

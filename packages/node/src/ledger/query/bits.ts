@@ -2,26 +2,22 @@
 export const SLOTS = 1024;
 
 const WORDS = SLOTS / 32;
-const DENSE_BYTES = SLOTS / 8;
+/** A bit for each. */
+const DENSE_BYTES = 128;
 /** From here on a bit for each place is shorter than two bytes for each that is set. */
 const DENSE_FROM = DENSE_BYTES / 2;
 
 /** Which places of a block have something, one bit each. */
 export type Bits = Uint32Array<ArrayBuffer>;
 
-/** No place. */
-export function emptyBits(): Bits {
-  return new Uint32Array(WORDS);
-}
-
-/** Reads what {@link writeBits} wrote: places of two bytes each, or all the bits. */
-export function readBits(blob: Buffer): Bits {
-  if (blob.length === DENSE_BYTES) {
+/** Reads what {@link writeBits} wrote: places of two bytes each, or all the bits. Nothing is no place. */
+export function readBits(blob: Buffer | undefined): Bits {
+  if (blob?.length === DENSE_BYTES) {
     // A copy: a blob need not be aligned.
     return new Uint32Array(blob.buffer.slice(blob.byteOffset, blob.byteOffset + DENSE_BYTES) as ArrayBuffer);
   }
-  const bits = emptyBits();
-  for (let at = 0; at < blob.length; at += 2) setBit(bits, blob.readUInt16LE(at));
+  const bits = new Uint32Array(WORDS);
+  for (let at = 0; blob !== undefined && at < blob.length; at += 2) setBit(bits, blob.readUInt16LE(at));
   return bits;
 }
 

@@ -1,5 +1,5 @@
 import type { LedgerDatabase } from '../sqlite/ledger-database.ts';
-import { type Bits, clearBit, countBits, emptyBits, readBits, SLOTS, setBit, writeBits } from './bits.ts';
+import { type Bits, clearBit, countBits, readBits, SLOTS, setBit, writeBits } from './bits.ts';
 import { compareKeys, type ListKey } from './list-key.ts';
 import type { Facet, List, Place } from './places.ts';
 
@@ -210,8 +210,7 @@ export class ListBatch {
     const name = `${facet}/${block}`;
     const known = this.#slots.get(name);
     if (known !== undefined) return known;
-    const blob = this.#statements.slots.get(facet, block);
-    const made = { facet, block, bits: blob === undefined ? emptyBits() : readBits(blob) };
+    const made = { facet, block, bits: readBits(this.#statements.slots.get(facet, block)) };
     this.#slots.set(name, made);
     return made;
   }

@@ -1,5 +1,5 @@
 import type { LedgerDatabase } from '../sqlite/ledger-database.ts';
-import { type Bits, combineBits, emptyBits, readBits, setBit } from './bits.ts';
+import { type Bits, combineBits, readBits, setBit } from './bits.ts';
 import { type FacetKind, facetValue, type List } from './places.ts';
 
 /** Any of these values will do. */
@@ -65,7 +65,7 @@ export class Conditions {
       atMost: places.length,
       blocks: () => new Set(places.map(({ block }) => block)),
       bits: (wanted) => {
-        const bits = emptyBits();
+        const bits = readBits(undefined);
         for (const { block, slot } of places) if (block === wanted) setBit(bits, slot);
         return bits;
       },

@@ -4,7 +4,7 @@ import type { BulkResult } from '../log.ts';
 import type { State } from './intake.ts';
 
 /** So many are read, verified and committed before the next ones are asked for. */
-const CHUNK = 500;
+const CHUNK = 2000;
 /** Of what cannot be read at all, so many are told one by one. */
 const MAX_FAULTS = 100;
 

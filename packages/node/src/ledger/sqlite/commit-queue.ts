@@ -52,15 +52,26 @@ export class CommitQueue {
    * @throws VmletError `STORAGE_FULL`, `STORAGE_FAILED`; whatever the change throws. Then it did nothing
    */
   run<T>(change: Change<T>): Promise<Committed<T>> {
-    const { promise, resolve, reject } = Promise.withResolvers<Committed<T>>();
-    this.#waiting.push({ change, reject, resolve: (committed) => resolve(committed as Committed<T>) });
+    const { promise, waiting } = waitingFor(change);
+    this.#waiting.push(waiting);
     if (this.#waiting.length === 1) setImmediate(() => this.#flush());
     return promise;
+  }
+
+  /** As `run`, all of them in one transaction, however many they are. */
+  async runTogether<T>(changes: readonly Change<T>[]): Promise<Committed<T>[]> {
+    const all = changes.map((change) => waitingFor(change));
+    setImmediate(() => this.#settle(all.map(({ waiting }) => waiting)));
+    return await Promise.all(all.map(({ promise }) => promise));
   }
 
   #flush(): void {
     const batch = this.#waiting.splice(0, MAX_BATCH);
     if (this.#waiting.length > 0) setImmediate(() => this.#flush());
+    this.#settle(batch);
+  }
+
+  #settle(batch: readonly Waiting[]): void {
     for (const [index, attempt] of this.#commit(batch).entries()) {
       const { resolve, reject } = batch[index] ?? {};
       if ('committed' in attempt) resolve?.(attempt.committed);
@@ -98,4 +109,9 @@ export class CommitQueue {
       return { error };
     }
   }
+}
+
+function waitingFor<T>(change: Change<T>): { promise: Promise<Committed<T>>; waiting: Waiting } {
+  const { promise, resolve, reject } = Promise.withResolvers<Committed<T>>();
+  return { promise, waiting: { change, reject, resolve: (committed) => resolve(committed as Committed<T>) } };
 }

@@ -125,7 +125,9 @@ class SqliteLedger extends Reads implements Ledger {
         if (known === undefined) throw new Error('Cannot load: facts are missing, expected some of each message');
         return () => this.#intake.record(one, known, { unbounded: true });
       });
-      return await this.#commit(changes);
+      const committed = await this.#queue.runTogether(changes);
+      await this.#follow(committed);
+      return committed.map(({ value }) => value);
     };
     return await loadInBulk(messages, { verified, take });
   }
@@ -186,17 +188,12 @@ class SqliteLedger extends Reads implements Ledger {
   }
 
   async #change<T>(change: Change<T>): Promise<T> {
-    const [value] = await this.#commit([change]);
-    return value as T;
+    const committed = await this.#queue.run(change);
+    await this.#follow([committed]);
+    return committed.value;
   }
 
-  /** Commits changes, then settles what waited for what they put in force. */
-  async #commit<T>(changes: readonly Change<T>[]): Promise<T[]> {
-    const committed = await Promise.all(changes.map((change) => this.#queue.run(change)));
-    await this.#follow(committed);
-    return committed.map(({ value }) => value);
-  }
-
+  /** Settles what waited for what was put in force. */
   async #follow(committed: readonly Committed<unknown>[]): Promise<void> {
     const events = committed.flatMap((one) => one.events);
     if (events.some(({ type }) => type === 'pending')) this.#retries.arm();

@@ -1,4 +1,4 @@
-import { type TimeLimit, TimeLimits } from '../../deadline.ts';
+import { TimeLimits } from '../../deadline.ts';
 
 /** What never comes is waited for this often. */
 export const MAX_TRIES = 10;
@@ -25,7 +25,7 @@ interface RetriesComponents {
 export class Retries implements Disposable {
   readonly #components: RetriesComponents;
   readonly #limits = new TimeLimits();
-  #timer: { dueMs: number; limit: TimeLimit } | undefined;
+  #timer: { dueMs: number; limit: ReturnType<TimeLimits['start']> } | undefined;
   #running = false;
   #disposed = false;
 
