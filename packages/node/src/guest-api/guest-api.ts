@@ -109,7 +109,10 @@ export class GuestApi {
       if (response.destroyed) return;
       const error = asVmletError(thrown);
       const { itemHash } = caller;
-      if (error.entry.status >= 500) this.#components.onFailure({ error, itemHash, method, path: url.slice(0, 256) });
+      const { status, fault } = error.entry;
+      // What programs bring about by themselves is told to them alone: they could fill the node's log with it.
+      if (status >= 500 && fault !== 'program')
+        this.#components.onFailure({ error, itemHash, method, path: url.slice(0, 256) });
       sendProblem(request, response, error);
     }
   }
