@@ -130,7 +130,11 @@ export class GuestApi {
       sendJson(response, { chain, curve: 'secp256k1', address, public_key: key.publicKey });
     } else if (path === '/sign' && method === 'POST') {
       allowance.spend(COSTS.sign);
-      await withMessage(caller, request, async (message) => sendJson(response, await signMessage(message, key)));
+      await withMessage(caller, request, async (message) => {
+        const signed = await signMessage(message, key);
+        // The reference system's client reads its own content from the answer.
+        sendJson(response, { ...(message as object), ...signed });
+      });
     } else if (method === 'POST' && (path === '/api/v0/messages' || PUBSUB.test(path))) {
       allowance.spend(COSTS.publish);
       const askApi = this.#network().ask;
