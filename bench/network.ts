@@ -1,4 +1,5 @@
 import { benchAccept } from './network/accept.ts';
+import { benchFanOut } from './network/fan-out.ts';
 import { benchFiles } from './network/files.ts';
 import { benchLists } from './network/lists.ts';
 import type { Part, PartOptions, PartResult } from './part.ts';
@@ -7,7 +8,12 @@ import type { Row } from './stats.ts';
 type Group = (options: PartOptions) => Promise<Pick<PartResult, 'rows' | 'ratios'>>;
 
 /** One file in network/ each; `--only` takes their names. */
-const GROUPS: Record<string, Group> = { accept: benchAccept, lists: benchLists, files: benchFiles };
+const GROUPS: Record<string, Group> = {
+  accept: benchAccept,
+  lists: benchLists,
+  files: benchFiles,
+  'fan-out': benchFanOut,
+};
 
 /** What a node does for the network, over HTTP, each beside what bounds it on this host. */
 export const benchNetwork: Part = async (options) => {
