@@ -1,4 +1,5 @@
 import { benchAccept } from './network/accept.ts';
+import { benchFanOut } from './network/fan-out.ts';
 import { benchFiles } from './network/files.ts';
 import { benchHandler } from './network/handler.ts';
 import { benchLists } from './network/lists.ts';
@@ -12,6 +13,7 @@ const GROUPS: Record<string, Group> = {
   accept: benchAccept,
   lists: benchLists,
   files: benchFiles,
+  'fan-out': benchFanOut,
   handler: benchHandler,
 };
 
