@@ -27,6 +27,7 @@ const BUDGETS: Record<string, Budget> = {
   'snapshot-disk-mb': { p50: 90 },
   'spare-burst-12': { least: 100 },
   'storm-100': { least: 5 },
+  'accept-messages': { least: 2000 },
   'list-first-page': { p95: 20 },
   'list-deep-cursor': { p95: 20 },
   'list-selective': { p95: 20 },
