@@ -34,7 +34,7 @@ async def app(scope, receive, send):
  * From the sending of a signed message to the handler of a program that listens to it and is running, and back to a client
  * that waits for it; beside it what of that is the message's acceptance.
  */
-export async function benchHandler({ runs, tell }: PartOptions): Promise<Pick<PartResult, 'rows' | 'ratios'>> {
+export async function benchHandler({ runs, tell }: PartOptions): Promise<Omit<PartResult, 'differences'>> {
   tell('a message to a handler');
   await using node = await startBenchNode();
   const code = await publishFile(node, zipOf({ 'main.py': PROGRAM }));
@@ -45,7 +45,7 @@ export async function benchHandler({ runs, tell }: PartOptions): Promise<Pick<Pa
   for (let count = 0; count < runs * MESSAGES; count++) samples.push(await sample(node, url));
   const of = (name: 'handlerMs' | 'acceptedMs') => samples.map((one) => one[name]);
   const rows = [rowOf('message-to-handler', 'ms', of('handlerMs')), rowOf('message-accepted', 'ms', of('acceptedMs'))];
-  return { rows, ratios: ratiosOf(rows, [['message-to-handler', 'message-accepted']]) };
+  return { backend: node.backend, rows, ratios: ratiosOf(rows, [['message-to-handler', 'message-accepted']]) };
 }
 
 async function sample(node: BenchNode, url: string): Promise<{ handlerMs: number; acceptedMs: number }> {

@@ -1,8 +1,11 @@
+import { createHash } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { itemHashOf, parseEnvelope, verifySignature } from '@vmlet/messages';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { startTestNode, type TestNode } from '../framework/node.ts';
 import { publishPath } from '../framework/publish.ts';
-import { officialRuntime } from '../framework/runtime.ts';
+import { officialRuntime, REPOSITORY } from '../framework/runtime.ts';
 
 /** Makes the calls that it is asked for, over both doors, with nothing but what Python brings; one as it is imported. */
 const PYTHON = `
@@ -13,11 +16,11 @@ class UnixConnection(http.client.HTTPConnection):
         self.sock = socket.socket(socket.AF_UNIX)
         self.sock.connect(os.environ["ALEPH_API_UNIX_SOCKET"])
 
-def call(door, method, path, body=None):
+def call(door, method, path, body=None, kind="application/json"):
     host = os.environ["ALEPH_API_HOST"].removeprefix("http://")
     connection = UnixConnection("localhost") if door == "unix" else http.client.HTTPConnection(host)
     try:
-        connection.request(method, path, body)
+        connection.request(method, path, body, {"content-type": kind})
         answer = connection.getresponse()
         return answer.status, answer.read().decode()
     except OSError as error:
@@ -118,6 +121,11 @@ async function exercise(program: Program): Promise<void> {
   const message = { chain: 'ETH', sender: address, type: 'POST', item_hash, item_content, item_type: 'inline' };
   const signed = parseEnvelope(await json(program, 'unix', 'POST', '/sign', JSON.stringify(message)));
   expect(verifySignature(signed)).toEqual({ ok: true });
+  // As older clients do it.
+  const data = { ...message, ...another(address) };
+  const pub = JSON.stringify({ topic: 'ALEPH-TEST', data });
+  await json(program, 'unix', 'POST', '/api/v0/ipfs/pubsub/pub', pub);
+  expect((await fetch(`${node.url}/api/v0/messages/${data.item_hash}`)).status).toBe(200);
   // One that was signed before, and one that is signed as it is published.
   for (const [door, published] of [
     ['unix', signed],
@@ -131,14 +139,37 @@ async function exercise(program: Program): Promise<void> {
   }
 }
 
+/** Has a program store a file in its own name, with the STORE that it has signed. */
+async function publishFile(program: Program): Promise<void> {
+  const address = await addressOf(program);
+  const file = `the file of ${program}`;
+  const item_hash = createHash('sha256').update(file).digest('hex');
+  const item_content = JSON.stringify({ address, time: Date.now() / 1000, item_type: 'storage', item_hash });
+  const message = await json<object>(program, 'unix', 'POST', '/sign', JSON.stringify({ type: 'STORE', item_content }));
+  const part = (name: string, bytes: string) =>
+    `--x\r\ncontent-disposition: form-data; name="${name}"; filename="f"\r\n\r\n${bytes}\r\n`;
+  const form = `${part('metadata', JSON.stringify({ message, sync: true }))}${part('file', file)}--x--\r\n`;
+  const stored = await call(
+    program,
+    'http',
+    'POST',
+    '/api/v0/storage/add_file',
+    form,
+    'multipart/form-data; boundary=x',
+  );
+  expect(stored).toMatchObject({ status: 200 });
+  expect(await call(program, 'unix', 'GET', `/api/v0/storage/raw/${item_hash}`)).toEqual({ status: 200, body: file });
+}
+
 function another(address: string) {
   const item_content = JSON.stringify({ address, time: Date.now() / 1000, type: 'note', content: { another: true } });
   return { item_content, item_hash: itemHashOf(item_content) };
 }
 
 test('guest API: a Python program has cache, messages and a key of its own, over both doors', async () => {
-  const program = await node.deploy({ 'main.py': PYTHON });
+  const program = await node.deploy({ 'main.py': PYTHON }, { snapshot: false });
   await exercise(program);
+  await publishFile(program);
   const address = await addressOf(program);
   const { imported, environment } = (await (await node.ask(program)).json()) as {
     imported: [number, string];
@@ -158,7 +189,7 @@ test('guest API: a Python program has cache, messages and a key of its own, over
 test('guest API: a program for Node.js has the same', async () => {
   const { imagePath, manifest } = await officialRuntime('debian-11-node');
   const runtime = await publishPath(node, imagePath, manifest);
-  await exercise(await node.deploy({ 'index.mjs': NODE }, { runtime, entrypoint: 'index.mjs' }));
+  await exercise(await node.deploy({ 'index.mjs': NODE }, { runtime, entrypoint: 'index.mjs', snapshot: false }));
 });
 
 test('guest API: clones call at once, each as the program that it is of', async () => {
@@ -193,4 +224,21 @@ test('guest API: where a message asks for none there is nothing to call, and no 
   const program = await node.deploy({ 'main.py': `${PYTHON}# none\n` }, { guestApi: false, snapshot: false });
   expect(await call(program, 'unix', 'GET', '/properties')).toEqual({ status: 0, body: 'FileNotFoundError' });
   expect(await call(program, 'http', 'GET', '/properties')).toEqual({ status: 0, body: 'ConnectionRefusedError' });
+});
+
+test('guest API: the guide’s programs do what it says', async () => {
+  const guide = await readFile(join(REPOSITORY, 'docs/guides/guest-api.md'), 'utf8');
+  const codeOf = (language: string) => new RegExp(`\`\`\`${language}\\n([\\s\\S]*?)\`\`\``).exec(guide)?.[1] ?? '';
+  const { imagePath, manifest } = await officialRuntime('debian-11-node');
+  const runtime = await publishPath(node, imagePath, { ...manifest });
+  const programs = [
+    await node.deploy({ 'main.py': codeOf('python') }, { snapshot: false }),
+    await node.deploy({ 'index.mjs': codeOf('js') }, { runtime, entrypoint: 'index.mjs', snapshot: false }),
+  ];
+  for (const program of programs) {
+    expect(await (await node.ask(program)).text()).toBe('visitor 1\n');
+    expect(await (await node.ask(program)).text()).toBe('visitor 2\n');
+    const published = await node.ask(program, '/publish');
+    expect(await published.json()).toMatchObject({ message_status: 'processed' });
+  }
 });

@@ -1,3 +1,5 @@
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
 import type { ItemHash } from '@vmlet/messages';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { startTestNode, type TestNode } from '../framework/node.ts';
@@ -128,5 +130,33 @@ describe('updates', () => {
     expect(await isAsked(program)).toBe('two');
     await forget(node, [replacement]);
     expect(await isAsked(program)).toBe('one');
+  });
+
+  test('updates: a paused machine is replaced too, and the snapshot of the old files by one of the new', async () => {
+    await using other = await startTestNode({ snapshotBudgetMiB: 1024, pauseAfterMs: 50 });
+    const snapshots = () => readdir(join(other.home, 'snapshots'));
+    const code = await publishFile(other, zipOf(versioned('one')));
+    const program = await publishProgram(other, { runtime: other.runtime, code });
+    await other.logSays(program, 'Saved for quick starts');
+    const before = await snapshots();
+    expect(await (await other.ask(program)).text()).toBe('one');
+    let state = '';
+    while (state !== 'paused') {
+      const { programs } = await other.owner<{ programs: { state: string }[] }>('/programs');
+      state = programs[0]?.state ?? '';
+    }
+    await publishFile(other, zipOf(versioned('two')), { ref: code });
+    await other.logSays(program, 'Stopping: a new machine has taken its place');
+    expect(await (await other.ask(program)).text()).toBe('two');
+    let log = '';
+    while (log.split('Saved for quick starts').length < 3) log = await other.logOf(program);
+    const after = await snapshots();
+    expect(before.every((key) => after.includes(key))).toBe(false);
+    await other.endMachine(program);
+    const answer = await other.ask(program);
+    expect([await answer.text(), answer.headers.get('server-timing')]).toEqual([
+      'two',
+      expect.stringContaining('program'),
+    ]);
   });
 });

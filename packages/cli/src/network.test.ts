@@ -4,6 +4,8 @@ import { createServer, type RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { resolvePaths } from '@vmlet/host';
+import { buildMessage } from '@vmlet/messages';
+import { fileHashSchema } from '@vmlet/messages/schema';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import * as z from 'zod';
 import { makeTestHome, type NodeProcess, type TestHome } from '../../../tests/framework/node-process.ts';
@@ -155,6 +157,21 @@ describe('runtimes on the network', () => {
   });
 });
 
+/** Uploads a file to IPFS, and signs a STORE of its CID. */
+async function publishByCid(bytes: Buffer): Promise<{ cid: string; store: string }> {
+  const form = new FormData();
+  form.set('file', new Blob([new Uint8Array(bytes)]), 'file');
+  const added = await fetch(`${node.url}/api/v0/ipfs/add_file`, { method: 'POST', body: form });
+  const { hash } = z.object({ hash: fileHashSchema }).parse(await added.json());
+  const content = { item_type: 'ipfs' as const, item_hash: hash };
+  const message = await buildMessage({ signer: node.signer, type: 'STORE', content, now: new Date() });
+  const body = JSON.stringify({ message, sync: true });
+  const headers = { 'content-type': 'application/json' };
+  const published = await fetch(`${node.url}/api/v0/messages`, { method: 'POST', headers, body });
+  expect(published.status).toBe(200);
+  return { cid: hash, store: message.item_hash };
+}
+
 /** What a node says of a message in force. */
 async function stateOf(url: string, itemHash: string) {
   const response = await fetch(`${url}/api/v0/messages/${itemHash}`);
@@ -229,6 +246,10 @@ describe('vmlet runtime import', () => {
     });
     expect((await fetch(second.url + raw, { method: 'HEAD' })).status).toBe(200);
     expect(await bring(node.url)).toMatchObject({ exitCode: 0, stderr: expect.stringContaining('here already') });
+    // A file that is named by a CID comes as well.
+    const { cid, store } = await publishByCid(Buffer.from('named by a CID'));
+    expect(await bring(node.url, store)).toMatchObject({ exitCode: 0, stdout: `${store}\n` });
+    expect(await (await fetch(`${second.url}/api/v0/storage/raw/${cid}`)).text()).toBe('named by a CID');
     const remote = await as('bob', 'runtime', 'import', '--from', second.url, itemHash);
     expect(remote).toMatchObject({ exitCode: 8, stderr: expect.stringContaining('owner socket') });
   });

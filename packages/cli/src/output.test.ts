@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { CliError } from './errors.ts';
 import { failureOf } from './failure.ts';
 import { Output } from './output.ts';
+import { ProgressBar } from './progress-bar.ts';
 import { memoryStream } from './testing.ts';
 
 function output(options: { json?: boolean; color?: boolean; isTTY?: boolean; columns?: number } = {}) {
@@ -73,5 +74,16 @@ describe('Output', () => {
       output.screen(['c'], { isFirst: false });
       expect(stdout.text).toBe(isTTY ? '\u001b[H\u001b[Ja\nb\n\u001b[H\u001b[Jc\n' : 'a\nb\n\nc\n');
     }
+  });
+
+  test('ProgressBar: shows how far bytes have come on a terminal, once a percent, and one line elsewhere', () => {
+    const terminal = output({ isTTY: true, color: false });
+    const bar = new ProgressBar(terminal.output, { step: 'Uploading', totalBytes: 2_000_000 });
+    for (let sent = 0; sent < 1_000_000; sent += 1000) bar.add(1000);
+    expect(terminal.stderr.text.split('\r')).toHaveLength(53);
+    expect(terminal.stderr.text).toContain('[##########----------] 50 %, 1.0 MB of 2.0 MB');
+    const plain = output();
+    new ProgressBar(plain.output, { step: 'Fetching', totalBytes: undefined }).add(5_000_000);
+    expect(plain.stderr.text).toBe('Fetching\n');
   });
 });

@@ -88,7 +88,7 @@ function openGuestApi({ stack, log, network }: Making & { network: Network }): G
   const cache = stack.use(new ProgramCache({ path: home.paths.programCache }));
   stack.defer(
     ledger.subscribe((event) => {
-      if (event.type !== 'forgotten' || event.message.type !== 'PROGRAM') return;
+      if (!isGone(event) || event.message.type !== 'PROGRAM') return;
       const { itemHash } = event.message;
       cache.forget(itemHash);
       identities.forget(itemHash).catch((err: unknown) => log.error({ err, itemHash }, 'a key was not removed'));

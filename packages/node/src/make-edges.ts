@@ -46,7 +46,7 @@ export async function openEdges(options: NodeOptions, made: MakingEdges) {
       {
         ...{ executions, timelines, metrics, log },
         ...{ findProgram: programs.find, hasName: (label) => names.has(label) },
-        ...{ api: api.handler, upgradeApi: api.upgrade },
+        ...{ api: api.handler, upgradeApi: api.upgrade, leaveApi: api.leave },
       },
     ),
   );

@@ -1,7 +1,7 @@
 import { mkdir, mkdtempDisposable, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { FileHash } from '@vmlet/messages';
+import type { FileHash, ItemHash } from '@vmlet/messages';
 import { expect, test } from 'vitest';
 import { BlockList, defaultOwnerCaps, MessageMeter, type OwnerCaps } from './admission/index.ts';
 import { multipart, startApi } from './api/testing.ts';
@@ -151,4 +151,44 @@ test('policy: takes so much text of an owner in an hour, its FORGETs and what is
   expect(await publish(first)).toEqual([200, undefined]);
   expect(await publish(await stranger.forget(first.item_hash))).toEqual([200, undefined]);
   expect(await publish(await makeAuthor().post('y'.repeat(700)))).toEqual([200, undefined]);
+});
+
+test('policy: knows a blocked file by each of its names', async () => {
+  await using it = await setUp();
+  const { api, blocks, stranger, publish } = it;
+  const text = 'hello world\n';
+  const cid = 'QmT78zSuBmuS4z925WZfrqQ1qHaJ56DQaTfyMUF7F8ff5o';
+  const cidV1 = 'bafybeicg2rebjoofv4kbyovkw7af3rpiitvnl6i7ckcywaq6xjcxnc2mby';
+  await api.content.put(bytesOf(text), { maxBytes: 99, dag: true });
+  for (const blocked of [fileHashOf(text), cid]) {
+    await blocks.add({ what: blocked, reason: '' });
+    for (const named of [cid, cidV1]) {
+      const message = await stranger.store(named, { item_type: 'ipfs' });
+      expect(await publish(message)).toEqual([403, 'PUBLISH_BLOCKED']);
+      const { json } = await api.call('GET', `/api/v0/storage/raw/${named}`);
+      expect(json).toMatchObject({ code: 'CONTENT_BLOCKED', status: 451 });
+    }
+    await blocks.remove(blocked);
+  }
+});
+
+test('policy: what a program stores counts as its owner’s, and a block of either keeps it out', async () => {
+  await using it = await setUp({ diskMiB: 1 });
+  const { api, stranger: owner, programs, publish } = it;
+  const [one, two] = [makeAuthor(), makeAuthor()];
+  const itemHash = 'a'.repeat(64) as ItemHash;
+  for (const program of [one, two]) programs.set(program.signer.address, { itemHash, owner: owner.signer.address });
+  const store = async (author: typeof one, text: string) => {
+    await api.content.put(bytesOf(text), { maxBytes: MIB });
+    return await publish(await author.store(fileHashOf(text)));
+  };
+  expect(await store(one, 'x'.repeat(MIB / 2))).toEqual([200, undefined]);
+  expect(await store(two, 'y'.repeat(MIB / 2))).toEqual([200, undefined]);
+  for (const author of [one, two, owner]) expect(await store(author, 'more')).toEqual([507, 'OWNER_DISK_EXCEEDED']);
+  for (const what of [owner.signer.address, itemHash]) {
+    await it.blocks.add({ what, reason: '' });
+    expect(await publish(await one.post('x'))).toEqual([403, 'PUBLISH_BLOCKED']);
+    await it.blocks.remove(what);
+  }
+  expect(await publish(await one.post('x'))).toEqual([200, undefined]);
 });

@@ -1,12 +1,13 @@
 import type { ItemHash } from '@vmlet/messages';
 import type { Executions, ExecutionsConfig, ProgramLogs } from './executions/index.ts';
+import type { GuestApi } from './guest-api/index.ts';
 import type { Ledger, LedgerEvent } from './ledger/index.ts';
 import type { Backend } from './machines/index.ts';
 import { WaitingMachines } from './machines/snapshot/index.ts';
 import { type NodeOptions, SNAPSHOT_BUDGET_MIB } from './node-options.ts';
 import type { createPrograms } from './programs.ts';
 import { Snapshots } from './snapshots/index.ts';
-import { type FindHost, hostFacts, keysOf, type Saved, SnapshotMaker, type Starts } from './starts/index.ts';
+import { hostFacts, keysOf, type Saved, SnapshotMaker, type Starts } from './starts/index.ts';
 import type { Logger } from './telemetry/index.ts';
 
 const MIB = 1024 * 1024;
@@ -37,7 +38,7 @@ export function waitingFor(
 interface Making {
   backend: Backend;
   saved: Saved;
-  hostOf: FindHost;
+  hostOf: GuestApi['hostOf'];
   starts: Starts;
   executions: Pick<Executions, 'turn'>;
   programs: Pick<ReturnType<typeof createPrograms>, 'find' | 'facts'>;

@@ -35,6 +35,8 @@ const KINDS: Readonly<Record<string, Kind>> = {
   key: 'settings',
   folder: 'folders',
   file: 'files',
+  'file|folder': 'files',
+  'image|recipe': 'recipes',
   'deploy path': 'folders',
 };
 

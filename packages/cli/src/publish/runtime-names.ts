@@ -10,6 +10,7 @@ const VERSION = '[\\w.+-]{1,32}';
 const PLAIN_NAME = new RegExp(`^${NAME}$`);
 const PLAIN_VERSION = new RegExp(`^${VERSION}$`);
 const WHOLE_NAME = new RegExp(`^(?:([\\w.]{20,128})/)?(${NAME})(?:@(${VERSION}))?$`);
+const UNKNOWN = new Set(['RUNTIME_UNKNOWN', 'API_ROUTE_UNKNOWN']);
 /** Publishers that are named where a name is not enough. */
 const MAX_SHOWN = 5;
 
@@ -60,10 +61,11 @@ export async function findNamedRuntime(
   throw new CliError('RUNTIME_UNKNOWN', { operands: { runtime: asked, found, known } });
 }
 
-/** Nothing where the node says that there is none. */
+/** Nothing where the node says that there is none, or is one of the network that knows of no runtimes. */
 export function orUnknown(error: unknown): undefined {
-  const isUnknown = error instanceof ProblemError && error.problem.code === 'RUNTIME_UNKNOWN';
-  if (!isUnknown) throw error;
+  const isUnknown = error instanceof ProblemError && UNKNOWN.has(error.problem.code);
+  const isOther = error instanceof CliError && error.code === 'ANSWER_UNEXPECTED';
+  if (!isUnknown && !isOther) throw error;
 }
 
 /** A runtime as it is told to people: whose it is, and what it is called. */

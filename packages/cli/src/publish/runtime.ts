@@ -109,8 +109,8 @@ async function named(
 
 /** One's own on a node that is known by its URL only. */
 async function ownRuntimes({ api, signer, signal }: Publisher): Promise<ListedRuntime[]> {
-  const { runtimes } = await api.runtimes({ addresses: [signer.address], signal });
-  return runtimes
+  const listed = await api.runtimes({ addresses: [signer.address], signal }).catch(orUnknown);
+  return (listed?.runtimes ?? [])
     .map((one) => ({ itemHash: one.item_hash, fileHash: one.file_hash, address: one.address, manifest: one.metadata }))
     .toReversed();
 }

@@ -21,7 +21,8 @@ type Line = string;
 
 /**
  * The unit file of a node. What a line costs or why it is left out stands above it, for whoever reads or changes it.
- * Requests under way get 30 s and machines 15 s more when it stops, so `TimeoutStopSec` is above their sum.
+ * When it stops, `--drain-delay` takes 30 s at most, requests under way get 30 s, and machines 15 s more: `TimeoutStopSec`
+ * is above their sum.
  */
 export function unitFile(request: UnitRequest): string {
   const { scope } = request;

@@ -45,6 +45,8 @@ export interface Api extends AsyncDisposable {
   ask(request: ApiQuestion): Promise<ApiAnswer>;
   /** Answers the handshake of a WebSocket. @throws VmletError if it is refused; then nothing was written */
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void;
+  /** Says to all WebSockets that the node goes. Their sockets are for their owner to close. */
+  leave(): void;
   /** Every route that is served, WebSockets too. */
   readonly routes: readonly ServedRoute[];
   /** Refuses further requests with 503; the sockets are for their owner to close. */
@@ -78,7 +80,7 @@ export async function createApi(
   };
   let answer: (request: IncomingMessage, response: ServerResponse) => void = () => {};
   const app = fastify({
-    exposeHeadRoutes: false,
+    exposeHeadRoutes: true,
     routerOptions: { maxParamLength: MAX_PLACE_CHARS },
     frameworkErrors: answerBadPath,
     // It never listens: fastify wants one to hang its handler on.
@@ -99,6 +101,7 @@ export async function createApi(
     handler: (request, response) => answer(request, response),
     ask: async (question) => await app.inject(question),
     upgrade: (request, socket, head) => sockets.upgrade(request, socket, head),
+    leave: () => sockets.leave(),
     close,
     [Symbol.asyncDispose]: close,
   };

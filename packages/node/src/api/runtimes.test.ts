@@ -110,8 +110,13 @@ describe('runtimes', () => {
     expect(await show()).toMatchObject({ status: 404 });
     expect(state()).toBe('pending');
 
+    const settled = Promise.withResolvers<void>();
+    api.ledger.subscribe(({ type, itemHash }) => {
+      if (type === 'processed' && itemHash === program.item_hash) settled.resolve();
+    });
     await name(api, operator, { [WELL_KNOWN]: target, odd: target, [target]: target }, 'runtime-aliases');
-    await expect.poll(state).toBe('processed');
+    await settled.promise;
+    expect(state()).toBe('processed');
     const alias = { hash: WELL_KNOWN, target, active: true };
     expect((await show()).json).toMatchObject({ item_hash: target, alias, used_by: { count: 1 } });
     expect((await api.call('GET', '/api/v0/runtimes.json')).json).toMatchObject({ aliases: [alias] });

@@ -44,6 +44,8 @@ export interface ApiFixture extends AsyncDisposable {
   readonly content: ContentStore;
   readonly ledger: Ledger;
   readonly database: ReturnType<typeof openDatabase>;
+  /** Says to WebSockets that the node goes. */
+  leave(): void;
   /** Every route that is served. */
   readonly routes: Api['routes'];
   /** What was reported as a failure of the node. */
@@ -136,6 +138,7 @@ export async function startApi(options: ApiFixtureOptions = {}): Promise<ApiFixt
     ledger,
     database,
     routes: api.routes,
+    leave: () => api.leave(),
     failures,
     call: (method, path, call = {}) => send(socketPath, { method, path, call }),
     openSockets: () =>

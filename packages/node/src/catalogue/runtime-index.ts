@@ -13,6 +13,9 @@ export interface RuntimeQuery {
   readonly offset: number;
 }
 
+/** Addresses in which letter case does not count; the ledger keeps them in lower case. */
+const EVM_ADDRESS = /^0x[0-9a-f]{40}$/i;
+
 // As the indexes of migration 8 have them: SQLite compares expressions, not what they mean.
 const CONTENT = 'coalesce(item_content, content)';
 const IS_RUNTIME =
@@ -49,6 +52,16 @@ export class RuntimeIndex {
         'WHERE program_refs.ref = ? ORDER BY position',
     );
     return rows.all(itemHash).map((row) => ({ itemHash: row.item_hash, address: row.address }));
+  }
+
+  /** The value of one member of an AGGREGATE, as its owner signed it last; undefined if there is none. */
+  memberOf({ address, key, name }: { address: string; key: string; name: string }): unknown {
+    const row = this.#database
+      .prepare<[string, string, string], { value: string }>(
+        'SELECT value FROM aggregate_members WHERE address = ? AND key = ? AND name = ?',
+      )
+      .get(EVM_ADDRESS.test(address) ? address.toLowerCase() : address, key, name);
+    return row && (JSON.parse(row.value) as unknown);
   }
 
   /** How SQLite would look for them, for tests. */

@@ -12,7 +12,7 @@ const MAX_USERS = 100;
 /** Of one runtime, as many versions are named. */
 const MAX_VERSIONS = 100;
 
-const namedSchema = z.object({ item_hash: itemHashSchema, version: z.string().max(64).optional() });
+const namedSchema = z.object({ item_hash: itemHashSchema });
 
 /** A runtime in force. */
 export interface PublishedRuntime {
@@ -25,7 +25,7 @@ export interface PublishedRuntime {
   readonly time: number;
   /** The STORE that it is a newer version of. */
   readonly updates: ItemHash | undefined;
-  /** What its publisher calls it: `NAME`, `NAME@VERSION`. */
+  /** Which of `NAME` and `NAME@VERSION`, of its manifest, its publisher leads to it. */
   readonly names: readonly string[];
   readonly manifest: Manifest;
 }
@@ -37,15 +37,8 @@ export interface RuntimeUse {
   readonly programs: readonly { itemHash: string; address: string }[];
 }
 
-/** Where a name leads. */
-export interface NamedRuntime {
-  readonly name: string;
-  readonly itemHash: ItemHash;
-  readonly version: string | undefined;
-}
-
 export interface CatalogueComponents {
-  ledger: Pick<Ledger, 'aggregate' | 'store'>;
+  ledger: Pick<Ledger, 'store'>;
   database: CatalogueDatabase;
 }
 
@@ -62,33 +55,27 @@ export class RuntimeCatalogue {
   /** The newest first; `total` counts those that fit, also beyond the page. */
   list(query: RuntimeQuery): { runtimes: PublishedRuntime[]; total: number } {
     const { hashes, total } = this.#index.find(query);
-    const names = new Map<string, NamedRuntime[]>();
-    const namesOf = (address: string) => {
-      const known = names.get(address) ?? this.namesOf(address);
-      names.set(address, known);
-      return known;
-    };
-    return { runtimes: hashes.flatMap((hash) => this.#published(hash, namesOf) ?? []), total };
+    return { runtimes: hashes.flatMap((hash) => this.get(hash) ?? []), total };
   }
 
   /** A runtime by its item_hash. */
   get(itemHash: string): PublishedRuntime | undefined {
-    return this.#published(itemHash, (address) => this.namesOf(address));
-  }
-
-  /** Where the names of a publisher lead. */
-  namesOf(address: string): NamedRuntime[] {
-    const [record] = this.#ledger.aggregate(address, [NAMES_KEY]);
-    return Object.entries(record?.content ?? {}).flatMap(([name, value]) => {
-      const named = namedSchema.safeParse(value).data;
-      return named === undefined ? [] : [{ name, itemHash: named.item_hash, version: named.version }];
-    });
+    const store = this.#ledger.store(itemHash);
+    const manifest = store && manifestOf(store);
+    if (store === undefined || manifest === undefined) return undefined;
+    const { address, time, ref } = store.content;
+    const names = [manifest.name, `${manifest.name}@${manifest.version}`];
+    return {
+      ...{ itemHash: store.itemHash, fileHash: store.fileHash, sizeBytes: store.sizeBytes, address, time, manifest },
+      updates: itemHashSchema.safeParse(ref).data,
+      names: names.filter((name) => this.#leadsTo(address, name) === store.itemHash),
+    };
   }
 
   /** The runtime that a publisher calls so. A name leads to what is its publisher's own, and to nothing else. */
   resolve(address: string, name: string): PublishedRuntime | undefined {
-    const named = this.namesOf(address).find((one) => one.name === name);
-    const found = named && this.get(named.itemHash);
+    const itemHash = this.#leadsTo(address, name);
+    const found = itemHash && this.get(itemHash);
     return found !== undefined && sameAddress(found.address, address) ? found : undefined;
   }
 
@@ -105,17 +92,10 @@ export class RuntimeCatalogue {
     return { count: users.length, programs: users.slice(0, MAX_USERS) };
   }
 
-  #published(itemHash: string, namesOf: (address: string) => NamedRuntime[]): PublishedRuntime | undefined {
-    const store = this.#ledger.store(itemHash);
-    const manifest = store && manifestOf(store);
-    if (store === undefined || manifest === undefined) return undefined;
-    const { address, time, ref } = store.content;
-    const names = namesOf(address).filter((one) => one.itemHash === store.itemHash);
-    return {
-      ...{ itemHash: store.itemHash, fileHash: store.fileHash, sizeBytes: store.sizeBytes, address, time, manifest },
-      updates: itemHashSchema.safeParse(ref).data,
-      names: names.map(({ name }) => name),
-    };
+  /** One member is read: nobody knows how many a publisher has. */
+  #leadsTo(address: string, name: string): ItemHash | undefined {
+    const value = this.#index.memberOf({ address, key: NAMES_KEY, name });
+    return namedSchema.safeParse(value).data?.item_hash;
   }
 }
 

@@ -187,6 +187,13 @@ describe('signing and publishing', () => {
     expect(verifySignature(envelope)).toEqual({ ok: true });
   });
 
+  test('sign: gives back what else stood in the message, as the reference system’s client wants it', async () => {
+    await using it = await startGuestApi();
+    const message = draft(await addressOf(it), { content: { type: 'note' }, signature: 'none yet' });
+    const { json } = await it.call('/sign', { method: 'POST', body: message });
+    expect(json).toMatchObject({ ...message, signature: expect.stringMatching(/^0x[0-9a-f]{130}$/) });
+  });
+
   test('sign: fills in what only the node knows', async () => {
     await using it = await startGuestApi();
     const address = await addressOf(it);

@@ -5,5 +5,4 @@ export { haltMachine } from './halt.ts';
 export { loadProgram } from './load.ts';
 export type { LogLine, Machine } from './machine.ts';
 export { sweepMachines } from './sweep.ts';
-export { CALL_DOORS, type CallHandler } from './wire/calls.ts';
 export type { StreamRequest } from './wire/wire.ts';

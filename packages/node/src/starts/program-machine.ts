@@ -1,6 +1,6 @@
 import { stat } from 'node:fs/promises';
-import { CALL_DOORS, type CallHandler } from '../machines/index.ts';
 import type { LoadRequest, MachineSpec } from '../machines/snapshot/index.ts';
+import { CALL_DOORS, type CallHandler } from '../machines/wire/index.ts';
 import { programLabel } from '../program-label.ts';
 import type { ProgramFacts, RunnableProgram } from '../runtimes/index.ts';
 

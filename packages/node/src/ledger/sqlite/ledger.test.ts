@@ -85,6 +85,29 @@ describe('openLedger', () => {
     expect((await ledger.accept(store)).status).toBe('processed');
   });
 
+  test('pending: a defect of this node costs the message its tries, and it gets in when it is sent again', async () => {
+    await using dir = await makeDir();
+    await using fixture = await open(dir.path, { delayMs: () => 0 });
+    const { ledger, database } = fixture;
+    const author = makeAuthor();
+    const post = await author.post('x');
+    const amend = await author.amend(post.item_hash, 'y');
+    database.exec(`CREATE TRIGGER defect BEFORE INSERT ON posts WHEN new.post_type = 'amend'
+      BEGIN SELECT RAISE(ABORT, 'a defect'); END`);
+    const rejected = Promise.withResolvers<unknown>();
+    ledger.subscribe((event) => event.type === 'rejected' && rejected.resolve(event.reason));
+    await ledger.accept(amend);
+    expect((await ledger.accept(post)).status).toBe('processed');
+    expect(await rejected.promise).toMatchObject({
+      code: -1,
+      errors: [expect.stringContaining('a defect'), expect.any(String)],
+    });
+    await expect(ledger.accept(amend)).rejects.toThrow('a defect');
+    expect(ledger.get(amend.item_hash)?.status).toBe('rejected');
+    database.exec('DROP TRIGGER defect');
+    expect((await ledger.accept(amend)).status).toBe('processed');
+  });
+
   test('accept: has committed before it answers, when kill -9 follows the answer', async () => {
     await using dir = await makeDir();
     const post = await makeAuthor().post('survives');
