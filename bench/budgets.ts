@@ -28,6 +28,7 @@ const BUDGETS: Record<string, Budget> = {
   'spare-burst-12': { least: 100 },
   'storm-100': { least: 5 },
   'fan-out-p99': { p50: 250 },
+  'accept-messages': { least: 2000 },
   'list-first-page': { p95: 20 },
   'list-deep-cursor': { p95: 20 },
   'list-selective': { p95: 20 },

@@ -52,7 +52,7 @@ export const priceErrors = {
     status: 401,
     title: 'Not authorised',
     template: 'Cannot recalculate prices: found {found}, expected a token of the operator in the header X-Auth-Token',
-    hint: 'Have the operator make one with: vmlet price --token; it is good for five minutes',
+    hint: 'Leave it: prices are calculated when they are asked for. Only a token that the key of the operator signed counts',
     fault: 'user',
     retryable: false,
   }),
