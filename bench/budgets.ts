@@ -27,6 +27,8 @@ const BUDGETS: Record<string, Budget> = {
   'snapshot-disk-mb': { p50: 90 },
   'spare-burst-12': { least: 100 },
   'storm-100': { least: 5 },
+  'file-upload-growth-mb': { p50: 60 },
+  'file-download-growth-mb': { p50: 60 },
   'fan-out-p99': { p50: 250 },
   'accept-messages': { least: 2000 },
   'list-first-page': { p95: 20 },
@@ -46,6 +48,8 @@ const RATIO_BUDGETS: Record<string, Budget> = {
   'program-level-fastapi/runsc-fastapi': { p50: 0.2 },
   'runtime-level-python/full-boot-python': { p50: 0.2 },
   'gateway-throughput/nginx-throughput': { least: 0.3 },
+  'file-upload/file-tee-sha256sum': { least: 0.5 },
+  'file-download/file-tee-sha256sum': { least: 0.5 },
 };
 
 /** What the gateway may add to a hot request, in milliseconds. */
