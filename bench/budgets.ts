@@ -34,6 +34,7 @@ const BUDGETS: Record<string, Budget> = {
   'list-page': { p95: 20 },
   'list-page-combined': { p95: 20 },
   'list-posts': { p95: 20 },
+  'message-to-handler': { p50: 60 },
 };
 
 /** The same for rows of one run, divided by each other. */

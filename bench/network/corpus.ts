@@ -52,8 +52,10 @@ export function messageOf(index: number) {
 
 function contentOf(index: number, type: string): object {
   if (type === 'AGGREGATE') return { key: `key-${index % 5}`, content: { [`member-${index % 7}`]: index } };
-  if (type === 'STORE')
-    return { item_type: 'storage', item_hash: createHash('sha256').update(STORED_FILE).digest('hex') };
+  if (type === 'STORE') {
+    const item_hash = createHash('sha256').update(STORED_FILE).digest('hex');
+    return { item_type: 'storage', item_hash, metadata: { index } };
+  }
   const tags = [`tag-${skewed(index, 5, 1000)}`, index % 2 === 0 ? 'even' : 'odd'];
   return {
     type: `type-${skewed(index, 6, 50)}`,

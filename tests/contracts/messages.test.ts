@@ -139,6 +139,16 @@ test('clients: a watcher gets the past first, and then what comes into force', a
   expect((await closed)[0]).toBe(1000);
 });
 
+test('clients: a watcher hears that its node stops', async () => {
+  const other = await startContractNode();
+  const socket = other.messages.getMessagesSocket({}).getSocket();
+  if (!(socket instanceof EventEmitter)) throw new TypeError('Cannot watch: not the socket of Node.js');
+  await once(socket, 'open');
+  const closed = once(socket, 'close');
+  await other[Symbol.asyncDispose]();
+  expect((await closed)[0]).toBe(1001);
+});
+
 test('clients: what is forgotten is found no more, and says so', async () => {
   const { client } = network;
   const { item_hash: hash } = await client.createPost({ postType: 'gone', content: 'x', channel: CHANNEL, sync: true });

@@ -9,6 +9,7 @@ import { machinesOf, openFilesOf, processesNaming, tracesOf, unfinishedIn } from
 import { makeTestHome, type NodeProcess, type TestHome } from '../framework/node-process.ts';
 import { messageOfFile, publishPath, uploadFile } from '../framework/publish.ts';
 import { officialRuntime } from '../framework/runtime.ts';
+import { COLLECTING } from './collect-steps.ts';
 import { RESTORING, SAVING } from './snapshot-steps.ts';
 import { TELLING } from './trigger-steps.ts';
 import {
@@ -158,7 +159,15 @@ async function expectServed(program: ItemHash, { path = '/first' }: { path?: str
 
 describe('steps', () => {
   test('steps: are all killed at', () => {
-    const steps = [...PUBLISHING, ...STEPS, ...TELLING, { step: 'machine.halting' }, ...SAVING, ...RESTORING];
+    const steps = [
+      ...PUBLISHING,
+      ...STEPS,
+      ...TELLING,
+      { step: 'machine.halting' },
+      ...SAVING,
+      ...RESTORING,
+      ...COLLECTING,
+    ];
     const killedAt = steps.map(({ step }) => step);
     expect(killedAt).toEqual(FAILPOINTS.map(({ name }) => name));
   });

@@ -20,6 +20,7 @@ const PARTS = [
   'timelines',
   'store',
   'keys',
+  'pricing',
   'admission',
   'content',
   'backup',
@@ -98,6 +99,7 @@ node-telemetry: packages/node/src/telemetry/up.ts <- ../store/index.ts
 node-timelines: packages/node/src/timelines/up.ts <- ../store/index.ts
 node-store: packages/node/src/store/up-part.ts <- ../content/index.ts
 node-keys: packages/node/src/keys/up.ts <- ../content/index.ts
+node-pricing: packages/node/src/pricing/up.ts <- ../ledger/index.ts
 node-admission: packages/node/src/admission/up.ts <- ../ledger/index.ts
 node-content: packages/node/src/content/up.ts <- ../ledger/index.ts
 node-backup: packages/node/src/backup/up.ts <- ../ledger/index.ts
@@ -105,6 +107,7 @@ node-ledger: packages/node/src/ledger/up.ts <- ../runtimes/index.ts
 node-catalogue: packages/node/src/catalogue/up.ts <- ../runtimes/index.ts
 node-deployments: packages/node/src/deployments/up.ts <- ../ledger/index.ts
 node-runtimes: packages/node/src/runtimes/up.ts <- ../machines/index.ts
+node-pins: packages/node/src/pins/up.ts <- ../machines/index.ts
 node-snapshots: packages/node/src/snapshots/up.ts <- ../machines/index.ts
 node-machines: packages/node/src/machines/up.ts <- ../executions/index.ts
 node-machines: packages/node/src/machines/files.ts <- ../content/index.ts

@@ -7,7 +7,6 @@ import {
   header,
   listenAddress,
   programName,
-  uploadLimits,
   variable,
   wholeNumber,
 } from './option-values.ts';
@@ -36,16 +35,6 @@ describe('option values', () => {
       ['A', '1'],
       ['b', '2'],
     ]);
-  });
-
-  test('uploadLimits: collects sizes by kind, and refuses what is none', () => {
-    const GiB = 1024 ** 3;
-    expect(uploadLimits('unsigned=0,signed=200MiB', uploadLimits('signed=1KiB, trusted=8GiB'))).toEqual({
-      ...{ unsigned: 0, signed: 200 * 1024 ** 2, trusted: 8 * GiB },
-    });
-    for (const text of ['', 'signed', 'signed=', 'signed=5', 'all=5MiB', 'signed=5MB', 'signed=-1MiB', 'car=2000GiB']) {
-      expect(() => uploadLimits(text)).toThrow(CliError);
-    }
   });
 
   test('allowList: reads words and addresses, when separated by commas', () => {

@@ -8,8 +8,6 @@ import { VmletError } from './errors.ts';
 export const FAILPOINTS = [
   { name: 'content.written', what: 'a file is on disk under its temporary name' },
   { name: 'content.committed', what: 'it has its final name, and nobody has been told' },
-  { name: 'content.collecting', what: 'a file that nothing holds is about to be removed' },
-  { name: 'content.collected', what: 'it is gone, and the record of its CID is not' },
   { name: 'message.checked', what: 'a message is known to be right, and is not in the database' },
   { name: 'message.recorded', what: 'it is in the database, and its sender has not been told' },
   { name: 'memory.reserved', what: 'memory is set aside for the machine' },
@@ -42,6 +40,8 @@ export const FAILPOINTS = [
   { name: 'restore.spawned', what: 'a QEMU has the files of a snapshot' },
   { name: 'restore.memory', what: 'its memory and devices are there' },
   { name: 'restore.resumed', what: 'its launcher has said that it goes on' },
+  { name: 'content.collecting', what: 'a file that nothing holds is about to be removed' },
+  { name: 'content.collected', what: 'it is gone, and the record of its CID is not' },
 ] as const;
 
 /** The name of a step of {@link FAILPOINTS}. */

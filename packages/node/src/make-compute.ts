@@ -1,6 +1,7 @@
 import { ensureBootKit } from '@vmlet/guest';
 import type { ItemHash } from '@vmlet/messages';
 import { OwnerUsage } from './admission/index.ts';
+import { openCollector } from './collecting.ts';
 import { VmletError } from './errors.ts';
 import { Executions, ProgramLogs } from './executions/index.ts';
 import { GuestApi, ProgramCache } from './guest-api/index.ts';
@@ -8,7 +9,6 @@ import { missing, openCage } from './machines/cage/index.ts';
 import { type Backend, probeAccelerator, sweepMachines } from './machines/index.ts';
 import { isGone, type Making, type Network } from './make-network.ts';
 import { executionsConfig, internetFor, type NodeOptions } from './node-options.ts';
-import { Collector, UnheldMarks } from './pins/index.ts';
 import { createPrograms } from './programs.ts';
 import { CodeImages } from './runtimes/index.ts';
 import { openSnapshots, saveInBackground, waitingFor } from './snapshot-making.ts';
@@ -65,7 +65,7 @@ export async function openCompute(options: NodeOptions, { stack, log, network }:
   });
   const { hostOf } = guestApi;
   const saving = saved && { backend, saved, hostOf, starts, executions, programs, ledger, logs, config, log };
-  const collector = stack.use(openCollector(options, { network, codeImages, programs, log }));
+  const collector = stack.use(openCollector(options, { ...network, codeImages, programs, log }));
   const snapshots = saving && stack.use(saveInBackground(saving));
   stack.use(new Updates({ ledger, executions, versions, findVersion: programs.findVersion, logs }));
   stack.defer(blocks.subscribe(() => stopRefused({ executions, programs, log })));
@@ -101,22 +101,6 @@ function openGuestApi({ stack, log, network }: Making & { network: Network }): G
   };
   const onFailure = (failure: object) => log.error(failure, 'a call of a program failed');
   return new GuestApi({ identities, cache, ownerOf, onFailure });
-}
-
-/** What removes files that nothing needs, from now on. */
-function openCollector(
-  { fileGraceMs }: NodeOptions,
-  made: { network: Network; codeImages: CodeImages; programs: ReturnType<typeof createPrograms>; log: Logger },
-): Collector {
-  const { network, codeImages, programs, log } = made;
-  const { content, pins, ledger, database } = network;
-  const collector = new Collector({
-    ...{ content, pins, ledger, codeImages, graceMs: fileGraceMs, marks: new UnheldMarks(database) },
-    usedFiles: () => new Set(programs.facts().flatMap(({ runtimeHash, codeHash }) => [runtimeHash, codeHash])),
-    onError: (err) => log.error({ err }, 'files that nothing needs were not removed'),
-  });
-  collector.start();
-  return collector;
 }
 
 /** What confines machines, which is all that this host has for it; or an error, if that is too little. */

@@ -9,12 +9,12 @@ import { LedgerViews, openFacets } from './ledger/views/index.ts';
 import type { Compute } from './make-compute.ts';
 import type { Making, Network } from './make-network.ts';
 import { type NodeOptions, uploadLimitsOf } from './node-options.ts';
+import { openTriggers } from './open-triggers.ts';
 import { isOperatorToken } from './operator-token.ts';
 import { type NodeStatus, type OwnerComponents, serveOwner } from './owner/index.ts';
 import { FILE_GRACE_MS } from './pins/index.ts';
 import { pricesFrom } from './pricing/index.ts';
 import { writeFileAtomic } from './store/index.ts';
-import { Triggers } from './triggers/index.ts';
 import { VERSION } from './version.ts';
 
 /** What requests under way get when the node is told to stop, in milliseconds: less than service managers wait. */
@@ -34,7 +34,7 @@ interface MakingEdges extends Making {
 export async function openEdges(options: NodeOptions, made: MakingEdges) {
   const { stack, log, network, compute } = made;
   const { home, ledger, content, operator, blocks, names, stops } = network;
-  const triggers = openTriggers(options, made);
+  const triggers = openTriggers(options, { stack, log, database: network.database, ...compute, ledger });
   const { executions, logs, programs, backend, probe, config, metrics, timelines, snapshots, collector } = compute;
   const api = stack.use(await openApi(options, made));
   compute.guestApi.connect(api);
@@ -46,7 +46,7 @@ export async function openEdges(options: NodeOptions, made: MakingEdges) {
       {
         ...{ executions, timelines, metrics, log },
         ...{ findProgram: programs.find, hasName: (label) => names.has(label) },
-        ...{ api: api.handler, upgradeApi: api.upgrade },
+        ...{ api: api.handler, upgradeApi: api.upgrade, leaveApi: api.leave },
       },
     ),
   );
@@ -79,16 +79,6 @@ export async function openEdges(options: NodeOptions, made: MakingEdges) {
   await writeFileAtomic(nodeFile, { bytes: Buffer.from(`${JSON.stringify(record)}\n`), mode: 0o600 });
   stack.defer(() => rm(nodeFile, { force: true }));
   return { url, programDomain, ownerSocket };
-}
-
-/** Before anything is accepted: what came until then is looked up in the ledger, what comes from then on is told. */
-function openTriggers({ triggerRetries: retries }: NodeOptions, made: MakingEdges) {
-  const { stack, log, network, compute } = made;
-  const { database, ledger } = network;
-  const { executions, logs, programs, metrics, timelines } = compute;
-  const findProgram = programs.find;
-  const shared = { database, ledger, executions, logs, metrics, timelines, log };
-  return stack.use(new Triggers({ ...shared, findProgram, retries }));
 }
 
 function openApi(options: NodeOptions, { log, network, draining }: MakingEdges): Promise<Api> {

@@ -173,3 +173,22 @@ test('policy: what a program stores counts as its owner’s, and a block of eith
   }
   expect(await publish(await one.post('x'))).toEqual([200, undefined]);
 });
+
+test('policy: knows a blocked file by each of its names', async () => {
+  await using it = await setUp();
+  const { api, blocks, stranger, publish } = it;
+  const text = 'hello world\n';
+  const cid = 'QmT78zSuBmuS4z925WZfrqQ1qHaJ56DQaTfyMUF7F8ff5o';
+  const cidV1 = 'bafybeicg2rebjoofv4kbyovkw7af3rpiitvnl6i7ckcywaq6xjcxnc2mby';
+  await api.content.put(bytesOf(text), { maxBytes: 99, dag: true });
+  for (const blocked of [fileHashOf(text), cid]) {
+    await blocks.add({ what: blocked, reason: '' });
+    for (const named of [cid, cidV1]) {
+      const message = await stranger.store(named, { item_type: 'ipfs' });
+      expect(await publish(message)).toEqual([403, 'PUBLISH_BLOCKED']);
+      const { json } = await api.call('GET', `/api/v0/storage/raw/${named}`);
+      expect(json).toMatchObject({ code: 'CONTENT_BLOCKED', status: 451 });
+    }
+    await blocks.remove(blocked);
+  }
+});

@@ -5,7 +5,7 @@ import type { ItemHash } from '@vmlet/messages';
 import type { ContentOf } from '@vmlet/messages/schema';
 import type { BlockList, MessageMeter, OwnerCaps } from './admission/index.ts';
 import type { ApiComponents } from './api/index.ts';
-import type { ContentStore } from './content/index.ts';
+import { type ContentStore, canonicalCid } from './content/index.ts';
 import { VmletError } from './errors.ts';
 import type { Identities } from './guest-api/index.ts';
 import type { Ledger } from './ledger/index.ts';
@@ -14,7 +14,7 @@ const MIB = 1024 * 1024;
 
 export interface PublishPolicyComponents {
   ledger: Pick<Ledger, 'get' | 'holdingsOf' | 'program' | 'store' | 'storesOf'>;
-  content: Pick<ContentStore, 'sizeOf'>;
+  content: Pick<ContentStore, 'find'>;
   blocks: Pick<BlockList, 'find'>;
   capsOf: (address: string) => OwnerCaps;
   meter: Pick<MessageMeter, 'take'>;
@@ -68,8 +68,10 @@ export function createPublishPolicy(components: PublishPolicyComponents): ApiCom
       if (envelope.type === 'STORE') {
         // A file that is not here yet, or is named by a content that is not, is counted when the next one comes.
         const fileHash = message.content && (message.content as ContentOf<'STORE'>).item_hash;
-        const sizeBytes = (fileHash && (await content.sizeOf(fileHash))) ?? 0;
-        await mayStore(address, { fileHash, sizeBytes });
+        const found = fileHash && (await content.find(fileHash));
+        // By whichever of its names the operator has blocked it.
+        refuseBlocked(blocks, [found?.fileHash, fileHash && canonicalCid(fileHash)]);
+        await mayStore(address, { fileHash, sizeBytes: found?.sizeBytes ?? 0 });
       }
       // Last: what is refused before has taken nothing. To take something back is always free.
       if (envelope.type !== 'FORGET') components.meter.take(owner, Buffer.byteLength(envelope.item_content ?? ''));

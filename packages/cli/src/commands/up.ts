@@ -3,18 +3,10 @@ import { resolve } from 'node:path';
 import { type Command, Option } from 'commander';
 import { addExamples, type Cli } from '../cli.ts';
 import type { Context } from '../context.ts';
-import {
-  allowList,
-  apiHost,
-  duration,
-  durationMs,
-  listenAddress,
-  type UploadLimits,
-  uploadLimits,
-  wholeNumber,
-} from '../option-values.ts';
+import { allowList, apiHost, duration, durationMs, listenAddress, wholeNumber } from '../option-values.ts';
 import { notifyManager } from '../service/notify.ts';
 import { uidRange } from '../uid-range.ts';
+import { type UploadLimits, uploadLimits } from '../upload-limits.ts';
 
 interface UpOptions {
   listen: { host: string; port: number };

@@ -35,9 +35,10 @@ async function addJson(
   body: unknown,
   { components, dag, signal }: { components: ApiComponents; dag: boolean; signal: AbortSignal },
 ): Promise<string> {
-  const { content, limits, policy } = components;
+  const { content, disk, limits, policy } = components;
   if (limits.unsignedFileBytes === 0) throw new VmletError('UPLOAD_UNSIGNED');
   const bytes = Buffer.from(readJson(body));
+  await disk.require(bytes.length);
   const source = (async function* () {
     yield bytes;
   })();

@@ -140,6 +140,19 @@ describe('createApi', () => {
     },
   );
 
+  test.each(['/version', '/metrics', '/api/docs', '/api/v0/messages.json', '/nowhere', '/api/v0/aggregates/%/x'])(
+    'HEAD: of %s tells what GET would, without the body, to any origin',
+    async (path) => {
+      await using fixture = await startApi();
+      const [get, head] = [await fixture.call('GET', path), await fixture.call('HEAD', path)];
+      expect([head.status, head.body.length]).toEqual([get.status, 0]);
+      for (const name of ['content-type', 'access-control-allow-origin', 'content-security-policy']) {
+        expect([name, head.headers[name]]).toEqual([name, get.headers[name]]);
+      }
+      expect(head.headers['access-control-allow-origin']).toBe('*');
+    },
+  );
+
   test('unknown route: is a problem that any origin may read', async () => {
     await using fixture = await startApi();
     const answer = await fixture.call('GET', '/api/v0/nothing?secret=1');

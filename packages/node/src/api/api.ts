@@ -15,6 +15,7 @@ import { figuresOf } from './figures.ts';
 import { registerHeaders } from './headers.ts';
 import { registerHealth } from './health.ts';
 import { registerInfo } from './info.ts';
+import { registerIpfsAddCar } from './ipfs-add-car.ts';
 import { registerIpfsAddFile } from './ipfs-add-file.ts';
 import { type ApiLimits, defaultLimits } from './limits.ts';
 import { recentIn, registerMessageList } from './message-list.ts';
@@ -44,6 +45,8 @@ export interface Api extends AsyncDisposable {
   ask(request: ApiQuestion): Promise<ApiAnswer>;
   /** Answers the handshake of a WebSocket. @throws VmletError if it is refused; then nothing was written */
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void;
+  /** Says to all WebSockets that the node goes. Their sockets are for their owner to close. */
+  leave(): void;
   /** Every route that is served, WebSockets too. */
   readonly routes: readonly ServedRoute[];
   /** Refuses further requests with 503; the sockets are for their owner to close. */
@@ -77,7 +80,7 @@ export async function createApi(
   };
   let answer: (request: IncomingMessage, response: ServerResponse) => void = () => {};
   const app = fastify({
-    exposeHeadRoutes: false,
+    exposeHeadRoutes: true,
     routerOptions: { maxParamLength: MAX_PLACE_CHARS },
     frameworkErrors: answerBadPath,
     // It never listens: fastify wants one to hang its handler on.
@@ -98,6 +101,7 @@ export async function createApi(
     handler: (request, response) => answer(request, response),
     ask: async (question) => await app.inject(question),
     upgrade: (request, socket, head) => sockets.upgrade(request, socket, head),
+    leave: () => sockets.leave(),
     close,
     [Symbol.asyncDispose]: close,
   };
@@ -110,6 +114,7 @@ function registerRoutes(app: FastifyInstance, components: ApiComponents): readon
   registerProblems(app, components);
   registerAddJson(app, components);
   registerAddressFiles(app, components);
+  registerIpfsAddCar(app, components);
   registerIpfsAddFile(app, components);
   registerAddresses(app, components);
   registerAggregates(app, components);

@@ -27,7 +27,7 @@ export interface PublishPolicy {
 
 /** What the routes use. */
 export interface ApiComponents {
-  readonly content: Pick<ContentStore, 'stage' | 'put' | 'read' | 'find'>;
+  readonly content: Pick<ContentStore, 'stage' | 'stageCar' | 'put' | 'read' | 'find'>;
   /** Which messages name which files. */
   readonly pins: Pick<FilePins, 'count' | 'totalOf' | 'filesOf'>;
   /** How long a file is kept that no message names, in milliseconds. */

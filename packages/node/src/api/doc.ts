@@ -39,7 +39,9 @@ export interface ServedRoute {
 /** Adds each route to a list as it is registered: only those that come after this call. */
 export function collectRoutes(app: FastifyInstance, routes: ServedRoute[]): void {
   app.addHook('onRoute', ({ method, url, config }: RouteOptions) => {
-    // What browsers ask before they call any route.
-    for (const one of [method].flat()) if (one !== 'OPTIONS') routes.push({ method: one, path: url, doc: config?.doc });
+    for (const one of [method].flat()) {
+      // OPTIONS is what browsers ask before any route, and HEAD is answered wherever GET is.
+      if (one !== 'OPTIONS' && one !== 'HEAD') routes.push({ method: one, path: url, doc: config?.doc });
+    }
   });
 }

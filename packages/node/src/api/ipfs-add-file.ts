@@ -2,7 +2,8 @@ import type { FastifyInstance } from 'fastify';
 import * as z from 'zod';
 import type { ApiComponents } from './components.ts';
 import { requestSignal } from './request-signal.ts';
-import { type Intake, receiveUpload } from './upload/receive.ts';
+import type { Intake } from './upload/intake.ts';
+import { receiveUpload } from './upload/receive.ts';
 
 const doc = {
   summary: 'Stores a file by its CIDv0, as kubo names it by default; a signed STORE may come as the part "metadata"',

@@ -1,15 +1,7 @@
 import { fileHashSchema } from '@vmlet/messages/schema';
 import type * as z from 'zod';
 import { VmletError } from '../errors.ts';
-import {
-  type Estimate,
-  estimate,
-  GpuUnpriced,
-  isPriceable,
-  type Priceable,
-  type PriceableType,
-  priceableSchemas,
-} from '../pricing/index.ts';
+import { type Estimate, estimate, GpuUnpriced, type Priceable, priceableSchemaOf } from '../pricing/index.ts';
 import type { ApiComponents } from './components.ts';
 
 /** What pricing uses of the API's components. */
@@ -36,13 +28,9 @@ export async function priceOf(message: Priceable, { content, ledger, prices }: P
  * @throws VmletError `PRICE_NONE`, `PRICE_CONTENT_MALFORMED`
  */
 export function readPriceable(type: string, content: unknown, { operand }: { operand: string }): Priceable {
-  if (!isPriceable(type)) throw new VmletError('PRICE_NONE', { operands: { operand, type } });
-  return readAs(type, content);
-}
-
-function readAs<T extends PriceableType>(type: T, content: unknown): Priceable {
-  // The compiler does not see that a schema's output goes with the type it was looked up by.
-  return { type, content: read(priceableSchemas[type], content) } as Priceable;
+  const schema = priceableSchemaOf(type);
+  if (schema === undefined) throw new VmletError('PRICE_NONE', { operands: { operand, type } });
+  return read(schema, content);
 }
 
 /** Reads a value by a schema. @throws VmletError `PRICE_CONTENT_MALFORMED`, which names the member */

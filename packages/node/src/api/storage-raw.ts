@@ -18,7 +18,7 @@ const doc = {
 /** GET and HEAD of a file's bytes. Always a download: a stored page is never shown on the API's origin. */
 export function registerStorageRaw(app: FastifyInstance, components: ApiComponents): void {
   const { content, limits } = components;
-  app.get<HashRoute>(PATH, { config: { doc } }, async (request, reply) => {
+  app.get<HashRoute>(PATH, { exposeHeadRoute: false, config: { doc } }, async (request, reply) => {
     const file = await findReadable(fileHashParam(request), components);
     const { stream } = await content.read(file.name, { signal: requestSignal(reply.raw) });
     return sendStream(describe(reply, file), stream, limits);

@@ -44,11 +44,15 @@ export interface ApiFixture extends AsyncDisposable {
   readonly content: ContentStore;
   readonly ledger: Ledger;
   readonly database: ReturnType<typeof openDatabase>;
+  /** Says to WebSockets that the node goes. */
+  leave(): void;
   /** Every route that is served. */
   readonly routes: Api['routes'];
   /** What was reported as a failure of the node. */
   readonly failures: string[];
   call(method: string, path: string, call?: Call): Promise<Answer>;
+  /** How many connections are open. */
+  openSockets(): Promise<number>;
   /** Every file of the content store, whole or not. */
   files(): Promise<string[]>;
 }
@@ -134,8 +138,13 @@ export async function startApi(options: ApiFixtureOptions = {}): Promise<ApiFixt
     ledger,
     database,
     routes: api.routes,
+    leave: () => api.leave(),
     failures,
     call: (method, path, call = {}) => send(socketPath, { method, path, call }),
+    openSockets: () =>
+      new Promise((resolve, reject) =>
+        server.getConnections((error, count) => (error ? reject(error) : resolve(count))),
+      ),
     files: () => filesIn(join(dir.path, 'content')),
     [Symbol.asyncDispose]: () => held.disposeAsync(),
   };

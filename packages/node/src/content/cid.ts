@@ -6,7 +6,7 @@ import * as Digest from 'multiformats/hashes/digest';
 /** Multicodec of dag-pb, the only codec whose CIDs name content of messages. */
 const DAG_PB = 0x70;
 const SHA2_256 = 0x12;
-const SHA256_BYTES = 32;
+const SHA256_LENGTH = 32;
 const CID_FORM = /^(?:Qm[1-9A-HJ-NP-Za-km-z]{44}|bafy[a-z2-7]{55})$/;
 
 /** The CIDv0 of a dag-pb block by its SHA-256. */
@@ -31,7 +31,7 @@ export function canonicalCid(name: string): FileHash | undefined {
 /** The canonical form of a CID that was read from bytes; undefined if no message can name it. */
 export function canonical(cid: CID): FileHash | undefined {
   const { code, size } = cid.multihash;
-  if (cid.code !== DAG_PB || code !== SHA2_256 || size !== SHA256_BYTES) return undefined;
+  if (cid.code !== DAG_PB || code !== SHA2_256 || size !== SHA256_LENGTH) return undefined;
   return cidOfDigest(cid.multihash.digest);
 }
 

@@ -1,15 +1,5 @@
 /** Files by the SHA-256 of their bytes, and by their CID. */
-
 export { canonicalCid, namesOfCid } from './cid.ts';
 export { openFileStore } from './files/file-store.ts';
-export type {
-  ContentKind,
-  ContentListener,
-  ContentReading,
-  ContentStore,
-  FoundContent,
-  KeptContent,
-  StagedContent,
-  StageOptions,
-  StoredContent,
-} from './store.ts';
+export type { ContentKind, KeptContent, StageOptions } from './options.ts';
+export type { ContentStore, FoundContent, StagedContent } from './store.ts';

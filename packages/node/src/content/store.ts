@@ -1,27 +1,6 @@
 import type { Readable } from 'node:stream';
 import type { FileHash } from '@vmlet/messages';
-
-/** What the bytes of a file are: the file itself, or a tar of the directory that a CID names. */
-export type ContentKind = 'file' | 'directory';
-
-/** A CID whose tree was verified block by block, and what the bytes stored for it are. */
-export interface VerifiedCid {
-  readonly cid: FileHash;
-  readonly kind: ContentKind;
-}
-
-/** Options of writing content. */
-export interface StageOptions {
-  /** More bytes than this are refused. */
-  maxBytes: number;
-  /** Bytes of another hash, or of another CID, are refused. */
-  expected?: FileHash | undefined;
-  /** Finds the bytes' CID as well, so that they are also stored under that; a CID as `expected` implies it. */
-  dag?: boolean | undefined;
-  /** Asked once the source has ended: a CID that the bytes are known to belong to, to be stored under that too. */
-  verified?: (() => VerifiedCid) | undefined;
-  signal?: AbortSignal | undefined;
-}
+import type { CarOptions, CollectOptions, ContentKind, KeptContent, StageOptions } from './options.ts';
 
 /** A stored file. */
 export interface StoredContent {
@@ -35,14 +14,6 @@ export interface StoredContent {
 /** A file that was looked up by one of its names. */
 export interface FoundContent extends StoredContent {
   readonly kind: ContentKind;
-}
-
-/** A file as it lies in the store. */
-export interface KeptContent {
-  readonly fileHash: FileHash;
-  readonly sizeBytes: number;
-  /** When these bytes were stored last, in milliseconds since 1970. */
-  readonly storedMs: number;
 }
 
 /** Bytes that are whole and hashed, and not stored yet. Disposing of them before `commit` removes them. */
@@ -63,13 +34,6 @@ export interface ContentReading {
  * that is known. A file stored again is reported again.
  */
 export type ContentListener = (stored: StoredContent) => void | Promise<void>;
-
-/** Options of collecting a file. */
-export interface CollectOptions {
-  /** In milliseconds since 1970. */
-  idleSinceMs: number;
-  isHeld: (kept: KeptContent) => boolean;
-}
 
 /**
  * Files by the SHA-256 of their bytes, and by the CID of those that came with one. A CIDv1 names what the CIDv0 of the
@@ -94,6 +58,13 @@ export interface ContentStore {
    *   whatever the source throws; the signal's reason
    */
   stage(source: AsyncIterable<Uint8Array>, options: StageOptions): Promise<StagedContent>;
+
+  /**
+   * Takes a CAR of version 1 in, as the bytes that the tree of its one root stands for: a file, or a tar of a directory.
+   * Each block MUST be hashed before it is used. `maxBytes` bounds the CAR, and what comes out of it.
+   * @throws VmletError `CAR_REFUSED`, and as `stage`
+   */
+  stageCar(source: AsyncIterable<Uint8Array>, options: CarOptions): Promise<StagedContent>;
 
   /** `stage` and `commit` in one. */
   put(source: AsyncIterable<Uint8Array>, options: StageOptions): Promise<StoredContent>;

@@ -102,6 +102,15 @@ export const storageErrors = {
     fault: 'user',
     retryable: false,
   }),
+  CAR_REFUSED: entry({
+    phase: 'content',
+    status: 422,
+    title: 'CAR refused',
+    template: 'Cannot read the CAR: it has {found}, expected {expected}',
+    hint: 'Make a CAR of version 1 of one file or directory, with all its blocks, for example with ipfs-car or kubo',
+    fault: 'user',
+    retryable: false,
+  }),
   CONTENT_NOT_FOUND: entry({
     phase: 'content',
     status: 404,

@@ -150,6 +150,17 @@ describe('requests', () => {
     expect(answer.named('x-request-id')).toHaveLength(1);
   });
 
+  test('gateway: what the node alone says to a program no visitor can, however it is spelled', async () => {
+    const spellings = ['x-vmlet-event', 'X-Vmlet-Event', 'x_vmlet_event', 'X-VMLET_event'];
+    const forged = spellings.map((name) => `${name}: forged`);
+    for (const trustForwarded of [false, true]) {
+      await using it = await startGateway(echo, { config: { trustForwarded } });
+      const answer = seen(await exchange(it.port, ...get('/', ...forged, 'ce-id: visitor')));
+      expect(JSON.stringify(answer.headers)).not.toContain('forged');
+      expect(answer.named('ce-id')).toEqual(['visitor']);
+    }
+  });
+
   test('gateway: believes a proxy in front of it, when it is told to', async () => {
     await using it = await startGateway(echo, { config: { trustForwarded: true } });
     const answer = seen(await exchange(it.port, ...get('/', 'X-Forwarded-For: 192.0.2.1', 'Forwarded: for=192.0.2.1')));

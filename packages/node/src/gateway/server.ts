@@ -52,6 +52,8 @@ export interface GatewayComponents {
   api: RequestListener;
   /** Takes a WebSocket's handshake there over, with its connection. @throws VmletError if there is none to be had */
   upgradeApi: (request: IncomingMessage, socket: Duplex, head: Buffer) => void;
+  /** Says to those WebSockets that the node goes: they are cut right after. */
+  leaveApi?: () => void;
   log: Logger;
 }
 
@@ -119,6 +121,7 @@ export class Gateway implements AsyncDisposable {
       response.once('close', () => this.#server.closeIdleConnections());
     }
     this.#server.closeIdleConnections();
+    this.#components.leaveApi?.();
     // A WebSocket has no end to wait for; its client connects again.
     for (const socket of this.#upgraded) socket.destroy();
     await orAborted(closed, limit.signal).catch(() => this.#server.closeAllConnections());

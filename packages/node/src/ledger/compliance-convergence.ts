@@ -20,7 +20,7 @@ export function converging(makeFixture: MakeLedger): void {
     const orders = subset.chain((some) =>
       fc.tuple(fc.constant(some), fc.shuffledSubarray(some, { minLength: some.length })),
     );
-    const numRuns = process.env.VMLET_TEST_ALL ? 300 : 25;
+    const numRuns = process.env.VMLET_TEST_ALL ? 300 : 12;
     await fc.assert(
       fc.asyncProperty(orders, async ([one, other]) => {
         expect(await stateAfter(other)).toEqual(await stateAfter(one));

@@ -5,7 +5,7 @@ import * as z from 'zod';
  * What of a content its price depends on. It is read without the rest, for an estimate is asked of what is not whole
  * yet: a file that was not uploaded has no hash, and says how large it will be in `estimated_size_mib`.
  */
-const MAX_SIZE_MIB = 1e9;
+const MAX_SIZE_MIB = 1_000_000_000;
 const sizeSchema = z.number().min(0).max(MAX_SIZE_MIB).nullish();
 const paymentSchema = z.object({ type: z.enum(['hold', 'superfluid', 'credit']).default('hold') }).nullish();
 
@@ -64,17 +64,23 @@ const storeSchema = z.object({
   estimated_size_mib: sizeSchema,
 });
 
-/** What the price of a content depends on, by its message's type. */
-export const priceableSchemas = { PROGRAM: programSchema, INSTANCE: instanceSchema, STORE: storeSchema };
+/** Something with a price, and what kind of message it is. */
+export type Priceable =
+  | { type: 'PROGRAM'; content: z.output<typeof programSchema> }
+  | { type: 'INSTANCE'; content: z.output<typeof instanceSchema> }
+  | { type: 'STORE'; content: z.output<typeof storeSchema> };
 
-export type PriceableType = keyof typeof priceableSchemas;
-export type PriceableContent<T extends PriceableType = PriceableType> = z.output<(typeof priceableSchemas)[T]>;
+export type PriceableType = Priceable['type'];
+export type PriceableContent<T extends PriceableType> = Extract<Priceable, { type: T }>['content'];
 export type FileWanted = z.output<typeof refSchema>;
 
-/** Something with a price, and what kind of message it is. */
-export type Priceable = { [T in PriceableType]: { type: T; content: PriceableContent<T> } }[PriceableType];
+const SCHEMAS = {
+  PROGRAM: programSchema.transform((content) => ({ type: 'PROGRAM' as const, content })),
+  INSTANCE: instanceSchema.transform((content) => ({ type: 'INSTANCE' as const, content })),
+  STORE: storeSchema.transform((content) => ({ type: 'STORE' as const, content })),
+};
 
-/** True for the types that have a price. */
-export function isPriceable(type: string): type is PriceableType {
-  return Object.hasOwn(priceableSchemas, type);
+/** Reads what the price of a message of a type depends on from its content; undefined for a type that has no price. */
+export function priceableSchemaOf(type: string): z.ZodType<Priceable> | undefined {
+  return Object.hasOwn(SCHEMAS, type) ? SCHEMAS[type as PriceableType] : undefined;
 }

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { type Priceable, type PriceableType, priceableSchemas } from './content.ts';
+import { type Priceable, type PriceableType, priceableSchemaOf } from './content.ts';
 import { addCosts } from './decimal.ts';
 import { type EstimateContext, estimate, GpuUnpriced } from './estimate.ts';
 import { pricesFrom, referencePrices } from './price-table.ts';
@@ -11,7 +11,9 @@ const MIB = 1024 * 1024;
 const ZERO = '0.000000000000000000';
 
 function read(type: PriceableType, content: object): Priceable {
-  return { type, content: priceableSchemas[type].parse({ address: ADDRESS, ...content }) } as Priceable;
+  const schema = priceableSchemaOf(type);
+  if (schema === undefined) throw new TypeError(`Cannot read a ${type}: it has no price`);
+  return schema.parse({ address: ADDRESS, ...content });
 }
 
 function price(type: PriceableType, content: object, context: Partial<EstimateContext> = {}) {

@@ -40,11 +40,11 @@ export class GpuUnpriced extends Error {
 }
 
 const MIB = 1n << 20n;
-const HOUR_SECONDS = 3600n;
+const AN_HOUR = 3600n;
 /** In credits an hour, for each line that is paid so. */
-const LEAST_CREDITS = floorToPlaces(over({ above: 1n, below: 1n }, HOUR_SECONDS));
+const LEAST_CREDITS = floorToPlaces(over({ above: 1n, below: 1n }, AN_HOUR));
 /** A STORE that is paid in credits costs as much as one of this size. In MiB. */
-const LEAST_STORE_MIB: Exact = { above: 25n, below: 1n };
+const SMALLEST_STORE: Exact = { above: 25n, below: 1n };
 
 /** Units of the eighteenth place, by way of paying. */
 interface Cost {
@@ -96,8 +96,8 @@ function charged<T extends { cost: Cost }>(line: T, { payment }: Priceable['cont
 function storeLines(content: PriceableContent<'STORE'>, { prices, fileBytes }: EstimateContext): Line[] {
   const size = content.estimated_size_mib ? exactOf(content.estimated_size_mib) : inMiB(fileBytes);
   if (size === undefined || size.above === 0n) return [];
-  const isSmall = size.above * LEAST_STORE_MIB.below < LEAST_STORE_MIB.above * size.below;
-  const sizeMiB = isSmall && content.payment?.type === 'credit' ? LEAST_STORE_MIB : size;
+  const isSmall = size.above * SMALLEST_STORE.below < SMALLEST_STORE.above * size.below;
+  const sizeMiB = isSmall && content.payment?.type === 'credit' ? SMALLEST_STORE : size;
   const cost = costOf(prices.storage.price.storage, sizeMiB);
   return [charged({ type: 'STORAGE', name: 'STORAGE', cost, sizeMiB }, content)];
 }
@@ -229,5 +229,5 @@ function costOf(rates: Rates, amount: Exact): Cost {
 
 /** Holding is once, the others go by the second. */
 function ratesOf({ holding, payg, credit }: Rates): Record<keyof Cost, Exact> {
-  return { hold: holding, stream: over(payg, HOUR_SECONDS), credit: over(credit, HOUR_SECONDS) };
+  return { hold: holding, stream: over(payg, AN_HOUR), credit: over(credit, AN_HOUR) };
 }

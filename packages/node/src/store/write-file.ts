@@ -10,6 +10,10 @@ import { storageError } from './storage-error.ts';
 /** Ends every temporary name, so that a sweep knows them. */
 export const TEMPORARY_SUFFIX = '.part';
 
+/** What is written at once, in bytes and in chunks; as much may be under way. */
+const MAX_HELD_BYTES = 1024 * 1024;
+const MAX_HELD_CHUNKS = 256;
+
 /** Options of {@link stageFile}. */
 export interface StageFileOptions {
   /** The folder of the temporary file: on the file system of the final name. */
@@ -88,12 +92,14 @@ async function copy(
   const { expected, maxBytes = Number.POSITIVE_INFINITY, signal } = to.options;
   const hash = createHash('sha256');
   let sizeBytes = 0;
+  await using writing = new Writing(to.handle);
   for await (const chunk of abortable(source, signal)) {
     sizeBytes += chunk.byteLength;
     if (sizeBytes > maxBytes) throw new VmletError('CONTENT_TOO_LARGE', { operands: { maxBytes } });
     hash.update(chunk);
-    await writeAll(to.handle, chunk);
+    await writing.add(chunk);
   }
+  await writing.end();
   const found = hash.digest('hex') as FileHash;
   if (expected !== undefined && expected !== found) {
     throw new VmletError('CONTENT_HASH_MISMATCH', { operands: { found, expected } });
@@ -101,10 +107,61 @@ async function copy(
   return { fileHash: found, sizeBytes };
 }
 
-async function writeAll(handle: FileHandle, chunk: Uint8Array): Promise<void> {
-  let offset = 0;
-  // A nearly full disk takes part of a chunk before it reports an error.
-  while (offset < chunk.byteLength) offset += (await handle.write(chunk, offset)).bytesWritten;
+/** Writes several chunks at once, while the next ones are hashed. */
+class Writing implements AsyncDisposable {
+  readonly #handle: FileHandle;
+  #held: Uint8Array[] = [];
+  #heldBytes = 0;
+  #underWay: Promise<void> = Promise.resolve();
+
+  constructor(handle: FileHandle) {
+    this.#handle = handle;
+  }
+
+  /** Takes a chunk, which MUST NOT change after that. */
+  async add(chunk: Uint8Array): Promise<void> {
+    this.#held.push(chunk);
+    this.#heldBytes += chunk.byteLength;
+    if (this.#heldBytes >= MAX_HELD_BYTES || this.#held.length >= MAX_HELD_CHUNKS) await this.#start();
+  }
+
+  /** Resolves when all is written. */
+  async end(): Promise<void> {
+    await this.#start();
+    await this.#underWay;
+  }
+
+  /** Nothing is under way any more, so that the file can be closed. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    // What went wrong is told by `add` or `end`, or is no more than a consequence.
+    await this.#underWay.catch(() => {});
+  }
+
+  async #start(): Promise<void> {
+    await this.#underWay;
+    const chunks = this.#held;
+    this.#held = [];
+    this.#heldBytes = 0;
+    this.#underWay = writeAll(this.#handle, chunks);
+    // Whoever awaits it next sees it fail; until then it is nobody's.
+    this.#underWay.catch(() => {});
+  }
+}
+
+async function writeAll(handle: FileHandle, chunks: readonly Uint8Array[]): Promise<void> {
+  let left = chunks.filter((chunk) => chunk.byteLength > 0);
+  // A nearly full disk takes part of it before it reports an error.
+  while (left.length > 0) left = after(left, (await handle.writev(left)).bytesWritten);
+}
+
+/** What of chunks comes after so many bytes. */
+function after(chunks: readonly Uint8Array[], bytes: number): Uint8Array[] {
+  let skipped = bytes;
+  return chunks.flatMap((chunk) => {
+    const rest = chunk.subarray(Math.min(skipped, chunk.byteLength));
+    skipped -= chunk.byteLength - rest.byteLength;
+    return rest.byteLength > 0 ? [rest] : [];
+  });
 }
 
 async function* abortable(source: AsyncIterable<Uint8Array>, signal: AbortSignal | undefined) {

@@ -39,8 +39,8 @@ export function cloudEvent(message: WireMessage, { attempt }: { attempt: number 
 
 /** RFC 3339. A time beyond those that have such a form is the last one that has. */
 function timeOf(seconds: number): string {
-  const LAST_MS = Date.UTC(9999, 11, 31, 23, 59, 59);
-  return new Date(Math.min(Math.round(seconds * 1000), LAST_MS)).toISOString();
+  const lastMs = Date.UTC(9999, 11, 31, 23, 59, 59);
+  return new Date(Math.min(Math.round(seconds * 1000), lastMs)).toISOString();
 }
 
 /** Of a value that a stranger chose, what can stand in a header; the rest percent-encoded, as the binding says. */

@@ -55,6 +55,8 @@ export class Deliveries implements AsyncDisposable {
   readonly #waiting = new AbortController();
   readonly #sent = new AbortController();
   #timer: Deadline | undefined;
+  /** What was due until then has woken its lane; what is due later is waited for. In milliseconds since 1970. */
+  #lookedMs = -1;
 
   constructor(components: DeliveriesComponents) {
     this.#components = components;
@@ -67,8 +69,10 @@ export class Deliveries implements AsyncDisposable {
 
   /** Takes up what waits in the table: at the start, and when its time has come. */
   resume(): void {
-    for (const program of this.#components.table.duePrograms(Date.now())) this.#lanes.wake(program);
-    this.#pump();
+    const nowMs = Date.now();
+    const due = this.#components.table.duePrograms({ afterMs: this.#lookedMs, nowMs });
+    this.#lookedMs = nowMs;
+    this.wake(due);
   }
 
   /** Programs have something new. */
@@ -113,7 +117,9 @@ export class Deliveries implements AsyncDisposable {
   #arm(): void {
     this.#timer?.[Symbol.dispose]();
     const nowMs = Date.now();
-    const times = [this.#components.table.nextDueMs(nowMs), this.#lanes.nextHeldMs(nowMs)];
+    // The clock was set back: what is due soon may lie before what was looked at.
+    if (nowMs < this.#lookedMs) this.#lookedMs = -1;
+    const times = [this.#components.table.nextDueMs(this.#lookedMs), this.#lanes.nextHeldMs(nowMs)];
     const nextMs = Math.min(...times.map((time) => time ?? Number.POSITIVE_INFINITY));
     if (nextMs === Number.POSITIVE_INFINITY) return;
     this.#timer = deadline(Math.max(1, nextMs - nowMs));
@@ -127,7 +133,7 @@ export class Deliveries implements AsyncDisposable {
       await this.#try(lane, delivery);
     } catch (err) {
       // The table could not be written: the delivery stays as it is, and is sent once more.
-      lane.heldUntilMs = Date.now() + HELD_MS;
+      holdUntil(lane, Date.now() + HELD_MS);
       log.error({ err, delivery: delivery.id, table: table.cursor() }, 'the outcome of a delivery was not recorded');
     }
   }
@@ -136,7 +142,7 @@ export class Deliveries implements AsyncDisposable {
     const { table, metrics, findProgram, logs } = this.#components;
     const message = this.#messageOf(delivery);
     if (!message) {
-      table.remove(delivery.id);
+      table.remove(delivery);
       metrics.deliveries.add({ outcome: 'gone' });
       return;
     }
@@ -147,7 +153,7 @@ export class Deliveries implements AsyncDisposable {
       const signals = { waiting: this.#waiting.signal, sent: this.#sent.signal };
       const ms = await deliver({ message, target }, this.#components, { attempt: delivery.tries + 1, ...signals });
       await failpoint('trigger.answered');
-      table.remove(delivery.id);
+      table.remove(delivery);
       lane.failures = 0;
       metrics.deliveries.add({ outcome: 'delivered' });
       logs.of(target.itemHash).platform(`Took ${wordsOf(message)} in ${Math.round(ms)} ms`);
@@ -162,7 +168,7 @@ export class Deliveries implements AsyncDisposable {
     if (this.#waiting.signal.aborted && error.code === 'NODE_STOPPING') return;
     const nowMs = Date.now();
     if (UNCOUNTED.has(error.code)) {
-      lane.heldUntilMs = nowMs + jittered(HELD_MS);
+      holdUntil(lane, nowMs + jittered(HELD_MS));
       metrics.deliveries.add({ outcome: 'held' });
       return;
     }
@@ -189,6 +195,12 @@ export class Deliveries implements AsyncDisposable {
     const known = this.#components.ledger.get(message);
     return known?.status === 'processed' ? known.message : undefined;
   }
+}
+
+/** What was under way stays due, and nobody else will look for it. */
+function holdUntil(lane: Lane, untilMs: number): void {
+  lane.heldUntilMs = untilMs;
+  lane.hasMore = true;
 }
 
 function wordsOf({ type, item_hash: itemHash }: WireMessage): string {

@@ -8,6 +8,8 @@ export type TriggersDatabase = ReturnType<typeof openDatabase>;
 const MAX_WAITING_PER_PROGRAM = 100_000;
 /** Dead letters of one program that are kept, the newest. */
 const MAX_DEAD_PER_PROGRAM = 1000;
+/** So many more may be there before they are looked through for the oldest ones. */
+const MAX_DEAD_EXCESS = 100;
 
 /** A message that a program has not confirmed yet. */
 export interface Delivery {
@@ -40,14 +42,17 @@ export interface Match {
   readonly programs: readonly ItemHash[];
 }
 
-/** The rows of deliveries, and the cursor. Each call is a transaction of its own. */
+/** The rows of deliveries, and the cursor. Each call is a transaction of its own. There is one of it for a database. */
 export class DeliveryTable {
   readonly #database: TriggersDatabase;
   readonly #statements: ReturnType<typeof prepare>;
+  /** Counted here as well: counting a long backlog anew for each message would cost more than all the rest. */
+  readonly #counts: Map<ItemHash, { waiting: number; dead: number }>;
 
   constructor(database: TriggersDatabase) {
     this.#database = database;
     this.#statements = prepare(database);
+    this.#counts = new Map(this.counts().map(({ program, waiting, dead }) => [program, { waiting, dead }]));
   }
 
   /** Up to which message programs have been told; undefined on a home that never had triggers. */
@@ -60,18 +65,24 @@ export class DeliveryTable {
    * @throws VmletError `STORAGE_FULL`, `STORAGE_FAILED`
    */
   advance(seq: number, { matches, nowMs }: { matches: readonly Match[]; nowMs: number }): void {
+    const added: { program: ItemHash; state: Delivery['state'] }[] = [];
     transact(this.#database, () => {
-      const { count, insert, setCursor } = this.#statements;
+      const more = new Map<ItemHash, number>();
       for (const { message, seq: of, programs } of matches) {
         for (const program of programs) {
-          const isFull = (count.get(program, 'waiting')?.count ?? 0) >= MAX_WAITING_PER_PROGRAM;
-          const failure = isFull ? `${MAX_WAITING_PER_PROGRAM} messages waited for the program` : null;
-          insert.run({ program, message, seq: of, state: isFull ? 'dead' : 'waiting', nowMs, failure });
-          if (isFull) this.#prune(program);
+          const waiting = this.#countOf(program).waiting + (more.get(program) ?? 0);
+          const state = waiting < MAX_WAITING_PER_PROGRAM ? 'waiting' : 'dead';
+          const failure = state === 'dead' ? `${MAX_WAITING_PER_PROGRAM} messages waited for the program` : null;
+          const { changes } = this.#statements.insert.run({ program, message, seq: of, state, nowMs, failure });
+          if (changes === 0) continue;
+          added.push({ program, state });
+          if (state === 'waiting') more.set(program, (more.get(program) ?? 0) + 1);
         }
       }
-      setCursor.run(seq);
+      this.#statements.setCursor.run(seq);
     });
+    for (const { program, state } of added) this.#countOf(program)[state]++;
+    for (const program of new Set(added.map((one) => one.program))) this.#prune(program);
   }
 
   /** Waiting deliveries of a program that are due, the longest due first; without those that are under way. */
@@ -83,19 +94,19 @@ export class DeliveryTable {
     return rows.filter(({ id }) => !but.has(id)).slice(0, limit);
   }
 
-  /** Programs with a delivery that is due. */
-  duePrograms(nowMs: number): ItemHash[] {
-    return this.#statements.duePrograms.all(nowMs).map(({ program }) => program);
+  /** Programs with a delivery that has become due since `afterMs`. */
+  duePrograms({ afterMs, nowMs }: { afterMs: number; nowMs: number }): ItemHash[] {
+    return this.#statements.duePrograms.all(afterMs, nowMs).map(({ program }) => program);
   }
 
-  /** When the next delivery behind `nowMs` is due; undefined if there is none. */
-  nextDueMs(nowMs: number): number | undefined {
-    return this.#statements.nextDue.get(nowMs)?.due ?? undefined;
+  /** When the next delivery behind `afterMs` is due; undefined if there is none. */
+  nextDueMs(afterMs: number): number | undefined {
+    return this.#statements.nextDue.get(afterMs)?.due ?? undefined;
   }
 
   /** The program has confirmed it, or there is nothing to deliver any more. */
-  remove(id: number): void {
-    this.#statements.remove.run(id);
+  remove({ id, program }: Pick<Delivery, 'id' | 'program'>): void {
+    if (this.#statements.remove.run(id).changes > 0) this.#countOf(program).waiting--;
   }
 
   /** It is tried again at `dueMs`. */
@@ -105,21 +116,23 @@ export class DeliveryTable {
 
   /** It is not tried again by itself. */
   bury({ id, program }: Delivery, { tries, failure }: { tries: number; failure: string }): void {
-    transact(this.#database, () => {
-      this.#statements.bury.run({ id, tries, failure });
-      this.#prune(program);
-    });
+    if (this.#statements.bury.run({ id, tries, failure }).changes === 0) return;
+    this.#moved(program, { from: 'waiting', to: 'dead' });
+    this.#prune(program);
   }
 
-  /** A dead letter waits again, from its first try on. False if there is none of that id. */
-  revive(id: number, nowMs: number): boolean {
-    return this.#statements.revive.run({ id, nowMs }).changes > 0;
+  /** A dead letter waits again, from its first try on. Gives its program; undefined if there is none of that id. */
+  revive(id: number, nowMs: number): ItemHash | undefined {
+    const revived = this.#statements.revive.get({ id, nowMs })?.program;
+    if (revived !== undefined) this.#moved(revived, { from: 'dead', to: 'waiting' });
+    return revived;
   }
 
   /** All dead letters wait again, of a program or of all. Gives the program of each. */
   reviveAll(program: ItemHash | undefined, nowMs: number): ItemHash[] {
     const { reviveAll, reviveOf } = this.#statements;
     const rows = program === undefined ? reviveAll.all(nowMs) : reviveOf.all(nowMs, program);
+    for (const row of rows) this.#moved(row.program, { from: 'dead', to: 'waiting' });
     return rows.map((row) => row.program);
   }
 
@@ -129,16 +142,27 @@ export class DeliveryTable {
     return program === undefined ? listAll.all(state, limit) : listOf.all(program, state, limit);
   }
 
-  find(id: number): Delivery | undefined {
-    return this.#statements.find.get(id);
-  }
-
+  /** What each program with deliveries has, the one with the oldest first. */
   counts(): DeliveryCounts[] {
     return this.#statements.counts.all();
   }
 
   #prune(program: ItemHash): void {
-    this.#statements.prune.run({ program, kept: MAX_DEAD_PER_PROGRAM });
+    const count = this.#countOf(program);
+    if (count.dead <= MAX_DEAD_PER_PROGRAM + MAX_DEAD_EXCESS) return;
+    count.dead -= this.#statements.prune.run({ program, kept: MAX_DEAD_PER_PROGRAM }).changes;
+  }
+
+  #moved(program: ItemHash, { from, to }: { from: Delivery['state']; to: Delivery['state'] }): void {
+    const count = this.#countOf(program);
+    count[from]--;
+    count[to]++;
+  }
+
+  #countOf(program: ItemHash): { waiting: number; dead: number } {
+    const known = this.#counts.get(program) ?? { waiting: 0, dead: 0 };
+    this.#counts.set(program, known);
+    return known;
   }
 }
 
@@ -159,15 +183,12 @@ function prepare(database: TriggersDatabase) {
       `INSERT OR IGNORE INTO trigger_deliveries (program, message, seq, state, due_ms, created_ms, failure)
        SELECT item_hash, :message, :seq, :state, :nowMs, :nowMs, :failure FROM programs WHERE item_hash = :program`,
     ),
-    count: database.prepare<[string, string], { count: number }>(
-      'SELECT count(*) AS count FROM trigger_deliveries WHERE program = ? AND state = ?',
-    ),
     due: database.prepare<[string, number, number], Delivery>(
       `SELECT ${COLUMNS} FROM trigger_deliveries
        WHERE program = ? AND state = 'waiting' AND due_ms <= ? ORDER BY due_ms, id LIMIT ?`,
     ),
-    duePrograms: database.prepare<[number], { program: ItemHash }>(
-      "SELECT DISTINCT program FROM trigger_deliveries WHERE state = 'waiting' AND due_ms <= ?",
+    duePrograms: database.prepare<[number, number], { program: ItemHash }>(
+      "SELECT DISTINCT program FROM trigger_deliveries WHERE state = 'waiting' AND due_ms > ? AND due_ms <= ?",
     ),
     nextDue: database.prepare<[number], { due: number | null }>(
       "SELECT min(due_ms) AS due FROM trigger_deliveries WHERE state = 'waiting' AND due_ms > ?",
@@ -179,8 +200,9 @@ function prepare(database: TriggersDatabase) {
     bury: database.prepare<[{ id: number; tries: number; failure: string }]>(
       "UPDATE trigger_deliveries SET state = 'dead', tries = :tries, failure = :failure WHERE id = :id",
     ),
-    revive: database.prepare<[{ id: number; nowMs: number }]>(
-      "UPDATE trigger_deliveries SET state = 'waiting', tries = 0, due_ms = :nowMs WHERE id = :id AND state = 'dead'",
+    revive: database.prepare<[{ id: number; nowMs: number }], { program: ItemHash }>(
+      `UPDATE trigger_deliveries SET state = 'waiting', tries = 0, due_ms = :nowMs
+       WHERE id = :id AND state = 'dead' RETURNING program`,
     ),
     reviveAll: database.prepare<[number], { program: ItemHash }>(`${REVIVE} RETURNING program`),
     reviveOf: database.prepare<[number, string], { program: ItemHash }>(`${REVIVE} AND program = ? RETURNING program`),
@@ -190,7 +212,6 @@ function prepare(database: TriggersDatabase) {
     listOf: database.prepare<[string, string, number], Delivery>(
       `SELECT ${COLUMNS} FROM trigger_deliveries WHERE program = ? AND state = ? ORDER BY id LIMIT ?`,
     ),
-    find: database.prepare<[number], Delivery>(`SELECT ${COLUMNS} FROM trigger_deliveries WHERE id = ?`),
     counts: database.prepare<[], DeliveryCounts>(
       `SELECT program, sum(state = 'waiting') AS waiting, sum(state = 'dead') AS dead
        FROM trigger_deliveries GROUP BY program ORDER BY min(id)`,

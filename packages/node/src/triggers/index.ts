@@ -2,4 +2,4 @@
 export { MESSAGE_EVENT } from './cloud-event.ts';
 export type { TriggerTarget } from './deliver.ts';
 export type { RetryConfig } from './deliveries.ts';
-export { type TriggerInfo, Triggers } from './triggers.ts';
+export { type TriggerInfo, Triggers, type TriggersComponents } from './triggers.ts';

@@ -55,6 +55,16 @@ export class Triggers implements AsyncDisposable {
     this.#deliveries.resume();
   }
 
+  /** How many deliveries all programs have. */
+  count(): Record<Delivery['state'], number> {
+    const count = { waiting: 0, dead: 0 };
+    for (const { waiting, dead } of this.#table.counts()) {
+      count.waiting += waiting;
+      count.dead += dead;
+    }
+    return count;
+  }
+
   /** Deliveries that are under way. */
   get inFlight(): number {
     return this.#deliveries.inFlight;
@@ -80,9 +90,9 @@ export class Triggers implements AsyncDisposable {
    * @throws VmletError `TRIGGER_UNKNOWN`
    */
   retry(id: number): void {
-    const delivery = this.#table.find(id);
-    if (!delivery || !this.#table.revive(id, Date.now())) throw new VmletError('TRIGGER_UNKNOWN', { operands: { id } });
-    this.#deliveries.wake([delivery.program]);
+    const program = this.#table.revive(id, Date.now());
+    if (program === undefined) throw new VmletError('TRIGGER_UNKNOWN', { operands: { id } });
+    this.#deliveries.wake([program]);
   }
 
   /** Sends all dead letters again, of a program or of all. Gives how many. */

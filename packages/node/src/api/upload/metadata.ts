@@ -4,7 +4,7 @@ import * as z from 'zod';
 import { VmletError } from '../../errors.ts';
 import { NetworkCode } from '../../ledger/index.ts';
 import type { ApiComponents } from '../components.ts';
-import type { Intake } from './receive.ts';
+import type { Intake } from './intake.ts';
 
 /** The part `metadata` of an upload, found in order. */
 export interface UploadMetadata {

@@ -5,26 +5,10 @@ import { canonicalCid, type StagedContent } from '../../content/index.ts';
 import { VmletError } from '../../errors.ts';
 import type { ApiComponents } from '../components.ts';
 import { HTTP_STATUS, publish } from '../publish.ts';
+import type { Intake } from './intake.ts';
 import { readMetadata, type UploadMetadata } from './metadata.ts';
 import { readMultipart } from './multipart.ts';
 import { pump } from './pump.ts';
-
-/** What one route takes, and how. */
-export interface Intake {
-  /** What the STORE that comes with it says. */
-  readonly itemType: 'storage' | 'ipfs';
-  /** By who sends it; 0 refuses what comes unsigned. */
-  readonly maxBytes: { readonly unsigned: number; readonly signed: number; readonly trusted: number };
-  /** Takes the file in; MUST read it to its end, or fail. */
-  stage(bytes: Readable, options: IntakeOptions): Promise<StagedContent>;
-}
-
-/** Options of taking a file in. */
-export interface IntakeOptions {
-  maxBytes: number;
-  expected: FileHash | undefined;
-  signal: AbortSignal;
-}
 
 /** What became of an upload. */
 export interface Receipt {
@@ -32,6 +16,8 @@ export interface Receipt {
   readonly status: number;
   readonly fileHash: FileHash;
   readonly cid: FileHash | undefined;
+  /** As the message names it; undefined if none came. */
+  readonly named: FileHash | undefined;
   readonly sizeBytes: number;
   readonly filename: string | undefined;
 }
@@ -56,7 +42,7 @@ export async function receiveUpload(request: IncomingMessage, context: Context):
   await using file = received.staged;
   await refuseStaged(file, { metadata, context });
   const { fileHash, sizeBytes, cid } = await file.commit();
-  const receipt = { fileHash, sizeBytes, cid, filename };
+  const receipt = { fileHash, sizeBytes, cid, filename, named: metadata?.expected };
   if (metadata === undefined) return { ...receipt, status: 200 };
   const { status } = await publish(metadata.message, { components, sync: metadata.sync, signal });
   return { ...receipt, status: HTTP_STATUS[status] };

@@ -1,6 +1,7 @@
 import type { Envelope } from '@vmlet/messages';
 import { asVmletError, type VmletError } from '../../errors.ts';
 import type { AnyProcessedMessage, Ledger } from '../../ledger/index.ts';
+import { selectionOf } from '../message-filter.ts';
 import { readParams } from '../query-params.ts';
 import { textFrame } from './frame.ts';
 import { Hub } from './hub.ts';
@@ -44,6 +45,8 @@ export function openMessageFeed(components: MessageFeedComponents, limits: WebSo
     close: (code, reason) => hub.close(code, reason),
     prepare(query) {
       const wanted = readParams(subscriptionSchema, query);
+      // What does not go together is refused here, before the connection switches.
+      selectionOf(wanted);
       const interest = interestIn(wanted);
       return (subscriber) => {
         const hashes = wanted.history === 0 ? [] : recent(wanted, { limit: wanted.history });

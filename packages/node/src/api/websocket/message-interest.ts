@@ -25,8 +25,11 @@ export function interestIn(subscription: MessageSubscription): Interest<AnyProce
 
 function envelopeMatches(message: AnyProcessedMessage, wanted: MessageSubscription): boolean {
   const { envelope, content } = message;
-  const { startDate = 0, endDate = Number.POSITIVE_INFINITY } = wanted;
+  const { startDate, endDate } = wanted;
+  // Nothing here is confirmed on a chain, so no message is within any bounds of blocks.
+  if (wanted.startBlock > 0 || wanted.endBlock > 0) return false;
   return (
+    isIn(wanted.msgStatuses, 'processed') &&
     isIn(wanted.msgType, envelope.type) &&
     isIn(wanted.msgTypes, envelope.type) &&
     isIn(wanted.chains, envelope.chain) &&

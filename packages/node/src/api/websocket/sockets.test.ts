@@ -101,6 +101,8 @@ test('WebSocket: tells each client of what its filters let through', async () =>
     [`hashes=${foreign.item_hash}`, [foreign]],
     [`startDate=${tagged.time}&endDate=${channelled.time}`, [tagged]],
     ['chains=SOL', []],
+    ['msgStatuses=pending', []],
+    ['startBlock=1', []],
     ['paymentTypes=hold', []],
   ];
   const clients = await Promise.all(
@@ -140,6 +142,8 @@ test.each([
   [`${MESSAGES}?msgType=NOTE`, 422],
   [`${MESSAGES}?hashes=x`, 422],
   [`${MESSAGES}?startDate=yesterday`, 422],
+  [`${MESSAGES}?startDate=2&endDate=1`, 422],
+  [`${MESSAGES}?msgStatuses=processed,forgotten`, 422],
 ])('WebSocket: refuses %s with %i, before it switches', async (path, status) => {
   await using fixture = await startApi();
   expect(await refusal(fixture, path)).toBe(status);
@@ -184,6 +188,13 @@ test('WebSocket: cuts a client off that takes nothing, and goes on telling the o
   }
   slow.client.resume();
   await cut;
+});
+
+test.each([MESSAGES, '/api/ws0/status'])('WebSocket: %s closes with 1001, when the node goes', async (path) => {
+  await using fixture = await startApi();
+  using listener = await listenTo(urlOf(fixture, path));
+  fixture.leave();
+  expect(await listener.closed).toBe(1001);
 });
 
 test('WebSocket: closes one that sends what is too long, and answers pings', async () => {

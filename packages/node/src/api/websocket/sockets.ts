@@ -47,6 +47,8 @@ export interface ApiSockets extends Disposable {
    * @throws VmletError `API_ROUTE_UNKNOWN`, `API_QUERY_MALFORMED`, `REQUEST_MALFORMED`; then nothing was written
    */
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void;
+  /** Closes all with 1001: the node goes. */
+  leave(): void;
   /** How many clients are told of messages, and of the status. */
   counts(): { messages: number; status: number };
 }
@@ -69,6 +71,9 @@ export function openSockets(components: SocketsComponents): ApiSockets {
   const messages = openMessageFeed(components, limits);
   const status = openStatusFeed(components, limits);
   const feeds: Record<string, Feed> = { '/api/ws0/messages': messages, '/api/ws0/status': status };
+  const leave = () => {
+    for (const feed of [messages, status]) feed.close(GOING_AWAY, 'The node stops');
+  };
   return {
     upgrade(request, socket, head) {
       const { url = '/' } = request;
@@ -84,11 +89,10 @@ export function openSockets(components: SocketsComponents): ApiSockets {
       });
     },
     counts: () => ({ messages: messages.size, status: status.size }),
+    leave,
     [Symbol.dispose]() {
-      for (const feed of [messages, status]) {
-        feed.close(GOING_AWAY, 'The node stops');
-        feed[Symbol.dispose]();
-      }
+      leave();
+      for (const feed of [messages, status]) feed[Symbol.dispose]();
       server.close();
     },
   };

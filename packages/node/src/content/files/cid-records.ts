@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import type { FileHash } from '@vmlet/messages';
 import { errnoOf, stageFile } from '../../store/index.ts';
 import { canonicalCid } from '../cid.ts';
-import type { ContentKind, VerifiedCid } from '../store.ts';
+import type { ContentKind, VerifiedCid } from '../options.ts';
 import { type ContentLayout, pathIn } from './layout.ts';
 
 const MAGIC = 'vmlet-cid 1';

@@ -8,21 +8,20 @@ import { VmletError } from '../../errors.ts';
 import { failpoint } from '../../failpoint.ts';
 import { errnoOf, makePrivateDir } from '../../store/index.ts';
 import { canonicalCid, namesOfCid } from '../cid.ts';
+import type { CarOptions, CollectOptions, KeptContent, StageOptions } from '../options.ts';
 import type {
-  CollectOptions,
   ContentListener,
   ContentReading,
   ContentStore,
   FoundContent,
-  KeptContent,
   StagedContent,
-  StageOptions,
   StoredContent,
 } from '../store.ts';
 import { checking } from '../verify.ts';
 import { CidRecords } from './cid-records.ts';
 import { type ContentLayout, layoutOf, pathIn } from './layout.ts';
 import { type StagedBytes, stageBytes } from './stage.ts';
+import { stageCar } from './stage-car.ts';
 import { absent, VerifiedFiles } from './verified.ts';
 
 /** Read in larger steps than streams do by themselves: a file is sent at the speed of its hash. */
@@ -63,15 +62,11 @@ class FileStore implements ContentStore {
   }
 
   async stage(source: AsyncIterable<Uint8Array>, options: StageOptions): Promise<StagedContent> {
-    const staged = await stageBytes(source, { ...options, layout: this.#layout, disk: this.#disk });
-    const { fileHash, sizeBytes, record } = staged;
-    return {
-      fileHash,
-      sizeBytes,
-      cid: record?.cid,
-      commit: () => this.#commit(staged),
-      [Symbol.asyncDispose]: () => staged[Symbol.asyncDispose](),
-    };
+    return this.#staged(await stageBytes(source, { ...options, layout: this.#layout, disk: this.#disk }));
+  }
+
+  async stageCar(source: AsyncIterable<Uint8Array>, options: CarOptions): Promise<StagedContent> {
+    return this.#staged(await stageCar(source, { ...options, layout: this.#layout, disk: this.#disk }));
   }
 
   async put(source: AsyncIterable<Uint8Array>, options: StageOptions): Promise<StoredContent> {
@@ -187,6 +182,17 @@ class FileStore implements ContentStore {
     const entry: ContentListener = (stored) => listener(stored);
     this.#listeners.add(entry);
     return () => this.#listeners.delete(entry);
+  }
+
+  #staged(staged: StagedBytes): StagedContent {
+    const { fileHash, sizeBytes, record } = staged;
+    return {
+      fileHash,
+      sizeBytes,
+      cid: record?.cid,
+      commit: () => this.#commit(staged),
+      [Symbol.asyncDispose]: () => staged[Symbol.asyncDispose](),
+    };
   }
 
   /** The bytes first, then the record of their CID: what is left in between is a file that nothing names. */

@@ -4,7 +4,7 @@ import { VmletError } from '../../errors.ts';
 import { stageFile } from '../../store/index.ts';
 import { canonicalCid } from '../cid.ts';
 import { DagHasher } from '../dag/hasher.ts';
-import type { StageOptions, VerifiedCid } from '../store.ts';
+import type { StageOptions, VerifiedCid } from '../options.ts';
 import type { CidRecord } from './cid-records.ts';
 import { type ContentLayout, pathIn } from './layout.ts';
 

@@ -41,10 +41,12 @@ function prepareQueue(database: LedgerDatabase) {
     ),
     done: database.prepare<[number]>('DELETE FROM list_queue WHERE position <= ?'),
     row: database.prepare<[number], QueuedRow>(`
-      SELECT messages.*, posts.post_type, posts.ref AS post_ref, posts.address AS post_address, posts.amends,
-        posts.last_updated, coalesce(latest.item_content, latest.content) AS latest_text
-      FROM messages LEFT JOIN posts USING (item_hash) LEFT JOIN messages AS latest
-        ON latest.item_hash = posts.latest AND posts.latest <> messages.item_hash
+      SELECT messages.item_hash, messages.status, messages.type, messages.sender, messages.chain, messages.channel,
+        messages.time, messages.received_ms, messages.address, messages.item_content, messages.content,
+        posts.post_type, posts.ref AS post_ref, posts.address AS post_address, posts.amends, posts.last_updated,
+        coalesce(latest.item_content, latest.content) AS latest_text
+      FROM messages LEFT JOIN posts ON messages.type = 'POST' AND posts.item_hash = messages.item_hash
+        LEFT JOIN messages AS latest ON latest.item_hash = posts.latest AND posts.latest <> messages.item_hash
       WHERE messages.position = ?`),
   };
 }

@@ -38,6 +38,7 @@ interface SlotsOfFacet {
   readonly facet: number;
   readonly block: number;
   readonly bits: Bits;
+  readonly isStored: boolean;
 }
 
 /** Prepares what batches run, once for a database. */
@@ -83,9 +84,12 @@ export class ListBatch {
 
   /** Writes what was gathered. Nothing is read from the lists before. */
   flush(): void {
-    for (const { facet, block, bits } of this.#slots.values()) {
+    // In the order of the table, so that a page is looked for once.
+    const slots = [...this.#slots.values()].sort((a, b) => a.facet - b.facet || a.block - b.block);
+    for (const { facet, block, bits, isStored } of slots) {
       if (countBits(bits) === 0) this.#statements.deleteSlots.run(facet, block);
-      else this.#statements.writeSlots.run(facet, block, writeBits(bits));
+      else if (isStored) this.#statements.updateSlots.run(writeBits(bits), facet, block);
+      else this.#statements.insertSlots.run(facet, block, writeBits(bits));
     }
     for (const { id, count } of this.#facets.values()) {
       if (count === 0) this.#statements.deleteFacet.run(id);
@@ -210,7 +214,8 @@ export class ListBatch {
     const name = `${facet}/${block}`;
     const known = this.#slots.get(name);
     if (known !== undefined) return known;
-    const made = { facet, block, bits: readBits(this.#statements.slots.get(facet, block)) };
+    const blob = this.#statements.slots.get(facet, block);
+    const made = { facet, block, bits: readBits(blob), isStored: blob !== undefined };
     this.#slots.set(name, made);
     return made;
   }
@@ -266,8 +271,11 @@ export function prepareBatch(database: LedgerDatabase) {
     slots: database
       .prepare<[number, number], Buffer>('SELECT slots FROM list_bits WHERE facet = ? AND block = ?')
       .pluck(),
-    writeSlots: database.prepare<[number, number, Buffer]>(
-      'INSERT OR REPLACE INTO list_bits (facet, block, slots) VALUES (?, ?, ?)',
+    insertSlots: database.prepare<[number, number, Buffer]>(
+      'INSERT INTO list_bits (facet, block, slots) VALUES (?, ?, ?)',
+    ),
+    updateSlots: database.prepare<[Buffer, number, number]>(
+      'UPDATE list_bits SET slots = ? WHERE facet = ? AND block = ?',
     ),
     deleteSlots: database.prepare<[number, number]>('DELETE FROM list_bits WHERE facet = ? AND block = ?'),
   };

@@ -25,6 +25,14 @@ export interface Condition {
   bits(block: number): Bits | undefined;
 }
 
+interface FacetRow {
+  id: number;
+  count: number;
+}
+
+/** A value that is looked for in more blocks than this is read as a whole: that is one walk instead of many searches. */
+const READ_ALL_FROM = 32;
+
 /** Reads filters against the index. */
 export class Conditions {
   readonly #statements: ReturnType<typeof prepare>;
@@ -40,16 +48,29 @@ export class Conditions {
     return conditions.sort((a, b) => a.atMost - b.atMost);
   }
 
+  #slotsOf(facet: FacetRow): (block: number) => Buffer | undefined {
+    let asked = 0;
+    let all: Map<number, Buffer> | undefined;
+    return (block) => {
+      asked += 1;
+      if (all === undefined && (asked > READ_ALL_FROM || facet.count <= READ_ALL_FROM)) {
+        all = new Map(this.#statements.allSlots.all(facet.id));
+      }
+      return all === undefined ? this.#statements.slots.get(facet.id, block) : all.get(block);
+    };
+  }
+
   #anyOf(list: List, { kind, values }: AnyOf): Condition {
     const unique = new Set(values.map((value) => facetValue(kind, value)));
     const found = [...unique].flatMap((value) => this.#statements.facet.get(list, kind, value) ?? []);
+    const sources = found.map((facet) => this.#slotsOf(facet));
     return {
       atMost: found.reduce((sum, { count }) => sum + count, 0),
       blocks: () => new Set(found.flatMap(({ id }) => this.#statements.blocksOf.all(id))),
       bits: (block) => {
         let bits: Bits | undefined;
-        for (const { id } of found) {
-          const blob = this.#statements.slots.get(id, block);
+        for (const source of sources) {
+          const blob = source(block);
           if (blob === undefined) continue;
           if (bits === undefined) bits = readBits(blob);
           else combineBits(bits, readBits(blob), 'or');
@@ -75,13 +96,14 @@ export class Conditions {
 
 function prepare(database: LedgerDatabase) {
   return {
-    facet: database.prepare<[number, string, string], { id: number; count: number }>(
+    facet: database.prepare<[number, string, string], FacetRow>(
       'SELECT id, count FROM list_facets WHERE list = ? AND kind = ? AND value = ?',
     ),
     blocksOf: database.prepare<[number], number>('SELECT block FROM list_bits WHERE facet = ?').pluck(),
     slots: database
       .prepare<[number, number], Buffer>('SELECT slots FROM list_bits WHERE facet = ? AND block = ?')
       .pluck(),
+    allSlots: database.prepare<[number], [number, Buffer]>('SELECT block, slots FROM list_bits WHERE facet = ?').raw(),
     place: database.prepare<[number, number], { block: number; slot: number }>(
       'SELECT block, slot FROM list_entries WHERE position = ? AND list = ?',
     ),

@@ -44,8 +44,10 @@ export interface Place {
   readonly facets: readonly Facet[];
 }
 
-/** A message with what the ledger knows of it as a post. */
-export interface QueuedRow extends Row {
+/** What places depend on: a message, and what the ledger knows of it as a post. */
+export interface QueuedRow
+  extends Pick<Row, 'item_hash' | 'status' | 'type' | 'sender' | 'chain' | 'channel' | 'time' | 'received_ms'>,
+    Pick<Row, 'address' | 'item_content' | 'content'> {
   post_type: string | null;
   post_ref: string | null;
   post_address: string | null;

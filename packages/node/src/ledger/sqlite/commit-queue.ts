@@ -37,14 +37,11 @@ type Attempt = { committed: Committed<unknown> } | { error: unknown };
 export class CommitQueue {
   readonly #database: LedgerDatabase;
   readonly #steps: Steps;
-  readonly #savepoint: (change: Change<unknown>) => Committed<unknown>;
   #waiting: Waiting[] = [];
 
   constructor(database: LedgerDatabase, steps: Steps) {
     this.#database = database;
     this.#steps = steps;
-    // Within a transaction this is a savepoint: what one change leaves half done is undone alone.
-    this.#savepoint = database.transaction((change: Change<unknown>) => change());
   }
 
   /**
@@ -102,7 +99,8 @@ export class CommitQueue {
 
   #attempt(change: Change<unknown>): Attempt {
     try {
-      return { committed: this.#savepoint(change) };
+      // Within a transaction another one is a savepoint: what one change leaves half done is undone alone.
+      return { committed: transact(this.#database, change) };
     } catch (error) {
       // A full disk makes SQLite undo the whole transaction, and the next change would run outside of any.
       if (!this.#database.inTransaction) throw error;

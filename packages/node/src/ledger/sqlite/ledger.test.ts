@@ -42,6 +42,20 @@ ledgerCompliance('SQLite', async ({ delayMs, ...bounds } = {}) => {
 });
 
 describe('openLedger', () => {
+  test('accept: takes what check made, and nothing that only looks like it', async () => {
+    await using dir = await makeDir();
+    await using fixture = await open(dir.path);
+    const { ledger } = fixture;
+    const post = await makeAuthor().post('checked');
+    const checked = ledger.check(post);
+    for (const copy of [{ ...checked }, structuredClone(checked)]) {
+      await expect(ledger.accept(copy)).rejects.toMatchObject({ code: 'MESSAGE_MALFORMED' });
+    }
+    expect(await ledger.accept(checked)).toMatchObject({ itemHash: post.item_hash, status: 'processed' });
+    const forged = ledger.check({ ...(await makeAuthor().post('forged')), signature: `0x${'00'.repeat(65)}` });
+    expect((await ledger.accept(forged)).status).toBe('rejected');
+  });
+
   test('accept: keeps only so many rejected messages, for anyone can send those', async () => {
     await using dir = await makeDir();
     await using fixture = await open(dir.path, { bounds: { rejected: 2 } });
@@ -69,6 +83,29 @@ describe('openLedger', () => {
     };
     const store = await makeAuthor().store(fileHashOf('file'));
     expect((await ledger.accept(store)).status).toBe('processed');
+  });
+
+  test('pending: a defect of this node costs the message its tries, and it gets in when it is sent again', async () => {
+    await using dir = await makeDir();
+    await using fixture = await open(dir.path, { delayMs: () => 0 });
+    const { ledger, database } = fixture;
+    const author = makeAuthor();
+    const post = await author.post('x');
+    const amend = await author.amend(post.item_hash, 'y');
+    database.exec(`CREATE TRIGGER defect BEFORE INSERT ON posts WHEN new.post_type = 'amend'
+      BEGIN SELECT RAISE(ABORT, 'a defect'); END`);
+    const rejected = Promise.withResolvers<unknown>();
+    ledger.subscribe((event) => event.type === 'rejected' && rejected.resolve(event.reason));
+    await ledger.accept(amend);
+    expect((await ledger.accept(post)).status).toBe('processed');
+    expect(await rejected.promise).toMatchObject({
+      code: -1,
+      errors: [expect.stringContaining('a defect'), expect.any(String)],
+    });
+    await expect(ledger.accept(amend)).rejects.toThrow('a defect');
+    expect(ledger.get(amend.item_hash)?.status).toBe('rejected');
+    database.exec('DROP TRIGGER defect');
+    expect((await ledger.accept(amend)).status).toBe('processed');
   });
 
   test('accept: has committed before it answers, when kill -9 follows the answer', async () => {
