@@ -12,6 +12,8 @@ VERSION = "${version}"
 async def app(scope, receive, send):
     if scope["type"] != "http":
         raise RuntimeError("HTTP alone")
+    if scope["method"] == "POST":
+        print("begun")
     while (await receive()).get("more_body", False):
         pass
     await send({"type": "http.response.start", "status": 200, "headers": []})
@@ -60,7 +62,8 @@ function slowly(program: ItemHash) {
   const init = { method: 'POST', body: readable, duplex: 'half' } as RequestInit;
   const answer = node.ask(program, '/', init).then((response) => response.text());
   return {
-    begun: writer.write(Buffer.from('x')),
+    /** Resolves when it is with the program. */
+    begun: Promise.all([writer.write(Buffer.from('x')), node.logSays(program, 'begun')]),
     end: async () => {
       await writer.close();
       return await answer;

@@ -45,6 +45,8 @@ describe('triggers', () => {
       const { program, message } = await toldTo(step);
       await killNode();
       await node.logSays(program, `Took the message ${message.slice(0, 12)}`);
+      // What a program prints is in its log a little later.
+      await node.logSays(program, 'got /told');
       expect(times).toContain(await timesGot(home.home, program, '/told'));
     },
   );
