@@ -24,6 +24,13 @@ describe('--on-message', () => {
     },
   );
 
+  test('--on-message: says what is wrong with a file, when it is none that can be read', async () => {
+    await using folder = await temporaryFolder();
+    const { path: cwd } = folder;
+    await expect(readOnMessage('none.json', { cwd })).rejects.toThrow('none.json (no such file)');
+    await expect(readOnMessage('.', { cwd })).rejects.toThrow('cannot be read: EISDIR');
+  });
+
   test('--on-message-path: takes a path, and refuses what is none', () => {
     expect(onMessagePath('/on/message?a=b')).toBe('/on/message?a=b');
     for (const path of ['', 'on', '/a b', '/ä', '/a\r\nb: c', `/${'x'.repeat(1024)}`]) {

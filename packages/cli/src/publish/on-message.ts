@@ -24,10 +24,17 @@ export type OnMessage = z.output<typeof onMessageSchema>;
  */
 export async function readOnMessage(value: string, { cwd }: { cwd: string }): Promise<OnMessage> {
   const isJson = /^\s*[[{]/.test(value);
-  const text = isJson ? value : await readFile(resolve(cwd, value), 'utf8').catch(() => undefined);
+  let text: string | undefined = value;
+  let why = '';
+  if (!isJson) {
+    text = await readFile(resolve(cwd, value), 'utf8').catch((error: NodeJS.ErrnoException) => {
+      why = error.code === 'ENOENT' ? ' (no such file)' : ` (a file that cannot be read: ${error.code})`;
+      return undefined;
+    });
+  }
   const parsed = onMessageSchema.safeParse(listOf(text));
   if (parsed.success) return parsed.data;
-  const found = isJson ? value.slice(0, 64) : `${value}${text === undefined ? ' (no such file)' : ''}`;
+  const found = isJson ? value.slice(0, 64) : `${value}${why}`;
   throw malformed('--on-message', found, `JSON such as {"channel":"TEST"}, or a list of at most ${MAX_SUBSCRIPTIONS}`);
 }
 

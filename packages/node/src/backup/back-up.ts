@@ -72,9 +72,15 @@ async function refuse(home: string, target: string): Promise<void> {
     const found = isThere ? 'something of that name is there' : 'it would be a part of itself';
     throw new VmletError('BACKUP_TARGET_TAKEN', { operands: { target, found } });
   }
-  const database = await stat(pathsOf(home).database).catch(() => undefined);
-  if (database?.isFile()) return;
-  const operands = { path: home, found: `no ${DATABASE_NAME} in it`, expected: 'the home of a node' };
+  let found = `no ${DATABASE_NAME} in it`;
+  try {
+    if ((await stat(pathsOf(home).database)).isFile()) return;
+  } catch (error) {
+    const errno = errnoOf(error);
+    if (errno === undefined) throw error;
+    if (errno !== 'ENOENT' && errno !== 'ENOTDIR') found = `${DATABASE_NAME} cannot be looked at: ${errno}`;
+  }
+  const operands = { path: home, found, expected: 'the home of a node' };
   throw new VmletError('BACKUP_SOURCE_UNFIT', { operands });
 }
 

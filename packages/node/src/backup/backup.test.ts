@@ -93,6 +93,10 @@ describe('backup', () => {
     await expect(backUpHome({ home: none, target: join(folder.path, 'copy') })).rejects.toEqual(
       refused('BACKUP_SOURCE_UNFIT'),
     );
+    const loop = join(folder.path, 'loop');
+    await symlink(loop, loop);
+    await expect(backUpHome({ home: loop, target: join(folder.path, 'copy') })).rejects.toThrow('ELOOP');
+    await expect(restoreHome({ source: loop, home: join(folder.path, 'fresh') })).rejects.toThrow('ELOOP');
     await nothingUnfinished(folder.path);
   });
 

@@ -84,10 +84,17 @@ async function refuseTaken(home: string): Promise<void> {
 }
 
 async function membersIn(source: string): Promise<AsyncIterable<Member>> {
-  const found = await stat(source).catch(() => undefined);
-  if (found?.isFile()) return readArchive(source);
-  if (found?.isDirectory()) return readFolder(source);
-  const operands = { path: source, found: 'there is no such file or folder', expected: 'a backup that vmlet made' };
+  let found = 'neither a file nor a folder';
+  try {
+    const entry = await stat(source);
+    if (entry.isFile()) return readArchive(source);
+    if (entry.isDirectory()) return readFolder(source);
+  } catch (error) {
+    const errno = errnoOf(error);
+    if (errno === undefined) throw error;
+    found = errno === 'ENOENT' ? 'there is no such file or folder' : `it cannot be looked at: ${errno}`;
+  }
+  const operands = { path: source, found, expected: 'a backup that vmlet made' };
   throw new VmletError('BACKUP_SOURCE_UNFIT', { operands });
 }
 

@@ -143,6 +143,7 @@ function objectIn(text: string | null): Record<string, unknown> {
   try {
     return asObject(JSON.parse(text));
   } catch {
+    // A message that was refused for just that: nothing of its content is looked for.
     return {};
   }
 }

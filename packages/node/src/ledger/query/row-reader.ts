@@ -107,6 +107,7 @@ function isJson(text: string, status: MessageStatus): boolean {
     JSON.parse(text);
     return true;
   } catch {
+    // A message that was refused for just that is told without its content.
     return false;
   }
 }
