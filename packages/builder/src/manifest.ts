@@ -17,7 +17,7 @@ export const manifestSchema = z.object({
     z.string().max(32),
     interpreterSchema.extend({ others: z.array(interpreterSchema).max(16).optional() }),
   ),
-  filesystem: z.enum(['erofs', 'squashfs', 'ext4']),
+  filesystem: z.enum(['erofs', 'squashfs', 'ext4', 'btrfs']),
   /** Who is PID 1: the boot kit's init0, an init0 of the image's own, or what a distribution has (for instances). */
   init: z.enum(['kit', 'image', 'distribution']),
   sizeBytes: z.int().nonnegative(),
