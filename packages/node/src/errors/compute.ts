@@ -111,6 +111,15 @@ export const computeErrors = {
     fault: 'program',
     retryable: false,
   }),
+  IMAGE_UNREADABLE: entry({
+    phase: 'runtime',
+    status: 422,
+    title: 'The files of an image cannot be read',
+    template: 'Cannot read the files of the image "{path}": {found}, expected a whole filesystem within its limits',
+    hint: 'Look at it with: vmlet runtime check IMAGE',
+    fault: 'user',
+    retryable: false,
+  }),
   PROGRAM_LOAD_FAILED: entry({
     phase: 'load',
     status: 502,
