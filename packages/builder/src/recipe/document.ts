@@ -18,10 +18,12 @@ const MAX_DEPTH = 12;
 const MAX_FAULTS = 20;
 /** What YAML may not hold, and a terminal should not show. */
 const UNPRINTABLE = /[^\P{Cc}\t\n\r\u{85}]|[\u{fffe}\u{ffff}]/u;
+const TOO_DEEP = 'expected a few levels of maps and lists, found too many';
 const YAML_FAULTS: Readonly<Record<string, string>> = {
   TAB_AS_INDENT: 'expected spaces, found a tab',
   MULTIPLE_DOCS: 'expected one document, found another after "---"',
   BAD_INDENT: 'expected the same indentation as the lines it belongs to',
+  TAG_RESOLVE_FAILED: 'expected a value without a tag',
 };
 
 /**
@@ -50,6 +52,9 @@ export function readDocument(source: Source): RecipeNode {
     member: '',
     message: YAML_FAULTS[code] ?? `expected YAML: ${message.split('\n')[0]}`,
   }));
+  // The library descends by recursion, and reports that there was no stack left as what is wrong with the text.
+  const tooDeep = faults.find(({ message }) => message.includes('call stack'));
+  if (tooDeep !== undefined) throw refusal([{ ...tooDeep, message: TOO_DEEP }]);
   if (faults.length > 0) throw faultsOfText(faults);
   if (document.directives?.yaml.explicit === true && document.directives.yaml.version !== '1.2')
     faults.push({ place: start, member: '', message: 'expected YAML 1.2, found a directive of another version' });
@@ -64,12 +69,10 @@ export function readDocument(source: Source): RecipeNode {
 function parse(source: Source, lines: LineCounter, start: Place) {
   try {
     // Names that stand twice are found below: what the library does for it takes the square of their number.
-    const options = { lineCounter: lines, prettyErrors: false, uniqueKeys: false, logLevel: 'silent' } as const;
+    const options = { lineCounter: lines, prettyErrors: false, uniqueKeys: false, logLevel: 'error' } as const;
     return parseDocument(source.text, { ...options, version: '1.2', schema: 'core', merge: false });
   } catch (cause) {
-    // It descends by recursion.
-    const message = 'expected a few levels of maps and lists, found too many';
-    throw refusal([{ place: start, member: '', message }], { cause });
+    throw refusal([{ place: start, member: '', message: TOO_DEEP }], { cause });
   }
 }
 
@@ -97,7 +100,7 @@ function nodeOf(node: Found, where: Where): RecipeNode {
     reader.faults.push({ place, member, message });
     return { ...at, kind: 'scalar', value: null };
   };
-  if (depth > MAX_DEPTH) return refuse('expected a few levels of maps and lists, found too many');
+  if (depth > MAX_DEPTH) return refuse(TOO_DEEP);
   if (isAlias(node) || (node !== null && 'anchor' in node && node.anchor !== undefined))
     return refuse('expected the value itself, found an anchor or an alias of YAML');
   if (node !== null && 'tag' in node && node.tag !== undefined && !isPlainTag(node))

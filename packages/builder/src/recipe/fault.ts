@@ -1,3 +1,4 @@
+import { frameOf } from './frame.ts';
 import { type MemberPath, type Place, placeOf, type RecipeNode } from './node.ts';
 
 /** One thing that is wrong with a recipe. */
@@ -18,6 +19,14 @@ export class RecipeError extends Error {
   constructor(message: string, options: ErrorOptions & { faults?: readonly Fault[] } = {}) {
     super(message, options);
     this.faults = options.faults ?? [];
+  }
+
+  /** Each fault with the lines of the recipe that it is about, and a caret; empty where it is about no line. */
+  get detail(): string {
+    const isOne = this.faults.length === 1;
+    return this.faults
+      .map((fault) => (isOne ? frameOf(fault.place) : `${wordsOf(fault)}\n${frameOf(fault.place)}`))
+      .join('\n\n');
   }
 }
 

@@ -49,7 +49,7 @@ function faultsOfIssue(issue: Issue, context: Context): Fault[] {
       const values = issue.values.map((value) => (typeof value === 'string' ? quoted(value) : String(value)));
       const node = nodeAt(root, path);
       const word = node?.kind === 'scalar' && typeof node.value === 'string' ? node.value : '';
-      const meant = didYouMean(word, issue.values.map(String));
+      const meant = values.length === 1 ? undefined : didYouMean(word, issue.values.map(String));
       const wanted = values.length === 1 ? values[0] : `one of ${values.join(', ')}`;
       return fault(`expected ${wanted}, ${found}${meant === undefined ? '' : `: did you mean "${meant}"?`}`);
     }
@@ -78,7 +78,10 @@ function expectation(issue: Issue): string {
   if (issue.code === 'invalid_type') return `expected ${KINDS[issue.expected] ?? issue.expected}`;
   if (issue.code === 'too_big' || issue.code === 'too_small') {
     const [bound, word] = issue.code === 'too_big' ? [issue.maximum, 'at most'] : [issue.minimum, 'at least'];
-    const unit = { string: ' characters', array: ' entries' }[String(issue.origin)] ?? '';
+    const unit =
+      { string: ` character${bound === 1 ? '' : 's'}`, array: bound === 1 ? ' entry' : ' entries' }[
+        String(issue.origin)
+      ] ?? '';
     if (unit === '' && issue.inclusive === false)
       return `expected ${word === 'at most' ? 'less' : 'more'} than ${bound}`;
     return `expected ${word} ${bound}${unit}`;
@@ -112,7 +115,10 @@ function quoted(text: string): string {
 function membersAt(schema: z.ZodType, path: MemberPath): string[] {
   let at: z.ZodType[] = [schema];
   for (const step of path) at = at.flatMap((one) => inside(one, step));
-  return at.flatMap((one) => shapes(one)).flatMap((one) => Object.keys(one.shape));
+  return at.flatMap(unwrapped).flatMap((one) => {
+    if (one instanceof z.ZodObject) return Object.keys(one.shape);
+    return one instanceof z.ZodRecord && one.keyType instanceof z.ZodEnum ? one.keyType.options.map(String) : [];
+  });
 }
 
 function inside(schema: z.ZodType, step: PropertyKey): z.ZodType[] {
@@ -121,10 +127,6 @@ function inside(schema: z.ZodType, step: PropertyKey): z.ZodType[] {
     if (one instanceof z.ZodArray) return one.element instanceof z.ZodType ? [one.element] : [];
     return one instanceof z.ZodRecord && one.valueType instanceof z.ZodType ? [one.valueType] : [];
   });
-}
-
-function shapes(schema: z.ZodType): z.ZodObject[] {
-  return unwrapped(schema).filter((one) => one instanceof z.ZodObject);
 }
 
 function unwrapped(schema: z.core.$ZodType): z.ZodType[] {
