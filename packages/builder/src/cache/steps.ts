@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { mkdir, readdir, rm, stat, utimes } from 'node:fs/promises';
-import { join } from 'node:path';
+import { mkdir, readdir, rename, rm, stat, utimes } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { CommandFailed } from '@vmlet/host';
 import { type Box, takeFile } from '../box/index.ts';
-import { isDiskFull } from '../packages/faults.ts';
+import { isFull } from '../disk-full.ts';
 import { TREE } from '../stages/stage.ts';
 
 /** All kept trees together: what was used longest ago goes first. */
@@ -66,10 +66,7 @@ function keysOf(steps: readonly Step[]): string[] {
 }
 
 /** @returns how many steps need not be run */
-async function restoreLatest(
-  keys: readonly string[],
-  { box, folder, signal }: StepsOptions,
-): Promise<number> {
+async function restoreLatest(keys: readonly string[], { box, folder, signal }: StepsOptions): Promise<number> {
   const kept = new Map((await readdir(folder)).flatMap((file) => (KEPT.test(file) ? [[file.slice(0, 64), file]] : [])));
   for (let count = keys.length; count > 0; count--) {
     const file = kept.get(keys[count - 1] ?? '');
@@ -99,20 +96,20 @@ async function keep(
     await box.run(['tar', '-cf', 'kept.tar', ...format, ...ATTRIBUTES, '-C', TREE, '.'], { signal });
   } catch (error) {
     // The build may have just enough room without it, and says so itself if not.
-    if (!(error instanceof CommandFailed) || !isDiskFull(error)) throw error;
+    if (!(error instanceof CommandFailed) || !isFull(error)) throw error;
     await box.run(['rm', '-f', 'kept.tar'], { signal });
     return;
   }
-  const sha256 = await sha256Of(join(box.work, 'kept.tar'));
-  await takeFile(box, 'kept.tar', { to: join(folder, `${key}-${sha256}.tar`), sha256 });
+  // Beside the work folder first, where nothing of the box can reach: its name is known when it has been read.
+  const taken = join(dirname(box.work), 'kept.tar');
+  const tar = await takeFile(box, 'kept.tar', { to: taken });
+  await rename(taken, join(folder, `${key}-${tar?.sha256}.tar`));
 }
 
 /** Removes what was used longest ago, until the rest is within bounds. */
 async function sweep(folder: string): Promise<void> {
   const files = (await readdir(folder)).filter((file) => KEPT.test(file)).map((file) => join(folder, file));
-  const found = await Promise.all(
-    files.map(async (path) => ({ path, stat: await stat(path).catch(() => undefined) })),
-  );
+  const found = await Promise.all(files.map(async (path) => ({ path, stat: await stat(path).catch(() => undefined) })));
   let totalBytes = 0;
   for (const { path, stat: file } of found.toSorted((a, b) => (b.stat?.mtimeMs ?? 0) - (a.stat?.mtimeMs ?? 0))) {
     totalBytes += file?.size ?? 0;

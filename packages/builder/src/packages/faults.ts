@@ -1,19 +1,20 @@
 import type { CommandFailed } from '@vmlet/host';
+import { isFull } from '../disk-full.ts';
 import type { ReadRecipe, RecipeError } from '../recipe.ts';
 
 /** What apt says when keys and signatures do not go together. */
-const BAD_SIGNATURE = /NO_PUBKEY|BADSIG|EXPKEYSIG|REVKEYSIG|EXPSIG|is not signed|signatures? (were|was|couldn)|NOSPLIT|NODATA/i;
+const BAD_SIGNATURE =
+  /NO_PUBKEY|BADSIG|EXPKEYSIG|REVKEYSIG|EXPSIG|is not signed|signatures? (were|was|couldn)|NOSPLIT|NODATA/i;
 const NOT_FOUND = /(?:Unable to locate package|has no installation candidate|Can't find a source to download)[^\n]*/;
-const DISK_FULL = /No space left on device|not enough free space|ENOSPC|Disk quota exceeded/i;
 
 /** Why the lists of packages could not be had, at the line that names the mirror. */
 export function faultOfLists(
   read: ReadRecipe,
   { origin, error }: { origin: { member: (string | number)[]; name: string }; error: CommandFailed },
-): RecipeError {
+): Error {
   const said = complaintsOf(error);
   const cause = { cause: error };
-  if (DISK_FULL.test(said)) return diskFull(read, error);
+  if (isFull(error)) return error;
   if (BAD_SIGNATURE.test(said)) {
     const wanted = `expected lists that are signed with a key of its keyring at "${origin.name}"`;
     return read.refuse(origin.member, `${wanted}, found others: ${said}`, cause);
@@ -34,17 +35,6 @@ export function faultOfPackages(read: ReadRecipe, error: CommandFailed): RecipeE
     return read.refuse(['packages', index], `expected a package of "${suite}", found none of this name`, cause);
   }
   return read.refuse(['packages'], `expected packages of "${suite}" that go together, found: ${said}`, cause);
-}
-
-/** A build that has no room: nothing is wrong with the recipe, which is named all the same. */
-export function diskFull(read: ReadRecipe, error: Error): RecipeError {
-  const wanted = 'expected room on the disk of the cache, found it full: free some, or set VMLET_CACHE to another disk';
-  return read.refuse(['name'], wanted, { cause: error });
-}
-
-/** Whether a command failed since the disk is full. */
-export function isDiskFull(error: CommandFailed): boolean {
-  return DISK_FULL.test(error.stderr);
 }
 
 /** What a command complained about, on one line, without its advice. */

@@ -5,9 +5,10 @@ import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { CommandFailed } from '@vmlet/host';
 import { takeFile } from '../box/index.ts';
+import { isFull } from '../disk-full.ts';
 import type { ReadRecipe } from '../recipe.ts';
 import { useSources } from './apt.ts';
-import { diskFull, faultOfLists, isDiskFull } from './faults.ts';
+import { faultOfLists } from './faults.ts';
 import type { Lock, LockedPackage } from './lock.ts';
 import { openOrigins, type ResolveOptions } from './resolve.ts';
 import { addressesIn } from './sources.ts';
@@ -48,8 +49,7 @@ export async function fetchPackages(read: ReadRecipe, lock: Lock, options: Fetch
         if (missing.length === 0) return;
       }
     } catch (error) {
-      if (!(error instanceof CommandFailed)) throw error;
-      if (isDiskFull(error)) throw diskFull(read, error);
+      if (!(error instanceof CommandFailed) || isFull(error)) throw error;
       failures.push(faultOfLists(read, { origin, error }));
     }
   }
@@ -75,7 +75,7 @@ async function fetchFrom(
       await box.run([APT_HELPER, 'download-file', ...files], { env, readOnly, network: true, signal });
     } catch (error) {
       // Those that are there have been fetched all the same; the others may be at the next mirror.
-      if (!(error instanceof CommandFailed) || isDiskFull(error)) throw error;
+      if (!(error instanceof CommandFailed) || isFull(error)) throw error;
     }
   }
   for (const locked of wanted) {

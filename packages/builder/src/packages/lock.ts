@@ -31,6 +31,8 @@ const lockedPackageSchema = z.strictObject({
 
 /** What of a recipe says which packages are wanted: when it changes, the lock is out of date. */
 const requestSchema = z.strictObject({
+  /** The published runtime that is extended, as the recipe names it. */
+  extends: z.string().optional(),
   distribution: z.string(),
   suite: z.string(),
   components: z.array(z.string()),
@@ -47,6 +49,8 @@ export const lockSchema = z.strictObject({
   request: requestSchema,
   /** Every file time above it becomes it, in seconds: when the newest of the lists was made that this came from. */
   epochSeconds: z.int().nonnegative(),
+  /** file_hash of the published runtime that is extended. */
+  base: sha256.optional(),
   packages: z.array(lockedPackageSchema).max(MAX_LOCKED_PACKAGES),
   npm: z.array(z.strictObject({ package: z.string(), version: z.string(), integrity: z.string() })),
 });
@@ -91,7 +95,7 @@ export function lockText(lock: Lock): string {
   return `{
   "format": ${lock.format},
   "request": ${JSON.stringify(lock.request)},
-  "epochSeconds": ${lock.epochSeconds},
+  "epochSeconds": ${lock.epochSeconds},${lock.base === undefined ? '' : `\n  "base": "${lock.base}",`}
   "packages": ${list(lock.packages)},
   "npm": ${list(lock.npm)}
 }
@@ -106,9 +110,19 @@ export async function writeLock(path: string, lock: Lock): Promise<void> {
 /** The members of a request in which a recipe and its lock differ, in words; none when they agree. */
 export function differences(wanted: LockRequest, locked: LockRequest): { member: keyof LockRequest; what: string }[] {
   const found: { member: keyof LockRequest; what: string }[] = [];
-  const names = ['distribution', 'suite', 'components', 'architecture', 'variant', 'packages', 'keyrings', 'npm'] as const;
+  const names = [
+    'extends',
+    'distribution',
+    'suite',
+    'components',
+    'architecture',
+    'variant',
+    'packages',
+    'keyrings',
+    'npm',
+  ] as const;
   for (const member of names) {
-    const [now, then] = [[wanted[member]].flat(), [locked[member]].flat()];
+    const [now, then] = [listOf(wanted[member]), listOf(locked[member])];
     const added = now.filter((value) => !then.includes(value));
     const removed = then.filter((value) => !now.includes(value));
     if (added.length + removed.length === 0) continue;
@@ -116,4 +130,8 @@ export function differences(wanted: LockRequest, locked: LockRequest): { member:
     found.push({ member, what: `expected ${list(removed)} as in the lock file, found ${list(added)}` });
   }
   return found;
+}
+
+function listOf(value: string | string[] | undefined): string[] {
+  return value === undefined ? [] : [value].flat();
 }

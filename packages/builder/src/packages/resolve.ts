@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { CommandFailed } from '@vmlet/host';
 import type { Box } from '../box/index.ts';
+import { isFull } from '../disk-full.ts';
 import type { ReadRecipe, Recipe } from '../recipe.ts';
 import { OVERLAY_UNIX_TIME } from '../stages/overlay.ts';
 import { type Apt, keyringInBox, prepareApt, useSources } from './apt.ts';
@@ -32,9 +33,10 @@ export interface ResolveOptions {
 
 /** What of a recipe says which packages it wants. */
 export async function requestOf(read: ReadRecipe): Promise<LockRequest> {
-  const { distribution, suite, architecture, variant, packages, components, npm = [] } = read.recipe;
+  const { distribution, suite, architecture, variant, packages, components, npm = [], extends: base } = read.recipe;
   const hashes = await Promise.all(keyringsOf(read).map(async (path) => sha256(await readFile(path))));
   return {
+    ...(base === undefined ? {} : { extends: base }),
     ...{ distribution, suite, architecture, variant },
     components: components ?? DEFAULT_COMPONENTS,
     packages: packages.toSorted(),
@@ -68,7 +70,7 @@ export async function resolve(read: ReadRecipe, options: ResolveOptions): Promis
       const epochSeconds = isUnpacked ? OVERLAY_UNIX_TIME : await newestList(box, signal);
       return lockSchema.parse({ ...empty, epochSeconds, packages });
     } catch (error) {
-      if (!(error instanceof CommandFailed)) throw error;
+      if (!(error instanceof CommandFailed) || isFull(error)) throw error;
       failures.push(faultOfLists(read, { origin, error }));
     }
   }

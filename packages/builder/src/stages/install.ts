@@ -48,7 +48,9 @@ export async function install(read: ReadRecipe, lock: Lock, options: StageOption
     });
     await box.run(['rm', '-rf', 'repository'], { signal });
   } catch (error) {
-    throw error instanceof CommandFailed ? tellFailure(read, { member: ['packages'], what: 'to install', error }) : error;
+    throw error instanceof CommandFailed
+      ? tellFailure(read, { member: ['packages'], what: 'to install', error })
+      : error;
   }
 }
 

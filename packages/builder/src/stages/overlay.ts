@@ -2,6 +2,7 @@ import { createReadStream } from 'node:fs';
 import { mkdtempDisposable, readdir, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join, relative, resolve } from 'node:path';
+import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { CommandFailed } from '@vmlet/host';
 import { type Pack, pack } from 'tar-stream';
@@ -74,16 +75,13 @@ async function addNpm(read: ReadRecipe, { box, packages, onLine, signal }: Stage
 }
 
 /** What is packed on the host, of files that are ours or the recipe's, is unpacked in the box. */
-async function addTree(
-  { box, signal }: StageOptions,
-  fill: (packing: Pack) => Promise<void>,
-): Promise<void> {
+async function addTree({ box, signal }: StageOptions, fill: (packing: Pack) => Promise<void>): Promise<void> {
   const packing = pack();
   const filling = fill(packing).then(
     () => packing.finalize(),
     (error: Error) => packing.destroy(error),
   );
-  await box.run(['tar', '-x', '-C', OVERLAY], { input: packing, signal });
+  await box.run(['tar', '-x', '-C', OVERLAY], { input: Readable.from(packing), signal });
   await filling;
 }
 

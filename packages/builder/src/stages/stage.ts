@@ -1,7 +1,7 @@
 import type { CommandFailed } from '@vmlet/host';
 import type { Box } from '../box/index.ts';
-import { diskFull, isDiskFull } from '../packages/faults.ts';
-import type { ReadRecipe, RecipeError } from '../recipe.ts';
+import { isFull } from '../disk-full.ts';
+import type { ReadRecipe } from '../recipe.ts';
 
 /** The tree that becomes the image, in a box's work folder. */
 export const TREE = 'root';
@@ -21,8 +21,9 @@ export interface StageOptions {
 export function tellFailure(
   read: ReadRecipe,
   { member, what, error }: { member: (string | number)[]; what: string; error: CommandFailed },
-): RecipeError {
-  if (isDiskFull(error)) return diskFull(read, error);
+): Error {
+  // Nothing is wrong with the recipe then.
+  if (isFull(error)) return error;
   const said = error.stderr.trimEnd().split('\n').slice(-TOLD_LINES);
   const tail = said.map((line) => `\n  ${line}`).join('');
   const found = error.message.replace(/^Cannot run "[^"]*": /, '').replace(/, expected .*$/, '');
