@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import type { Box } from '../box/index.ts';
-import { type TreeSurvey, surveySchema } from './survey-schema.ts';
+import { surveySchema, type TreeSurvey } from './survey-schema.ts';
 
 /** What is looked at, and what is known of it beforehand. */
 export interface DescribeOptions {

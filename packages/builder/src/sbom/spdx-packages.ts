@@ -37,10 +37,7 @@ type LanguagePackage = TreeSurvey['languages'][number];
 const TYPES = { dpkg: 'deb', apk: 'apk', rpm: 'rpm', none: 'generic' } as const;
 
 /** The packages of a tree's package manager, then those of languages; each has an identifier of its own. */
-export function spdxPackages(
-  survey: TreeSurvey,
-  hashes: Pick<DescribedImage, 'sha256Of' | 'sha512Of'>,
-): SpdxPackage[] {
+export function spdxPackages(survey: TreeSurvey, hashes: Pick<DescribedImage, 'sha256Of' | 'sha512Of'>): SpdxPackage[] {
   const taken = new Set<string>();
   const idOf = (...words: string[]) => {
     const plain = `SPDXRef-${words.join('-')}`.replaceAll(/[^A-Za-z0-9.-]/g, (char) => (char === '+' ? 'plus' : '-'));

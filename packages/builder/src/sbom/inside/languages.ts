@@ -77,7 +77,8 @@ export async function ofTarball({ name, version, path }: Tarball, refer: Refer):
 }
 
 function expressionOf(named: string | undefined, refer: Refer): string | undefined {
-  if (named === undefined || named.trim() === '' || /^(UNLICENSED|UNKNOWN)$|^SEE LICENSE/i.test(named)) return undefined;
+  if (named === undefined || named.trim() === '' || /^(UNLICENSED|UNKNOWN)$|^SEE LICENSE/i.test(named))
+    return undefined;
   return allOf([spdxExpression(named, { refer, textOf: () => undefined })]);
 }
 

@@ -71,7 +71,9 @@ export function spdxExpression(
   const joined = rest.map((part) => /^(and|or) (.*)$/i.exec(part)?.slice(1) ?? []);
   const head = alternatives(first, one);
   if (rest.length === 0) return head;
-  const tail = joined.map(([operator = '', part = '']) => `${operator.toUpperCase()} ${grouped(alternatives(part, one))}`);
+  const tail = joined.map(
+    ([operator = '', part = '']) => `${operator.toUpperCase()} ${grouped(alternatives(part, one))}`,
+  );
   return `(${[grouped(head), ...tail].join(' ')})`;
 }
 

@@ -75,7 +75,8 @@ async function systemPackages(tree: Tree, own: OwnLicences): Promise<Pick<Survey
     return { manager: 'dpkg', packages };
   }
   const apk = readApkInstalled(await tree.read(APK, MAX_STATUS_BYTES));
-  if (apk.length > 0) return { manager: 'apk', packages: apk.map((one) => ({ ...one, licence: apkLicence(one, own) })) };
+  if (apk.length > 0)
+    return { manager: 'apk', packages: apk.map((one) => ({ ...one, licence: apkLicence(one, own) })) };
   for (const folder of RPM) if ((await tree.list(folder)).length > 0) return { manager: 'rpm', packages: [] };
   return { manager: 'none', packages: [] };
 }
