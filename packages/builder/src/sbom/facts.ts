@@ -41,7 +41,7 @@ export function kernelNeeds({ filesystem, init }: Pick<Recipe, 'filesystem' | 'i
   const { format, compression, clusterKiB = 4 } = filesystem;
   const needs = [SINCE[`${format} ${compression}`] ?? SINCE[format] ?? '0'];
   if (format === 'erofs' && compression !== 'none' && clusterKiB > 4) needs.push(SINCE_BIG_CLUSTERS);
-  const isDistribution = (init as string) === 'distribution';
+  const isDistribution = init === 'distribution';
   if (!isDistribution) needs.push(SINCE_OVERLAY);
   return {
     modules: isDistribution ? [format] : [format, 'overlay'],

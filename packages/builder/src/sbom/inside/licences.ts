@@ -1,3 +1,5 @@
+import { readExpression } from './expression.ts';
+
 /** A licence that is not on SPDX's list: its name, and its text as far as it was found. */
 export interface OwnLicence {
   readonly name: string;
@@ -29,7 +31,7 @@ const OTHER_NAMES: Readonly<Record<string, string>> = {
   expat: 'MIT',
   'mpl-2': 'MPL-2.0',
   'openldap-2.8': 'OLDAP-2.8',
-  perl: '(Artistic-1.0-Perl OR GPL-1.0-or-later)',
+  perl: 'Artistic-1.0-Perl OR GPL-1.0-or-later',
   psf: 'PSF-2.0',
   'psf-2': 'PSF-2.0',
   python: 'Python-2.0',
@@ -62,80 +64,44 @@ export function spdxExpression(
   { refer, textOf }: { refer: Refer; textOf: (name: string) => string | undefined },
 ): string {
   const words = named.trim().replaceAll(/\s+/g, ' ');
-  const one = (name: string): string =>
-    listed(name) ?? refer({ name, text: textOf(name.toLowerCase()) ?? `Named "${name}", without its text` });
-  if (words.length > MAX_EXPRESSION_CHARS) return one(words.slice(0, MAX_EXPRESSION_CHARS));
-  if (/^[(\w.+-]+(?: (?:AND|OR|WITH) [\w.+()-]+)+$/.test(words) && isBalanced(words)) return ofSpdx(words, one);
+  const own = (name: string) =>
+    refer({ name, text: textOf(name.toLowerCase()) ?? `Named "${name}", without its text` });
+  if (words.length > MAX_EXPRESSION_CHARS) return own(words.slice(0, MAX_EXPRESSION_CHARS));
   // In Debian's form a comma lets what follows bind less than what stands before: "A or B, and C".
   const [first = '', ...rest] = words.split(/, (?=(?:and|or) )/i);
-  const joined = rest.map((part) => /^(and|or) (.*)$/i.exec(part)?.slice(1) ?? []);
-  const head = alternatives(first, one);
-  if (rest.length === 0) return head;
-  const tail = joined.map(
-    ([operator = '', part = '']) => `${operator.toUpperCase()} ${grouped(alternatives(part, one))}`,
+  const parts = rest.map((part) => /^(and|or) (.*)$/i.exec(part)?.slice(1) ?? []);
+  const texts = [first, ...parts.map(([, text = '']) => text)];
+  const read = texts.map((text) =>
+    readExpression(text, { termOf: (name, exception) => termOf({ name, exception }, own) }),
   );
-  return `(${[grouped(head), ...tail].join(' ')})`;
+  if (!read.every((part) => part !== undefined)) return own(words);
+  return read
+    .slice(1)
+    .reduce(
+      (joined, part, index) => `${grouped(joined)} ${parts[index]?.[0]?.toUpperCase()} ${grouped(part)}`,
+      read[0] ?? '',
+    );
 }
 
-/** All of these, each once and sorted; in brackets where it is more than one. */
+/** All of these, each once and sorted. */
 export function allOf(expressions: readonly string[]): string {
   const distinct = [...new Set(expressions)].sort();
   return distinct.length > 1 ? distinct.map(grouped).join(' AND ') : (distinct[0] ?? 'NOASSERTION');
 }
 
 function grouped(expression: string): string {
-  return / (AND|OR) /.test(expression) && !isGroup(expression) ? `(${expression})` : expression;
+  return / (AND|OR) /.test(expression) ? `(${expression})` : expression;
 }
 
-/** Whether its first bracket is closed by its last one. */
-function isGroup(expression: string): boolean {
-  let depth = 0;
-  for (const [index, char] of [...expression].entries()) {
-    if (char === '(') depth += 1;
-    if (char === ')') depth -= 1;
-    if (depth === 0) return index > 0 && index === expression.length - 1;
-  }
-  return false;
-}
-
-function isBalanced(words: string): boolean {
-  let depth = 0;
-  for (const char of words) {
-    if (char === '(') depth += 1;
-    if (char === ')') depth -= 1;
-    if (depth < 0) return false;
-  }
-  return depth === 0;
-}
-
-/** An expression in SPDX's own form, as npm and apk have it: names are looked up, operators and brackets stay. */
-function ofSpdx(words: string, one: (name: string) => string): string {
-  const replaced = words.replaceAll(/[\w.+-]+(?: WITH [\w.-]+)?/g, (name) =>
-    name === 'AND' || name === 'OR' ? name : / WITH /.test(name) ? withException(name, one) : one(name),
-  );
-  return grouped(replaced);
-}
-
-function withException(term: string, one: (name: string) => string): string {
-  const [name = '', exception = ''] = term.split(' WITH ');
+function termOf({ name, exception }: { name: string; exception: string | undefined }, own: (name: string) => string) {
   const base = listed(name);
-  return base !== undefined && Object.values(EXCEPTIONS).includes(exception) ? `${base} WITH ${exception}` : one(term);
-}
-
-function alternatives(words: string, one: (name: string) => string): string {
-  const terms = words.split(/ (?:or|\|\|?) /i).map((side) => side.split(/ (?:and|&) /i));
-  // Words between operators are no names: that is a sentence.
-  if (terms.flat().some((term) => / /.test(term) && !/^\S+ with \S+ exception$/i.test(term))) return one(words);
-  const sides = terms.map((side) => side.map((term) => ofTerm(term, one)).join(' AND '));
-  return sides.length > 1 ? `(${sides.map(grouped).join(' OR ')})` : (sides[0] ?? 'NOASSERTION');
-}
-
-function ofTerm(term: string, one: (name: string) => string): string {
-  const [, name = '', exception = ''] = /^(\S+) with (\S+) exception$/i.exec(term) ?? [];
-  if (name === '') return one(term);
-  const base = listed(name);
+  if (exception === undefined) return base ?? own(name);
   const known = EXCEPTIONS[`${exception.toLowerCase()} ${base?.replace(/-(only|or-later)$/, '')}`];
-  return base !== undefined && known !== undefined ? `${base} WITH ${known}` : one(term);
+  const exact = Object.values(EXCEPTIONS).find((id) => id === exception);
+  const found = known ?? exact;
+  return base !== undefined && found !== undefined
+    ? `${base} WITH ${found}`
+    : own(`${name} with ${exception} exception`);
 }
 
 /** The identifier of SPDX's list; undefined where there is none for sure. */
