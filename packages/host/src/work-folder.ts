@@ -10,24 +10,33 @@ export interface WorkFolder extends AsyncDisposable {
   readonly path: string;
 }
 
+/** How something unfinished is removed, where its owner may not be allowed to do it himself. */
+export interface RemoveOptions {
+  remove?: (path: string) => Promise<void>;
+}
+
 /**
  * Makes an empty folder beside what is to be built, so that the result can be renamed into place. Those of processes
  * that were killed are removed first.
  * @param parent is made if it is missing
  */
-export async function makeWorkFolder(parent: string, name: string): Promise<WorkFolder> {
+export async function makeWorkFolder(parent: string, name: string, options: RemoveOptions = {}): Promise<WorkFolder> {
   await mkdir(parent, { recursive: true });
-  await sweepAbandoned(parent);
+  await sweepAbandoned(parent, options);
   const path = await mkdtemp(join(parent, `${TEMPORARY_PREFIX}${process.pid}-${name}-`));
-  return { path, [Symbol.asyncDispose]: () => rm(path, { recursive: true, force: true }) };
+  return { path, [Symbol.asyncDispose]: () => (options.remove ?? removeAll)(path) };
 }
 
 /** Removes what processes that were killed have left unfinished in a folder; one that is not there holds nothing. */
-export async function sweepAbandoned(folder: string): Promise<void> {
+export async function sweepAbandoned(folder: string, options: RemoveOptions = {}): Promise<void> {
   for (const entry of await entriesOf(folder)) {
     const pid = UNFINISHED.exec(entry)?.[1];
-    if (pid !== undefined && !isAlive(Number(pid))) await rm(join(folder, entry), { recursive: true, force: true });
+    if (pid !== undefined && !isAlive(Number(pid))) await (options.remove ?? removeAll)(join(folder, entry));
   }
+}
+
+function removeAll(path: string): Promise<void> {
+  return rm(path, { recursive: true, force: true });
 }
 
 async function entriesOf(folder: string): Promise<string[]> {
