@@ -6,7 +6,7 @@ import { pipeline } from 'node:stream/promises';
 import { makeWorkFolder, readJsonIfExists, writeFileAtomic } from '@vmlet/host';
 import { makeErofs } from './filesystems/erofs.ts';
 import { type Manifest, manifestSchema } from './manifest.ts';
-import { type Recipe, RecipeError, readRecipe } from './recipe.ts';
+import { type ReadRecipe, type Recipe, RecipeError, readRecipe } from './recipe.ts';
 import { bootstrap } from './stages/bootstrap.ts';
 import { extract } from './stages/extract.ts';
 import { type InitFiles, makeOverlay, OVERLAY_UNIX_TIME } from './stages/overlay.ts';
@@ -28,11 +28,13 @@ export interface BuildOptions {
   onProgress?: (step: string, detail?: string) => void;
   /** Gives what a recipe with `init: image` needs; not asked by others. */
   initFiles?: (() => Promise<InitFiles>) | undefined;
+  /** Folder of the recipes that `extends` knows by name. */
+  official?: string | undefined;
   signal?: AbortSignal | undefined;
 }
 
 /** What says which image a recipe is. */
-export type FindOptions = Pick<BuildOptions, 'cache' | 'initFiles'>;
+export type FindOptions = Pick<BuildOptions, 'cache' | 'initFiles' | 'official'>;
 
 /**
  * The runtime of a recipe, if it was built before and is in the cache as it was built.
@@ -40,10 +42,11 @@ export type FindOptions = Pick<BuildOptions, 'cache' | 'initFiles'>;
  * @throws RecipeError
  */
 export async function findRuntime(folder: string, options: FindOptions): Promise<BuiltRuntime | undefined> {
-  const recipe = await readRecipe(join(folder, 'recipe.yaml'));
+  const read = await readRecipe(join(folder, 'recipe.yaml'), options);
+  const { recipe } = read;
   const initFiles = await initFilesOf(recipe, options);
   const runtimes = join(options.cache, 'runtimes');
-  return await findBuilt(runtimes, await recordPathOf(recipe, { folder, runtimes, initFiles }));
+  return await findBuilt(runtimes, await recordPathOf(read, { runtimes, initFiles }));
 }
 
 /**
@@ -54,15 +57,16 @@ export async function findRuntime(folder: string, options: FindOptions): Promise
  */
 export async function ensureRuntime(folder: string, options: BuildOptions): Promise<BuiltRuntime> {
   const recipePath = join(folder, 'recipe.yaml');
-  const recipe = await readRecipe(recipePath);
+  const read = await readRecipe(recipePath, options);
+  const { recipe } = read;
   const initFiles = await initFilesOf(recipe, options);
   const runtimes = join(options.cache, 'runtimes');
-  const recordPath = await recordPathOf(recipe, { folder, runtimes, initFiles });
+  const recordPath = await recordPathOf(read, { runtimes, initFiles });
   const known = await findBuilt(runtimes, recordPath);
   if (known) return known;
 
   await using work = await makeWorkFolder(runtimes, recipe.name);
-  const built = await build(recipe, { ...options, work: work.path, recipeFolder: folder, ownInit: initFiles });
+  const built = await build(read, { ...options, work: work.path, ownInit: initFiles });
   await rename(built.imagePath, imagePathOf(runtimes, built.manifest));
   await writeFileAtomic(recordPath, `${JSON.stringify(built.manifest, null, 2)}\n`);
   return { manifest: built.manifest, imagePath: imagePathOf(runtimes, built.manifest) };
@@ -83,21 +87,22 @@ async function initFilesOf(recipe: Recipe, { initFiles }: FindOptions): Promise<
 }
 
 interface RecordOptions {
-  folder: string;
   runtimes: string;
   initFiles: InitFiles | undefined;
 }
 
 /** Named by what the image is made of, so that a recipe that has changed has no record. */
-async function recordPathOf(recipe: Recipe, { folder, runtimes, initFiles }: RecordOptions): Promise<string> {
-  const inputs = await hashOfInputs(recipe, folder, initFiles);
-  return join(runtimes, `${recipe.name}-${inputs.slice(0, 16)}.json`);
+async function recordPathOf(read: ReadRecipe, { runtimes, initFiles }: RecordOptions): Promise<string> {
+  const inputs = await hashOfInputs(read, initFiles);
+  return join(runtimes, `${read.recipe.name}-${inputs.slice(0, 16)}.json`);
 }
 
 /** Files that the recipe names are inputs too. A recipe without any is hashed as if there were no such thing. */
-async function hashOfInputs(recipe: Recipe, folder: string, initFiles: InitFiles | undefined): Promise<string> {
-  const sources = (recipe.files ?? []).flatMap(({ source }) => (source === undefined ? [] : [source]));
-  const hashes = await Promise.all(sources.map((source) => sha256OfFile(join(folder, source))));
+async function hashOfInputs({ recipe, beside }: ReadRecipe, initFiles: InitFiles | undefined): Promise<string> {
+  const sources = [...(recipe.files ?? []).entries()].flatMap(([index, { source }]) =>
+    source === undefined ? [] : [beside('files', index, 'source')],
+  );
+  const hashes = await Promise.all(sources.map(sha256OfFile));
   if (initFiles !== undefined) hashes.push(initFiles.hash);
   const inputs = hashes.length === 0 ? [BUILDER_VERSION, recipe] : [BUILDER_VERSION, recipe, hashes];
   return createHash('sha256').update(JSON.stringify(inputs)).digest('hex');
@@ -106,21 +111,23 @@ async function hashOfInputs(recipe: Recipe, folder: string, initFiles: InitFiles
 interface BuildIn extends BuildOptions {
   /** A folder to work in. */
   work: string;
-  recipeFolder: string;
   /** What the image gets, if it is to be its own init. */
   ownInit: InitFiles | undefined;
 }
 
-async function build(recipe: Recipe, options: BuildIn): Promise<BuiltRuntime> {
+async function build(read: ReadRecipe, options: BuildIn): Promise<BuiltRuntime> {
+  const { recipe } = read;
   const { work } = options;
   const root = join(work, 'root');
   const imagePath = join(work, 'image');
-  await fill(recipe, root, options);
+  await fill(read, root, options);
   const os = await osName(root);
   const interpreters = await interpreterVersions(recipe, root, options.signal);
+  const { format, compression } = recipe.filesystem;
+  if (format !== 'erofs') throw read.refuse(['filesystem', 'format'], `expected erofs, found "${format}"`);
   options.onProgress?.('Making the erofs image');
   await makeErofs(root, imagePath, {
-    compression: recipe.filesystem.compression,
+    compression: compression === 'lz4' || compression === 'lz4hc' ? compression : 'none',
     clusterKiB: recipe.filesystem.clusterKiB,
     uuid: '00000000-0000-4000-8000-000000000000',
     // What is only unpacked has no bytecode, the one thing that needs true times, and no owner but root.
@@ -152,13 +159,13 @@ async function build(recipe: Recipe, options: BuildIn): Promise<BuiltRuntime> {
 }
 
 /** Makes the root filesystem's tree. */
-async function fill(recipe: Recipe, target: string, options: BuildIn): Promise<void> {
-  const { work, recipeFolder, ownInit, signal } = options;
+async function fill({ recipe, beside }: ReadRecipe, target: string, options: BuildIn): Promise<void> {
+  const { work, ownInit, signal } = options;
   const packages = join(options.cache, 'packages');
   const adding = 'Adding files and packages of npm';
   const onLine = (step: string) => (line: string) => options.onProgress?.(step, line);
   const overlay = await makeOverlay(recipe, {
-    ...{ recipeFolder, packages, work, signal },
+    ...{ beside, packages, work, signal },
     initFiles: ownInit,
     onLine: onLine(adding),
   });

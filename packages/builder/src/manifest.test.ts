@@ -25,8 +25,41 @@ test('manifestSchema: reads further versions of an interpreter, under any name',
   expect(manifestSchema.parse({ ...GOOD, interpreters: {} })).toEqual({ ...GOOD, interpreters: {} });
 });
 
+const FACTS = {
+  osRelease: { ID: 'debian', VERSION_ID: '12' },
+  packages: { manager: 'dpkg', count: 120 },
+  kernel: { modules: ['erofs'], minVersion: '5.4' },
+  unpackedBytes: 9,
+  epoch: 1_700_000_000,
+  builder: 'vmlet 3',
+  config: {
+    entrypoint: ['/run'],
+    cmd: ['-v'],
+    env: { A: '1' },
+    workdir: '/app',
+    user: 'web:web',
+    exposedPorts: ['80/tcp'],
+  },
+  ...{ recipe: 'b'.repeat(64), lock: 'c'.repeat(64), sbom: 'd'.repeat(64), packageStore: 'e'.repeat(64) },
+};
+
+test('manifestSchema: reads what is known of the content, and what is published beside it', () => {
+  expect(manifestSchema.parse({ ...GOOD, ...FACTS })).toEqual({ ...GOOD, ...FACTS });
+  expect(manifestSchema.parse({ ...GOOD, filesystem: 'btrfs', config: {} })).toMatchObject({ config: {} });
+});
+
 test.each([
   [{ format: 2 }],
+  [{ osRelease: { 'a b': '1' } }],
+  [{ osRelease: Object.fromEntries(Array.from({ length: 33 }, (_, index) => [`A${index}`, ''])) }],
+  [{ packages: { manager: 'pacman', count: 1 } }],
+  [{ packages: { manager: 'dpkg', count: -1 } }],
+  [{ kernel: { modules: Array(33).fill('m'), minVersion: '5.4' } }],
+  [{ epoch: 1.5 }],
+  [{ config: { entrypoint: '/run' } }],
+  [{ config: { cmd: Array(65).fill('x') } }],
+  [{ config: { env: Object.fromEntries(['A', 'B', 'C', 'D', 'E'].map((name) => [name, 'x'.repeat(4000)])) } }],
+  [{ lock: 'x'.repeat(65) }],
   [{ kind: 'other' }],
   [{ name: '' }],
   [{ name: 'x'.repeat(65) }],

@@ -47,28 +47,27 @@ test('parseRecipe: reads a recipe, with nothing where it says nothing', () => {
 });
 
 test.each([
-  ['a wrong value', GOOD.replace('amd64', 'arm64'), /^r\.yaml:7: "architecture": /],
-  ['a bad list entry', GOOD.replace('python3-flask', '-rm'), /^r\.yaml:11: "packages\.1": /],
-  ['a bad value deep inside', GOOD.replace('lz4hc', 'zstd'), /^r\.yaml:19: "filesystem\.compression": /],
-  ['a number that is none', GOOD.replace('90', 'many'), /^r\.yaml:20: "filesystem\.maxSizeMiB": /],
+  ['a wrong value', GOOD.replace('amd64', 'arm64'), /^r\.yaml:7:\d+: "architecture": /],
+  ['a bad list entry', GOOD.replace('python3-flask', '-rm'), /^r\.yaml:11:\d+: "packages\.1": /],
+  ['a bad value deep inside', GOOD.replace('lz4hc', 'zstd'), /^r\.yaml:19:\d+: "filesystem\.compression": /],
+  ['a number that is none', GOOD.replace('90', 'many'), /^r\.yaml:20:\d+: "filesystem\.maxSizeMiB": /],
   [
     'something where init0 goes',
     `${GOOD.replace('init: kit', 'init: image')}files: [{ path: /sbin/init, content: x }]\n`,
-    /^r\.yaml:16: "init": expected nothing at "\/sbin\/init"/,
+    /^r\.yaml:16:\d+: "init": expected nothing at "\/sbin\/init"/,
   ],
-  ['a missing key', GOOD.replace('suite: bookworm\n', ''), /^r\.yaml:1: "suite": /],
-  ['a missing key deep inside', GOOD.replace('  compression: lz4hc\n', ''), /^r\.yaml:18: "filesystem\.compression": /],
-  ['a key that nobody knows', `${GOOD}pakages: []\n`, /^r\.yaml:21: .*pakages/],
+  ['a missing key', GOOD.replace('suite: bookworm\n', ''), /^r\.yaml:1:\d+: "suite": /],
+  ['a key that nobody knows', `${GOOD}pakages: []\n`, /^r\.yaml:21:\d+: .*pakages/],
   [
     'a path that goes up',
     GOOD.replace('/var/log/*', '/var/../etc'),
-    /^r\.yaml:13: "remove\.0": must not contain "\.\."/,
+    /^r\.yaml:13:\d+: "remove\.0": expected a path without "\.\."/,
   ],
-  ['an interpreter that nobody knows', GOOD.replace('  python:', '  perl:'), /^r\.yaml:15: /],
-  ['a newer format', GOOD.replace('format: 1', 'format: 2'), /^r\.yaml:1: "format": /],
-  ['a key twice', `${GOOD}init: kit\n`, /^r\.yaml:21: /],
-  ['text that is no YAML', 'a: [1\nb: }', /^r\.yaml:\d: /],
-  ['an empty file', '', /^r\.yaml:1: /],
+  ['an interpreter that nobody knows', GOOD.replace('  python:', '  perl:'), /^r\.yaml:15:\d+: /],
+  ['a newer format', GOOD.replace('format: 1', 'format: 2'), /^r\.yaml:1:\d+: "format": /],
+  ['a key twice', `${GOOD}init: kit\n`, /^r\.yaml:21:\d+: /],
+  ['text that is no YAML', 'a: [1\nb: }', /^r\.yaml:\d:\d+: /],
+  ['an empty file', '', /^r\.yaml:1:\d+: /],
 ])('parseRecipe: names file and line of %s', (_name, text, expected) => {
   expect(faultOf(text)).toMatch(expected);
 });
@@ -103,28 +102,40 @@ test('parseRecipe: adds nothing to a recipe that names none of what came later, 
 });
 
 test.each([
-  ['a range of versions', NPM.replace('1.2.3', '^1.2.3'), /^r\.yaml:23: "npm\.0\.version": expected one exact version/],
-  ['a weaker hash', NPM.replace('sha512-', 'sha1-'), /^r\.yaml:24: "npm\.0\.integrity": /],
-  ['a name that is an option', NPM.replace('tool', '-rf'), /^r\.yaml:22: "npm\.0\.package": /],
-  ['a package of elsewhere', NPM.replace('tool', '../tool'), /^r\.yaml:22: "npm\.0\.package": /],
-  ['a copy from outside', NPM.replace('bin/tool', 'bin/../../tool'), /^r\.yaml:26: .*must not contain "\.\."/],
-  ['a copy to outside', NPM.replace('/opt/tool', '/opt/../../tool'), /^r\.yaml:27: .*must not contain "\.\."/],
+  [
+    'a range of versions',
+    NPM.replace('1.2.3', '^1.2.3'),
+    /^r\.yaml:23:\d+: "npm\.0\.version": expected one exact version/,
+  ],
+  ['a weaker hash', NPM.replace('sha512-', 'sha1-'), /^r\.yaml:24:\d+: "npm\.0\.integrity": /],
+  ['a name that is an option', NPM.replace('tool', '-rf'), /^r\.yaml:22:\d+: "npm\.0\.package": /],
+  ['a package of elsewhere', NPM.replace('tool', '../tool'), /^r\.yaml:22:\d+: "npm\.0\.package": /],
+  [
+    'a copy from outside',
+    NPM.replace('bin/tool', 'bin/../../tool'),
+    /^r\.yaml:26:\d+: .*expected a path without "\.\."/,
+  ],
+  [
+    'a copy to outside',
+    NPM.replace('/opt/tool', '/opt/../../tool'),
+    /^r\.yaml:27:\d+: .*expected a path without "\.\."/,
+  ],
   [
     'a file of two kinds',
     'files:\n  - { path: /a, content: a, source: b }\n',
-    /^r\.yaml:22: "files\.0": expected one of/,
+    /^r\.yaml:22:\d+: "files\.0": expected one of/,
   ],
-  ['a file of no kind', 'files:\n  - { path: /a }\n', /^r\.yaml:22: "files\.0": expected one of/],
-  ['a mode without its zero', 'files:\n  - { path: /a, content: a, mode: "755" }\n', /^r\.yaml:22: .*"0755"/],
-  ['a link below a link', 'links:\n  /a: /etc\n  /a/b: c\n', /^r\.yaml:23: .*expected no link above it/],
-  ['applets of a whole system', 'applets: /bin/busybox\n', /^r\.yaml:21: .*"extract" only/],
-  ['joined files of a whole system', 'files:\n  - { path: /a, concat: /b* }\n', /^r\.yaml:22: .*"extract" only/],
+  ['a file of no kind', 'files:\n  - { path: /a }\n', /^r\.yaml:22:\d+: "files\.0": expected one of/],
+  ['a mode without its zero', 'files:\n  - { path: /a, content: a, mode: "755" }\n', /^r\.yaml:22:\d+: .*"0755"/],
+  ['a link below a link', 'links:\n  /a: /etc\n  /a/b: c\n', /^r\.yaml:23:\d+: .*expected no link above it/],
+  ['applets of a whole system', 'applets: /bin/busybox\n', /^r\.yaml:21:\d+: .*"extract" only/],
+  ['joined files of a whole system', 'files:\n  - { path: /a, concat: /b* }\n', /^r\.yaml:22:\d+: .*"extract" only/],
 ])('parseRecipe: names file and line of %s', (_name, addition, expected) => {
   expect(faultOf(`${GOOD}${addition}`)).toMatch(expected);
 });
 
 test('parseRecipe: refuses removals with variant "extract", which has only what is named', () => {
-  expect(faultOf(GOOD.replace('minbase', 'extract'))).toMatch(/^r\.yaml:13: "remove": /);
+  expect(faultOf(GOOD.replace('minbase', 'extract'))).toMatch(/^r\.yaml:12:1: "remove": /);
 });
 
 test('parseRecipe: names all faults, one a line', () => {
@@ -136,7 +147,7 @@ test('parseRecipe: refuses aliases that multiply', () => {
     'a: &a [x,x,x,x,x,x,x,x,x]',
     ...'bcdefgh'.split('').map((name, index) => `${name}: &${name} [${Array(9).fill(`*${'abcdefgh'[index]}`)}]`),
   ];
-  expect(faultOf(`${bomb.join('\n')}\n`)).toMatch(/^r\.yaml:1: /);
+  expect(faultOf(`${bomb.join('\n')}\n`)).toMatch(/^r\.yaml:1:\d+: /);
 });
 
 test('readRecipe: names the file, when there is none', async () => {
@@ -151,7 +162,7 @@ test.each([
   ['debian-11-node', 160],
   ['minimal', 4],
 ])('readRecipe: reads the official recipe %s', async (name, maxSizeMiB) => {
-  const recipe = await readRecipe(join(import.meta.dirname, '../../../runtimes', name, 'recipe.yaml'));
+  const { recipe } = await readRecipe(join(import.meta.dirname, '../../../runtimes', name, 'recipe.yaml'));
   expect(recipe).toMatchObject({ name, filesystem: { maxSizeMiB } });
 });
 

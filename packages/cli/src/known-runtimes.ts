@@ -1,6 +1,6 @@
 import { stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
-import { type BuiltRuntime, findRuntime, type Manifest, type Recipe, readRecipe } from '@vmlet/builder';
+import { type BuiltRuntime, findRuntime, type Manifest, type ReadRecipe, readRecipe } from '@vmlet/builder';
 import { locateNode } from './client/locate.ts';
 import { OwnerClient } from './client/owner.ts';
 import type { ListedRuntime } from './client/owner-schema.ts';
@@ -80,10 +80,10 @@ interface Known {
 
 async function ofRecipe(folder: string, { listed, context }: Known): Promise<KnownRuntime> {
   const recipePath = join(folder, 'recipe.yaml');
-  const recipe: Recipe = await readRecipe(recipePath);
+  const { recipe }: ReadRecipe = await readRecipe(recipePath, { official: RECIPES });
   const { cache } = context.paths;
   const initFiles = initFilesOf({ cache, signal: context.signal });
-  const built: BuiltRuntime | undefined = await findRuntime(folder, { cache, initFiles });
+  const built: BuiltRuntime | undefined = await findRuntime(folder, { cache, initFiles, official: RECIPES });
   if (built !== undefined) return ofManifest(built.manifest, { listed, imagePath: built.imagePath, recipePath });
   const { name, version } = recipe;
   return { name, version, recipePath, manifest: undefined, imagePath: undefined, published: [] };

@@ -1,7 +1,7 @@
 import { chmod, copyFile, mkdir, readdir, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join, relative, resolve } from 'node:path';
 import { run } from '@vmlet/host';
-import type { Recipe } from '../recipe.ts';
+import type { ReadRecipe, Recipe } from '../recipe.ts';
 import { fetchNpmPackage, unpackNpmPackage } from './npm.ts';
 
 /** 26 October 1985, as in every package of npm: what is laid over an image has the same time in each build. */
@@ -18,8 +18,8 @@ export interface InitFiles {
 }
 
 export interface OverlayOptions {
-  /** Folder of the recipe; `source` is relative to it. */
-  recipeFolder: string;
+  /** Gives the path of the file that a member names. */
+  beside: ReadRecipe['beside'];
   /** Folder that keeps downloaded packages. */
   packages: string;
   /** A folder to work in. */
@@ -52,12 +52,12 @@ export async function makeOverlay(recipe: Recipe, options: OverlayOptions): Prom
       await run('cp', ['-a', join(unpacked, 'package', from), join(overlay, to)], { signal });
     }
   }
-  for (const file of files) {
+  for (const [index, file] of files.entries()) {
     const path = join(overlay, file.path);
     if (file.concat !== undefined) continue;
     await mkdir(dirname(path), { recursive: true });
     if (file.source === undefined) await writeFile(path, file.content ?? '');
-    else await copyFile(join(options.recipeFolder, file.source), path);
+    else await copyFile(options.beside('files', index, 'source'), path);
     await chmod(path, Number.parseInt(file.mode ?? '0644', 8));
   }
   // Last, so that nothing is ever written through one of them.

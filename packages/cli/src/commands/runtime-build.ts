@@ -7,6 +7,7 @@ import { addExamples, type Cli } from '../cli.ts';
 import type { Context } from '../context.ts';
 import { findRecipe } from '../known-runtimes.ts';
 import { initFilesOf } from '../publish/init-files.ts';
+import { RECIPES } from '../publish/runtime.ts';
 import { formatBytes } from '../terminal-text.ts';
 
 /** `vmlet runtime build`. */
@@ -36,8 +37,9 @@ async function build(recipe: string, { out }: { out?: string }, context: Context
   const { cache } = paths;
   const onProgress = (step: string, detail?: string) => output.step(step, detail);
   const initFiles = initFilesOf({ cache, onProgress, signal });
-  const isCached = (await findRuntime(folder, { cache, initFiles })) !== undefined;
-  const { manifest, imagePath } = await ensureRuntime(folder, { cache, onProgress, signal, initFiles });
+  const official = RECIPES;
+  const isCached = (await findRuntime(folder, { cache, initFiles, official })) !== undefined;
+  const { manifest, imagePath } = await ensureRuntime(folder, { cache, onProgress, signal, initFiles, official });
   const image = out === undefined ? imagePath : await copyOut({ manifest, imagePath }, resolve(cwd, out));
   output.settle();
   if (output.isJson) output.json({ image, cached: isCached, manifest });

@@ -10,6 +10,7 @@ import { findRecipe } from '../known-runtimes.ts';
 import { initFilesOf } from '../publish/init-files.ts';
 import { loadSigner } from '../publish/owner-key.ts';
 import { publishNamedRuntime, type RuntimeExtras, recipeIn } from '../publish/publish-runtime.ts';
+import { RECIPES } from '../publish/runtime.ts';
 import { describeImage, readManifest } from '../publish/runtime-image.ts';
 import { checkReachable } from './check-reachable.ts';
 
@@ -91,7 +92,7 @@ async function prepare(
   const folder = await findRecipe(what, cwd);
   const onProgress = (step: string, detail?: string) => output.step(`Building the runtime: ${step}`, detail);
   const initFiles = initFilesOf({ cache: paths.cache, onProgress, signal });
-  const built = await ensureRuntime(folder, { cache: paths.cache, onProgress, signal, initFiles });
+  const built = await ensureRuntime(folder, { cache: paths.cache, onProgress, signal, initFiles, official: RECIPES });
   return { runtime: { ...built, manifest: { ...built.manifest, ...named(name) } }, recipe: recipeIn(folder) };
 }
 

@@ -74,7 +74,7 @@ export async function resolveRuntime(
     const { output, signal } = publisher;
     const onProgress = (step: string, detail?: string) => output.step(`Building the runtime: ${step}`, detail);
     const built = await ensureRuntime(isOfficial ? join(RECIPES, wanted) : wanted, {
-      ...{ cache, onProgress, signal },
+      ...{ cache, onProgress, signal, official: RECIPES },
       initFiles: initFilesOf({ cache, onProgress, signal }),
     });
     const published = own.find((runtime) => runtime.fileHash === built.manifest.fileHash);
