@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
-import type { Readable } from 'node:stream';
+import { constants, createReadStream } from 'node:fs';
+import { open } from 'node:fs/promises';
+import { Readable } from 'node:stream';
 import { refused } from './errors.ts';
 
 /** How much of a file is read at once. */
@@ -23,6 +24,17 @@ export function fileBlob(path: string, part: { operand: string; offset: number; 
   return { operand, size, open };
 }
 
+/** Reads a file that a box has made. What it may have put in its place, a link or a pipe, is not opened. */
+export function readBoxFile(path: string): Readable {
+  return Readable.from(read());
+
+  async function* read(): AsyncGenerator<Buffer> {
+    await using file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+    if (!(await file.stat()).isFile()) throw refused(`"${path}"`, 'no file', 'what was made there');
+    yield* file.createReadStream({ highWaterMark: READ_BYTES, autoClose: false });
+  }
+}
+
 /** A digest as the OCI writes it, taken apart. @throws ImportError */
 export function parseDigest(digest: string, operand: string): { algorithm: 'sha256' | 'sha512'; hex: string } {
   const found = /^(sha256):([0-9a-f]{64})$|^(sha512):([0-9a-f]{128})$/.exec(digest);
@@ -35,7 +47,10 @@ export function parseDigest(digest: string, operand: string): { algorithm: 'sha2
 }
 
 /** Reads a blob whole, for a document. @throws ImportError over the limit, or with another digest than was told */
-export async function readBlob(blob: Blob, options: { maxBytes: number; digest?: string | undefined }): Promise<Buffer> {
+export async function readBlob(
+  blob: Blob,
+  options: { maxBytes: number; digest?: string | undefined },
+): Promise<Buffer> {
   const { maxBytes, digest } = options;
   if (blob.size > maxBytes) throw refused(blob.operand, `${blob.size} bytes`, `at most ${maxBytes}`);
   const chunks: Buffer[] = [];

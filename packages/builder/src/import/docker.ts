@@ -54,5 +54,7 @@ export async function readDockerArchive(store: ImageStore, tag: string | undefin
 
 /** A tag may be told without what stands for the registry by default. */
 function isTagged(tags: readonly string[], wanted: string): boolean {
-  return tags.some((tag) => tag === wanted || tag.endsWith(`/${wanted}`) || tag.slice(tag.lastIndexOf(':') + 1) === wanted);
+  return tags.some(
+    (tag) => tag === wanted || tag.endsWith(`/${wanted}`) || tag.slice(tag.lastIndexOf(':') + 1) === wanted,
+  );
 }

@@ -104,7 +104,8 @@ export function foldedTar(
       let index = 0;
       for (let entry = await open.reader.next(); entry !== undefined; entry = await open.reader.next(), index++) {
         const path = wanted.get(index);
-        if (path !== undefined) yield { entry: written({ ...entry, linkname: '' }, path), content: open.reader.content() };
+        if (path !== undefined)
+          yield { entry: written({ ...entry, linkname: '' }, path), content: open.reader.content() };
       }
       await open.finish();
     }

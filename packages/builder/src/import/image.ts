@@ -1,5 +1,6 @@
+import type { ImageConfig } from '../manifest.ts';
 import { checkBlob } from './blob.ts';
-import { imageConfigOf, type ImageConfig, type OciConfig } from './config.ts';
+import { imageConfigOf, type OciConfig } from './config.ts';
 import { refused } from './errors.ts';
 import type { Layer } from './layer.ts';
 import { type ImageStore, unfit } from './store.ts';
@@ -45,7 +46,8 @@ export async function assemble(
   const blobs = await Promise.all(
     named.map(async (layer, index) => {
       const blob = await store.find(layer.path);
-      if (blob === undefined) throw refused(operand, `layer ${index + 1}, "${layer.path}", is not there`, 'all of them');
+      if (blob === undefined)
+        throw refused(operand, `layer ${index + 1}, "${layer.path}", is not there`, 'all of them');
       return { ...blob, operand: `layer ${index + 1}, "${layer.path}"` };
     }),
   );

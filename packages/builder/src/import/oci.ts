@@ -38,7 +38,8 @@ const CONFIG_TYPES = new Set([
   'application/vnd.docker.container.image.v1+json',
 ]);
 /** Layers as tars, whatever packs them; encrypted ones are none. */
-const LAYER_TYPE = /^application\/vnd\.(oci\.image\.layer\.(nondistributable\.)?v1\.tar(\+gzip|\+zstd)?|docker\.image\.rootfs\.(foreign\.)?diff\.tar(\.gzip|\.zstd)?)$/;
+const LAYER_TYPE =
+  /^application\/vnd\.(oci\.image\.layer\.(nondistributable\.)?v1\.tar(\+gzip|\+zstd)?|docker\.image\.rootfs\.(foreign\.)?diff\.tar(\.gzip|\.zstd)?)$/;
 /** Indexes in indexes. */
 const MAX_NESTING = 4;
 
@@ -65,7 +66,11 @@ export async function readOciLayout(store: ImageStore, tag: string | undefined):
   const { config, layers } = manifest;
   const odd = layers.find(({ mediaType }) => !LAYER_TYPE.test(mediaType ?? ''));
   if (odd !== undefined)
-    throw refused(operand, `a layer of the type ${JSON.stringify(odd.mediaType)}`, 'layers that are a tar, not encrypted');
+    throw refused(
+      operand,
+      `a layer of the type ${JSON.stringify(odd.mediaType)}`,
+      'layers that are a tar, not encrypted',
+    );
   return await assemble(store, {
     document: await readDocument(await blobOf(store, config), ociConfigSchema, { digest: config.digest }),
     named: layers.map(({ digest, size }) => ({ path: blobPath(digest), digest, size })),
@@ -114,7 +119,11 @@ async function manifestOf(
     return await manifestOf(store, index.manifests, { operand, depth: depth + 1 });
   }
   if (MANIFEST_TYPES.has(chosen.mediaType ?? '')) return chosen;
-  throw refused(operand, `a manifest of the type ${JSON.stringify(chosen.mediaType)}`, 'an image or an index of images');
+  throw refused(
+    operand,
+    `a manifest of the type ${JSON.stringify(chosen.mediaType)}`,
+    'an image or an index of images',
+  );
 }
 
 function platformName(platform: Descriptor['platform']): string {

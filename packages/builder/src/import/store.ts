@@ -59,7 +59,8 @@ export async function tarStore(path: string, operand: string): Promise<ImageStor
   return {
     async find(wanted) {
       let found = files.get(cleaned(Buffer.from(wanted).toString('latin1'), ''));
-      for (let hops = 0; found !== undefined && 'link' in found && hops < MAX_LINKS; hops++) found = files.get(found.link);
+      for (let hops = 0; found !== undefined && 'link' in found && hops < MAX_LINKS; hops++)
+        found = files.get(found.link);
       if (found === undefined || 'link' in found) return undefined;
       return fileBlob(path, { operand: `"${wanted}"`, ...found });
     },

@@ -76,7 +76,15 @@ export class Tree {
     }
     const { kind, size, linkname, devmajor, devminor } = entry;
     if (kind === 'symlink') this.#checkLinkname(entry);
-    parent.children.set(name, { layer, inode: { kind, size, linkname, devmajor, devminor, layer, index, ...attributes } });
+    parent.children.set(name, {
+      layer,
+      inode: { kind, size, linkname, devmajor, devminor, layer, index, ...attributes },
+    });
+  }
+
+  /** Sees to it that there is a folder, for what a machine writes into it at its start. */
+  ensureFolder(name: string): void {
+    if (!this.root.children.has(name)) this.root.children.set(name, { layer: 0, folder: implicitFolder() });
   }
 
   /** Takes away what layers below have of a name, or of all names in a folder. */
@@ -87,6 +95,26 @@ export class Tree {
     if (parent === undefined) return;
     if (all) hideBelow(parent, layer);
     else if (name !== undefined) hideName(parent, name, layer);
+  }
+
+  /**
+   * Where a path leads, all links followed: what a program in the tree would open. Undefined for what is no file.
+   * @throws ImportError for links that lead to themselves
+   */
+  find(path: string): string | undefined {
+    let wanted = partsOf(path);
+    for (let hops = 0; hops <= this.#limits.linkHops; hops++) {
+      const way = this.#way(wanted.slice(0, -1), { entry: path });
+      const name = wanted.at(-1) ?? '';
+      const there = way?.at(-1)?.folder.children.get(name);
+      if (way === undefined || there === undefined || 'folder' in there) return undefined;
+      const above = way.slice(1).map((step) => step.name);
+      if (there.inode.kind === 'file') return [...above, name].join('/');
+      if (there.inode.kind !== 'symlink') return undefined;
+      const target = partsOf(there.inode.linkname);
+      wanted = there.inode.linkname.startsWith('/') ? target : [...above, ...target];
+    }
+    return undefined;
   }
 
   /** All that is held in memory is counted, what is replaced again too. */
@@ -121,12 +149,16 @@ export class Tree {
    * The folder of a path, through links as a running system would follow them. For a layer what is missing of it is
    * made, as engines do for archives that name no folders; else it is undefined.
    */
-  #walk(names: readonly string[], { layer, entry }: { layer?: number; entry: string }): Folder | undefined {
-    const way = [this.root];
+  #walk(names: readonly string[], options: { layer?: number; entry: string }): Folder | undefined {
+    return this.#way(names, options)?.at(-1)?.folder;
+  }
+
+  #way(names: readonly string[], { layer, entry }: { layer?: number; entry: string }): Step[] | undefined {
+    const way: Step[] = [{ name: '', folder: this.root }];
     const left = names.toReversed();
     let hops = 0;
     for (let name = left.pop(); name !== undefined; name = left.pop()) {
-      const here = way.at(-1) ?? this.root;
+      const here = way.at(-1)?.folder ?? this.root;
       if (name === '..') {
         if (way.length > 1) way.pop();
         continue;
@@ -137,8 +169,8 @@ export class Tree {
         const folder = implicitFolder();
         this.#count(entry, name.length);
         here.children.set(name, { layer, folder });
-        way.push(folder);
-      } else if ('folder' in there) way.push(there.folder);
+        way.push({ name, folder });
+      } else if ('folder' in there) way.push({ name, folder: there.folder });
       else if (there.inode.kind === 'symlink') {
         if (++hops > this.#limits.linkHops)
           throw this.#refused(entry, 'is below a link that leads to itself', 'a folder');
@@ -148,7 +180,7 @@ export class Tree {
       if (way.length > this.#limits.depth)
         throw this.#refused(entry, 'is too many folders deep', `at most ${this.#limits.depth}`);
     }
-    return way.at(-1) ?? this.root;
+    return way;
   }
 
   #linkTarget({ name, linkname }: TarEntry): Inode {
@@ -163,6 +195,12 @@ export class Tree {
   #refused(path: string, found: string, expected: string) {
     return refused(this.#operand, `${quoted(path)} ${found}`, expected);
   }
+}
+
+/** On the way to an entry. */
+interface Step {
+  name: string;
+  folder: Folder;
 }
 
 function bytesOf(xattrs: ReadonlyMap<string, Buffer>): number {

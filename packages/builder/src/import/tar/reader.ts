@@ -91,7 +91,7 @@ export class TarReader {
 
   /** Reads to the end of the stream, so that a digest of all of it can be told. */
   async drain(): Promise<void> {
-    while ((await this.#bytes.some(BLOCK_BYTES * BLOCK_BYTES)).length > 0) continue;
+    while ((await this.#bytes.some(BLOCK_BYTES * BLOCK_BYTES)).length > 0);
   }
 
   /** Ends the stream. */

@@ -90,5 +90,6 @@ function putNumber(block: Buffer, value: number, { at, length }: { at: number; l
     return;
   }
   block[at] = 0x80;
-  for (let next = at + length - 1, left = value; next > at; next--, left = Math.floor(left / 256)) block[next] = left % 256;
+  for (let next = at + length - 1, left = value; next > at; next--, left = Math.floor(left / 256))
+    block[next] = left % 256;
 }
