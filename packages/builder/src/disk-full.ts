@@ -6,7 +6,7 @@ const FULL = /No space left on device|Disk quota exceeded|File too large|File si
 /** A shell's, for a command that was ended for a file over the limit. */
 const EXIT_BY_SIGXFSZ = 128 + 25;
 const FULL_CODES = ['ENOSPC', 'EDQUOT', 'EFBIG'];
-const MIB_BYTES = 1024 * 1024;
+const MIB = 1024 * 1024;
 
 /** There is no room for what is built; nothing of it is left. */
 export class DiskFull extends Error {
@@ -29,7 +29,7 @@ export class DiskFull extends Error {
 export async function explainFullDisk(error: unknown, folder: string): Promise<unknown> {
   if (error instanceof DiskFull || !isFull(error)) return error;
   const { bavail, bsize } = await statfs(folder);
-  const free = `${Math.floor((bavail * bsize) / MIB_BYTES)} MiB`;
+  const free = `${Math.floor((bavail * bsize) / MIB)} MiB`;
   return new DiskFull(folder, `its disk is full, of which ${free} are free without this build`, { cause: error });
 }
 

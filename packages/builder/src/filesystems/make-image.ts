@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import type { Box } from '../box/index.ts';
 import type { Recipe } from '../recipe.ts';
 import { makeBtrfs } from './btrfs.ts';
@@ -19,6 +20,9 @@ export interface MakeImageOptions {
   signal?: AbortSignal | undefined;
 }
 
+/** The box's work folder, as the box sees it. */
+const WORK = '/work';
+
 const MAKERS: Readonly<Record<Recipe['filesystem']['format'], (making: MakeIn) => Promise<void>>> = {
   erofs: makeErofsImage,
   squashfs: makeSquashfs,
@@ -37,7 +41,16 @@ const MAKERS: Readonly<Record<Recipe['filesystem']['format'], (making: MakeIn) =
 export async function makeImage(box: Box, options: MakeImageOptions): Promise<void> {
   const { tree, image, filesystem, epochSeconds, label = '', signal } = options;
   const uuid = uuidOf('vmlet filesystem', filesystem.format, label, String(epochSeconds));
-  const making = { box, tree: `/work/${tree}`, image: `/work/${image}`, filesystem, epochSeconds, label, uuid, signal };
+  const making = {
+    box,
+    tree: join(WORK, tree),
+    image: join(WORK, image),
+    filesystem,
+    epochSeconds,
+    label,
+    uuid,
+    signal,
+  };
   await box.run(['rm', '-rf', making.image], { signal });
   try {
     await MAKERS[filesystem.format](making);
