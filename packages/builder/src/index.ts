@@ -2,4 +2,3 @@
 export { type BuiltRuntime, ensureRuntime, findRuntime } from './build.ts';
 export { makeErofs } from './filesystems/erofs.ts';
 export { type ImageConfig, type Manifest, manifestSchema } from './manifest.ts';
-export { type ReadRecipe, type Recipe, RecipeError, readRecipe } from './recipe.ts';
