@@ -48,6 +48,11 @@ export function failureOf(error: unknown): Failure {
     const shown = { code: 'RECIPE_REFUSED', phase: 'runtime', cause, next, exitCode: EXIT_CODES.badInput };
     return withDetail(shown, faults.length === 1 ? undefined : error.message);
   }
+  if (error instanceof Error && error.name === 'ImportError') {
+    const next = 'Name another archive, or make this one again; see: vmlet runtime build --help';
+    const { message: cause } = error;
+    return { code: 'IMPORT_REFUSED', phase: 'runtime', cause, next, exitCode: EXIT_CODES.badInput };
+  }
   return unexpected(error);
 }
 
