@@ -59,6 +59,8 @@ export async function prepare(
   request: PrepareRequest,
   { output, signal }: { output: Output; signal: AbortSignal },
 ): Promise<Prepared> {
+  if (isArchiveAlone(request))
+    return preparedOwn({ request, folder: NO_FOLDER, path: resolve(request.folder) }, output);
   const target = resolve(request.folder);
   const isFile = (await kindOfPath(target)) === 'file';
   const path = isFile ? dirname(target) : target;
@@ -105,11 +107,8 @@ interface OwnCommand {
 
 /** Whether the command of the runtime's image is what runs: as told, or because there is nothing else. */
 async function ownCommandOf(request: PrepareRequest, detect: () => Promise<Detected>): Promise<OwnCommand> {
-  const { runtime, ownCommand = false, isFolderDefault = false, entrypoint, command } = request;
-  const isNamed = entrypoint !== undefined || command !== undefined;
-  // Who names an archive and no folder means what is in the archive.
-  if (ownCommand || (isFolderDefault && !isNamed && runtime !== undefined && isSource(runtime)))
-    return { detected: undefined };
+  const { runtime, ownCommand = false } = request;
+  if (ownCommand) return { detected: undefined };
   try {
     return { detected: await detect() };
   } catch (error) {
@@ -119,8 +118,22 @@ async function ownCommandOf(request: PrepareRequest, detect: () => Promise<Detec
   }
 }
 
+const NO_FOLDER: SourceFolder = { files: [], ignored: [], folders: [], sizeBytes: 0 };
+
+/** Who names an archive, and no folder or program, means what is in the archive. */
+function isArchiveAlone({
+  runtime,
+  isFolderDefault = false,
+  ownCommand,
+  entrypoint,
+  command,
+}: PrepareRequest): boolean {
+  if (!isFolderDefault || entrypoint !== undefined || command !== undefined) return false;
+  return ownCommand === true || (runtime !== undefined && isSource(runtime));
+}
+
 function preparedOwn(
-  found: { request: PrepareRequest; folder: SourceFolder; path: string; unless: CliError | undefined },
+  found: { request: PrepareRequest; folder: SourceFolder; path: string; unless?: CliError | undefined },
   output: Output,
 ): Prepared {
   const { request, folder, path, unless } = found;
