@@ -28,6 +28,11 @@ const factsShape = {
     .refine((members) => Object.keys(members).length <= 32, 'expected at most 32 members')
     .optional(),
   packages: z.object({ manager: z.enum(['dpkg', 'apk', 'rpm', 'none']), count: z.int().nonnegative() }).optional(),
+  /** Of these, those that say that they take the most. */
+  largestPackages: z
+    .array(z.object({ name: z.string().max(256), version: z.string().max(256), installedBytes: z.int().nonnegative() }))
+    .max(10)
+    .optional(),
   /** What the kernel that boots it has to have: modules by name, and the oldest version that will do. */
   kernel: z.object({ modules: z.array(z.string().max(64)).max(32), minVersion: z.string().max(32) }).optional(),
   /** Bytes of all files of the tree, each counted once; `sizeBytes` is the image's. */
