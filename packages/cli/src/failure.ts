@@ -41,6 +41,11 @@ export function failureOf(error: unknown): Failure {
     return withDetail({ ...shown, exitCode: EXIT_CODES.cannot }, error.stderr.trimEnd());
   }
   if (error instanceof Error && error.name === 'RecipeError') return ofRecipe(error);
+  if (error instanceof Error && error.name === 'ImportError') {
+    const next = 'Name another archive, or make this one again; see: vmlet runtime build --help';
+    const { message: cause } = error;
+    return { code: 'IMPORT_REFUSED', phase: 'runtime', cause, next, exitCode: EXIT_CODES.badInput };
+  }
   return unexpected(error);
 }
 
