@@ -41,7 +41,11 @@ export async function startMirror(folder: string): Promise<TestMirror> {
   const server = createServer((request, response) => {
     const path = decodeURIComponent(new URL(request.url ?? '/', 'http://x').pathname);
     asked.push(path);
-    serve(join(site, path), response).catch(() => response.writeHead(404).end());
+    serve(join(site, path), response).catch(() => {
+      // Whoever asked may be gone already.
+      if (response.headersSent) response.destroy();
+      else response.writeHead(404).end();
+    });
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const address = server.address();
@@ -111,5 +115,7 @@ done`;
   await run('find', [work, '-exec', 'touch', '--no-dereference', '--date=2024-05-01', '{}', '+']);
   const pool = join(site, 'pool/main');
   await mkdir(pool, { recursive: true });
-  await run('dpkg-deb', ['--root-owner-group', '--build', work, pool]);
+  // The same bytes each time: with others, it would be another package.
+  const env = { ...process.env, SOURCE_DATE_EPOCH: '1714521600' };
+  await run('dpkg-deb', ['--root-owner-group', '--build', work, pool], { env });
 }
