@@ -7,7 +7,7 @@ import { z } from 'zod';
 import { buildNodeLauncher } from '../init1-node/build.ts';
 import { cloudKernelPackage, downloadPackages, unpackPackage } from './debian.ts';
 import { makeGuestKit } from './guest-kit.ts';
-import { makeInitramfs, readModuleNames } from './initramfs.ts';
+import { makeInitramfs, modulesFor, readModuleNames } from './initramfs.ts';
 import { unpackKernel } from './kernel.ts';
 
 const GUEST_FOLDER = dirname(dirname(fileURLToPath(import.meta.url)));
@@ -97,7 +97,9 @@ async function buildInto(work: string, options: BootKitOptions): Promise<string>
   const flags = ['-shared', '-fPIC', '-O2', '-s', '-Wall', '-Wextra', '-Werror'];
   await run('gcc', [...flags, '-o', join(kit, 'late-files.so'), lateFiles], { signal });
   const moduleNames = await readModuleNames(join(GUEST_FOLDER, 'init0/modules.txt'));
-  await makeInitramfs(join(work, 'initramfs'), join(kit, 'initramfs.cpio'), { init0, modules, moduleNames, signal });
+  const btrfsModules = await modulesFor(modules, 'btrfs');
+  const initramfs = { init0, modules, moduleNames, btrfsModules, signal };
+  await makeInitramfs(join(work, 'initramfs'), join(kit, 'initramfs.cpio'), initramfs);
 
   options.onProgress?.('Making the guest kit');
   const guestWork = join(work, 'guest');

@@ -47,6 +47,15 @@ export const computeErrors = {
     fault: 'operator',
     retryable: false,
   }),
+  DISK_TOO_SMALL: entry({
+    phase: 'boot',
+    status: 422,
+    title: 'The disk is too small for its image',
+    template: 'Cannot make a disk of {sizeMiB} MiB: the image has {imageMiB} MiB, expected room for all of it',
+    hint: 'Ask for a larger disk, or use a smaller runtime',
+    fault: 'user',
+    retryable: false,
+  }),
   MACHINE_BOOT_TIMEOUT: entry({
     phase: 'boot',
     status: 504,
