@@ -6,7 +6,7 @@ import { pipeline } from 'node:stream/promises';
 import { makeWorkFolder, readJsonIfExists, writeFileAtomic } from '@vmlet/host';
 import { makeErofs } from './filesystems/erofs.ts';
 import { type Manifest, manifestSchema } from './manifest.ts';
-import { type ReadRecipe, type Recipe, RecipeError, readRecipe } from './recipe.ts';
+import { type Filesystem, type ReadRecipe, type Recipe, RecipeError, readRecipe } from './recipe.ts';
 import { bootstrap } from './stages/bootstrap.ts';
 import { extract } from './stages/extract.ts';
 import { type InitFiles, makeOverlay, OVERLAY_UNIX_TIME } from './stages/overlay.ts';
@@ -30,11 +30,13 @@ export interface BuildOptions {
   initFiles?: (() => Promise<InitFiles>) | undefined;
   /** Folder of the recipes that `extends` knows by name. */
   official?: string | undefined;
+  /** Another filesystem than the recipe's; the runtime is then named after it too: `NAME-ext4`. */
+  filesystem?: Filesystem | undefined;
   signal?: AbortSignal | undefined;
 }
 
 /** What says which image a recipe is. */
-export type FindOptions = Pick<BuildOptions, 'cache' | 'initFiles' | 'official'>;
+export type FindOptions = Pick<BuildOptions, 'cache' | 'initFiles' | 'official' | 'filesystem'>;
 
 /**
  * The runtime of a recipe, if it was built before and is in the cache as it was built.

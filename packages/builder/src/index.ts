@@ -2,4 +2,12 @@
 export { type BuiltRuntime, ensureRuntime, findRuntime } from './build.ts';
 export { makeErofs } from './filesystems/erofs.ts';
 export { type ImageConfig, type Manifest, manifestSchema } from './manifest.ts';
-export { type ReadRecipe, type Recipe, RecipeError, readRecipe } from './recipe.ts';
+export {
+  FILESYSTEMS,
+  type Filesystem,
+  type ReadRecipe,
+  type Recipe,
+  RecipeError,
+  readRecipe,
+  splitName,
+} from './recipe.ts';
