@@ -33,13 +33,13 @@ export function registerRuntimeBuild({ program, run }: Cli): void {
 
 async function build(recipe: string, { out }: { out?: string }, context: Context): Promise<undefined> {
   const { output, paths, cwd, signal } = context;
-  const folder = await findRecipe(recipe, cwd);
+  const { folder, filesystem } = await findRecipe(recipe, cwd);
   const { cache } = paths;
   const onProgress = (step: string, detail?: string) => output.step(step, detail);
   const initFiles = initFilesOf({ cache, onProgress, signal });
-  const official = RECIPES;
-  const isCached = (await findRuntime(folder, { cache, initFiles, official })) !== undefined;
-  const { manifest, imagePath } = await ensureRuntime(folder, { cache, onProgress, signal, initFiles, official });
+  const wanted = { cache, initFiles, filesystem, official: RECIPES };
+  const isCached = (await findRuntime(folder, wanted)) !== undefined;
+  const { manifest, imagePath } = await ensureRuntime(folder, { ...wanted, onProgress, signal });
   const image = out === undefined ? imagePath : await copyOut({ manifest, imagePath }, resolve(cwd, out));
   output.settle();
   if (output.isJson) output.json({ image, cached: isCached, manifest });
