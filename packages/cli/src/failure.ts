@@ -50,6 +50,11 @@ export function failureOf(error: unknown): Failure {
     const detail = 'detail' in error && typeof error.detail === 'string' ? error.detail : '';
     return withDetail(shown, detail === '' && faults.length > 1 ? error.message : detail);
   }
+  if (error instanceof Error && error.name === 'ImportError') {
+    const next = 'Name another archive, or make this one again; see: vmlet runtime build --help';
+    const { message: cause } = error;
+    return { code: 'IMPORT_REFUSED', phase: 'runtime', cause, next, exitCode: EXIT_CODES.badInput };
+  }
   return unexpected(error);
 }
 
