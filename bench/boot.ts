@@ -24,13 +24,14 @@ export async function benchBoot(options: PartOptions): Promise<PartResult> {
     options.tell(`boot ${run + 1} of ${options.runs}`);
   }
   const { deploy, firstAnswer } = await deployNodeApp(node, options);
-  const { direct, gateway } = await hotRequests(options.runs * HOT_PER_BOOT);
+  const { direct, gateway, bare } = await hotRequests(options.runs * HOT_PER_BOOT);
   const rows = [
     ...Object.entries(boots).map(([name, samples]) => rowOf(name, 'ms', samples)),
     rowOf('deploy-node-20mb', 'ms', deploy),
     rowOf('first-answer-node-20mb', 'ms', firstAnswer),
     rowOf('hot-direct', 'ms', direct),
     rowOf('hot-gateway', 'ms', gateway),
+    rowOf('hot-bare-http', 'ms', bare),
     rowOf('node-rss-mb', 'MiB', [rssMiB]),
   ];
   const { ratio, p } = compare(gateway, direct);

@@ -2,6 +2,7 @@ import { fork } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtempDisposable, readFile, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ensureBootKit } from '@vmlet/guest';
@@ -23,12 +24,14 @@ const PROGRAM = 'd'.repeat(64) as ItemHash;
 const NAME_PREFIX = 'vmlet-bench-';
 const MEMORY_MIB = 256;
 
-const startedSchema = z.object({ port: z.number() });
+const startedSchema = z.object({ port: z.number(), barePort: z.number() });
 const timedSchema = z.object({ ms: z.number() });
 
 /** A Python program in one machine of a process of its own, which can be asked through a gateway and without. */
 export interface DirectProgram extends AsyncDisposable {
   gatewayUrl: string;
+  /** A server in the same process that answers as the program does, and does nothing else. */
+  bareUrl: string;
   /** Path of the program at the gateway. */
   path: string;
   /** Asks the machine itself, over its wire, in that process. In milliseconds. */
@@ -47,10 +50,11 @@ export async function startDirect(zip: Blob): Promise<DirectProgram> {
     await exit;
   });
   const answer = async () => (await Promise.race([once(child, 'message'), exit.then(() => [undefined])]))[0];
-  const { port } = startedSchema.parse(await answer());
+  const { port, barePort } = startedSchema.parse(await answer());
   const owned = stack.move();
   return {
     gatewayUrl: `http://127.0.0.1:${port}`,
+    bareUrl: `http://127.0.0.1:${barePort}`,
     path: `/vm/${PROGRAM}/`,
     ask: async () => {
       child.send('ask');
@@ -84,7 +88,11 @@ async function serve(folder: string): Promise<void> {
   const { port } = await gateway.listen('127.0.0.1', 0);
   using lease = await executions.acquire(program, signal);
   process.on('message', () => void timed(lease.client).then((ms) => process.send?.({ ms })));
-  process.send?.({ port });
+  await using bare = createServer((_request, response) => response.end('hello'));
+  bare.listen(0, '127.0.0.1');
+  await once(bare, 'listening');
+  const address = bare.address();
+  process.send?.({ port, barePort: typeof address === 'object' ? address?.port : undefined });
   await gone;
 }
 

@@ -71,8 +71,8 @@ async function cloneRows({ node }: StartNodes, { tell, isWanted }: PartOptions):
 async function hotRows({ runs, tell, isWanted }: PartOptions): Promise<Row[]> {
   if (!isWanted('hot-gateway')) return [];
   tell('hot requests');
-  const { direct, gateway } = await hotRequests(runs * HOT_PER_RUN);
-  return rowsOf('ms', { 'hot-direct': direct, 'hot-gateway': gateway });
+  const { direct, gateway, bare } = await hotRequests(runs * HOT_PER_RUN);
+  return rowsOf('ms', { 'hot-direct': direct, 'hot-gateway': gateway, 'hot-bare-http': bare });
 }
 
 async function throughputRows({ runs, tell, isWanted }: PartOptions): Promise<Row[]> {

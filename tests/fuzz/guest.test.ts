@@ -8,7 +8,7 @@ import type { ItemHash } from '@vmlet/messages';
 import { expect, test } from 'vitest';
 import { clean, cleanLine } from '../../packages/cli/src/terminal-text.ts';
 import { ProgramLogs } from '../../packages/node/src/executions/index.ts';
-import { ConsoleRing } from '../../packages/node/src/machines/console.ts';
+import { MachineConsole } from '../../packages/node/src/machines/console.ts';
 import { ControlChannel, GuestMisbehaved } from '../../packages/node/src/machines/control/channel.ts';
 import { QmpClient, QmpError } from '../../packages/node/src/machines/qmp/client.ts';
 import { CParser } from './differential.ts';
@@ -176,7 +176,7 @@ test(
       dictionary: ['\r\n', '\u001b[', '\x9b', '\0', '\u009d'],
       run(input, random) {
         const source = new PassThrough();
-        const ring = new ConsoleRing(source);
+        const ring = new MachineConsole(source);
         for (const piece of random.cut(input)) source.emit('data', piece);
         expect(ring.tail().length).toBeLessThanOrEqual(16 * 1024);
         // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what must not be there

@@ -4,7 +4,7 @@ const interpreterSchema = z.object({ path: z.string().startsWith('/').max(4096),
 const itemHashSchema = z.string().max(64);
 
 /** How an OCI image is started; what its author set, and nothing in the place of what was not. */
-const configSchema = z
+export const imageConfigSchema = z
   .object({
     entrypoint: z.array(z.string().max(4096)).max(64).optional(),
     cmd: z.array(z.string().max(4096)).max(64).optional(),
@@ -14,6 +14,9 @@ const configSchema = z
     user: z.string().max(256).optional(),
     /** As OCI has them: `8080/tcp`. */
     exposedPorts: z.array(z.string().max(32)).max(64).optional(),
+    labels: z.record(z.string().max(256), z.string().max(4096)).optional(),
+    /** Such as `SIGQUIT`. */
+    stopSignal: z.string().max(32).optional(),
   })
   .refine((config) => JSON.stringify(config).length <= 16_384, 'expected at most 16384 characters of JSON');
 
@@ -38,7 +41,7 @@ const factsShape = {
   epoch: z.int().nonnegative().optional(),
   /** What built it, such as `vmlet 3`. */
   builder: z.string().max(64).optional(),
-  config: configSchema.optional(),
+  config: imageConfigSchema.optional(),
 };
 
 /**
@@ -72,4 +75,4 @@ export const manifestSchema = z.object({
 
 export type Manifest = z.infer<typeof manifestSchema>;
 /** How a program of an OCI image is started. */
-export type ImageConfig = z.infer<typeof configSchema>;
+export type ImageConfig = z.infer<typeof imageConfigSchema>;

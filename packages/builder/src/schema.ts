@@ -1,19 +1,25 @@
 import { z } from 'zod';
 
-const NO_DOTS = 'expected a path without ".."';
-const absolutePattern = z.string().startsWith('/', 'expected a pattern that begins with "/"').max(4096);
-const removedPattern = absolutePattern.refine((path) => !path.includes('..'), NO_DOTS);
+// Rules are patterns as far as they go: those are in the schema for editors, too.
+const absolutePattern = z
+  .string()
+  .regex(/^\/[^\0\n]*$/, 'expected a pattern that begins with "/"')
+  .max(4096);
+/** It becomes a word of the shell. */
+const shellPattern = absolutePattern
+  .regex(/^[^\s"'`$;&|<>()\\#!]*$/, 'expected a path with nothing of the shell in it but "*", "?", "[", "]", "{", "}"')
+  .regex(/^(?!.*\.\.)/, 'expected a path without ".."');
 const absolutePath = z
   .string()
   .regex(/^(\/[^/\0\n]+)+$/, 'expected an absolute path without a slash at its end')
-  .max(4096)
-  .refine((path) => !path.split('/').some((part) => part === '..' || part === '.'), NO_DOTS);
+  .regex(/^(?!.*\/\.\.?(\/|$))/, 'expected a path without "." and ".."')
+  .max(4096);
 /** `.` is all of a package. */
 const insidePackage = z
   .string()
   .regex(/^(\.|[^/\0\n]+(\/[^/\0\n]+)*)$/, 'expected a relative path, without a slash at its ends')
-  .max(4096)
-  .refine((path) => !path.split('/').includes('..'), NO_DOTS);
+  .regex(/^(?!(.*\/)?\.\.(\/|$))/, 'expected a path without ".."')
+  .max(4096);
 const mode = z.string().regex(/^[0-7]{4}$/, 'expected four octal digits in quotes, such as "0755"');
 
 const npmPackageSchema = z.strictObject({
@@ -31,28 +37,32 @@ const fileSchema = z
     mode: mode.optional(),
     content: z.string().optional(),
     source: insidePackage.optional(),
-    concat: removedPattern.optional(),
+    concat: shellPattern.optional(),
   })
   .refine(
     ({ content, source, concat }) => [content, source, concat].filter((value) => value !== undefined).length === 1,
     'expected one of "content", "source" and "concat"',
-  );
+  )
+  .meta({ oneOf: [{ required: ['content'] }, { required: ['source'] }, { required: ['concat'] }] });
 
 const interpreterSchema = z.union([
   absolutePath,
   z.strictObject({ path: absolutePath, others: z.array(absolutePath).max(16).optional() }),
 ]);
 
-const environmentSchema = z.record(
-  z
-    .string()
-    .regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'expected a name of letters, digits and "_"')
-    .max(128),
-  z
-    .string()
-    .max(32_768)
-    .regex(/^[^\0]*$/, 'expected text without NUL'),
-);
+const environmentSchema = z
+  .record(
+    z
+      .string()
+      .regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'expected a name of letters, digits and "_"')
+      .max(128),
+    z
+      .string()
+      .max(32_768)
+      .regex(/^[^\0]*$/, 'expected text without NUL'),
+  )
+  .refine((all) => Object.keys(all).length <= 128, 'expected at most 128 variables')
+  .meta({ maxProperties: 128 });
 
 const mirrorUrl = z
   .string()
@@ -65,7 +75,7 @@ const mirrorSchema = z.union([
 
 const commands = z
   .string()
-  .min(1, 'expected commands of the shell')
+  .min(1)
   .max(65_536)
   .regex(/^[^\0]*$/, 'expected text without NUL');
 const runSchema = z.union([
@@ -88,6 +98,8 @@ const PUBLISHED = [
   '(0x[0-9a-fA-F]{40}|[1-9A-HJ-NP-Za-km-z]{32,64})/[a-z0-9][a-z0-9.-]{0,62}(@[^\\s/@]{1,32})?',
   '[a-z0-9][a-z0-9.-]{0,62}(@[^\\s/@]{1,32})?',
 ];
+/** Shown in lists and on terminals. */
+const ONE_LINE = /^\P{Cc}*$/u;
 /** `./` and `../` say that it is a path, as in imports. */
 const FOLDER = '\\.\\.?(/[^/\\0\\n]+)*';
 const basePattern = new RegExp(`^(${FOLDER}|${PUBLISHED.join('|')})$`);
@@ -103,16 +115,17 @@ const members = {
       'expected 1 to 63 lowercase letters, digits, "." and "-", a letter or digit first',
     ),
   extends: z.string().regex(basePattern, BASE),
-  version: z.string().min(1).max(32),
-  description: z.string().max(256),
+  version: z.string().min(1).max(32).regex(ONE_LINE, 'expected one line of text'),
+  description: z.string().max(256).regex(ONE_LINE, 'expected one line of text'),
   labels: z
     .record(
       z
         .string()
         .regex(/^[a-z0-9][a-z0-9._/-]{0,127}$/, 'expected a key of lowercase letters, digits, ".", "_", "/" and "-"'),
-      z.string().max(256),
+      z.string().max(256).regex(ONE_LINE, 'expected one line of text'),
     )
-    .refine((labels) => Object.keys(labels).length <= 32, 'expected at most 32 labels'),
+    .refine((labels) => Object.keys(labels).length <= 32, 'expected at most 32 labels')
+    .meta({ maxProperties: 32 }),
   distribution: z.enum(['debian', 'ubuntu']),
   suite: z.string().regex(/^[a-z0-9-]+$/, 'expected the code name of a release, such as bookworm'),
   components: z
@@ -128,14 +141,14 @@ const members = {
     .max(500),
   exclude: z.array(absolutePattern).max(500),
   include: z.array(absolutePattern).max(500),
-  remove: z.array(removedPattern).max(500),
+  remove: z.array(shellPattern).max(500),
   npm: z.array(npmPackageSchema).max(100),
   files: z.array(fileSchema).max(500),
   links: z.record(absolutePath, z.string().min(1).max(4095)),
   directories: z.record(absolutePath, mode),
   applets: absolutePath,
   run: z.array(runSchema).max(100),
-  environment: environmentSchema.refine((all) => Object.keys(all).length <= 128, 'expected at most 128 variables'),
+  environment: environmentSchema,
   user: z
     .string()
     .max(65)

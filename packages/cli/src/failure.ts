@@ -46,7 +46,9 @@ export function failureOf(error: unknown): Failure {
     const many = `Cannot use the recipe: ${faults.length} faults in it, expected none`;
     const cause = faults.length === 1 ? error.message : many;
     const shown = { code: 'RECIPE_REFUSED', phase: 'runtime', cause, next, exitCode: EXIT_CODES.badInput };
-    return withDetail(shown, faults.length === 1 ? undefined : error.message);
+    // With the lines that it is about, where it is about some.
+    const detail = 'detail' in error && typeof error.detail === 'string' ? error.detail : '';
+    return withDetail(shown, detail === '' && faults.length > 1 ? error.message : detail);
   }
   return unexpected(error);
 }

@@ -13,7 +13,7 @@ VERBS.push('backup', 'restore', 'forget', 'rollback', 'name', 'config', 'install
 /** Commands of groups. */
 const NOUNS = {
   name: ['ls', 'rm'],
-  runtime: ['ls', 'show', 'build', 'publish', 'import', 'alias', 'init-files'],
+  runtime: ['ls', 'show', 'build', 'publish', 'import', 'alias', 'init-files', 'new', 'schema'],
   message: ['show'],
   config: ['ls', 'get', 'set', 'unset', 'path'],
 };

@@ -22,6 +22,8 @@
 #include <sys/wait.h>
 #include <time.h>
 
+#include "btrfs.h"
+#include "distribution.h"
 #include "failure.h"
 #include "frames.h"
 #include "freeze.h"
@@ -45,6 +47,7 @@ static int64_t deadline_ms; /* by CLOCK_MONOTONIC; counts from STOPPING on */
 static bool host_test;      /* --host-test: no mounts, modules, network, clock, reboot */
 static bool has_card;       /* "network" on the kernel's command line */
 static bool first_stage, second_stage; /* see stage.h; a machine with the kit's drive has no stages */
+static bool distribution;              /* see distribution.h */
 
 /* What is read. `ready` says that a read may find something: edges set it, EAGAIN and the end clear it. */
 struct source {
@@ -200,10 +203,11 @@ static bool mount_root(void) {
   uname(&kernel);
   snprintf(source, sizeof source, KIT "/modules/%s", kernel.release);
   snprintf(target, sizeof target, "/lib/modules/%s", kernel.release);
-  if (!mount_rows(root_rows, COUNT(root_rows))) return false;
+  if (!(distribution ? mount_distribution() : mount_rows(root_rows, COUNT(root_rows)))) return false;
   if (chdir("/root") != 0 || mount(".", "/", NULL, MS_MOVE, NULL) != 0 || chroot(".") != 0 || chdir("/") != 0)
     return fail(errno, "MOUNT_FAILED", "Cannot move \"/root\" to \"/\"");
   /* From here on the symbolic links of the image lead into the image. */
+  if (distribution) return furnish_distribution();
   if (!mount_rows(inner_rows, COUNT(inner_rows))) return false;
   if (first_stage)
     return fail(become_image_init(), "INIT_FAILED", "Cannot start \"" IMAGE_INIT "\" of the image, expected the one that "
@@ -630,8 +634,14 @@ static _Noreturn void power_off(void) {
   _exit(1);
 }
 
-int main(int argc, char **argv) {
+static void say_hello(void) {
   struct utsname kernel;
+  uname(&kernel);
+  put_frame(&to_host, "{'type':'hello','protocol':%d,'version':%s,'kernel':%s,'uptimeUs':%d}", INT64_C(1), VERSION,
+            kernel.release, now_us(CLOCK_BOOTTIME));
+}
+
+int main(int argc, char **argv) {
   if (getpid() != 1) {
     dprintf(STDERR_FILENO, "init0: Cannot run: process %d, expected PID 1 (see README.md on --host-test)\n", getpid());
     return 64;
@@ -643,16 +653,16 @@ int main(int argc, char **argv) {
   if (host_test) port.fd = atoi(argv[2]);
   if (host_test && argc == 4) wire_fd = atoi(argv[3]);
   first_stage = !host_test && is_first_stage();
+  distribution = !host_test && is_distribution();
   second_stage = is_second_stage(argc, argv);
   if ((!host_test && !open_machine()) || !start_loop()) {
     send_failed(); /* to the console: there is no port */
     power_off();
   }
-  if (host_test || second_stage || mount_root()) {
+  bool made = host_test || second_stage || mount_root();
+  if (made) say_hello();
+  if (made && (!distribution || become_distribution(&to_host))) {
     state = WAITING;
-    uname(&kernel);
-    put_frame(&to_host, "{'type':'hello','protocol':%d,'version':%s,'kernel':%s,'uptimeUs':%d}", INT64_C(1), VERSION,
-              kernel.release, now_us(CLOCK_BOOTTIME));
   } else {
     send_failed();
     halt_state(STOPPING, 0);

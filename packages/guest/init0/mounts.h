@@ -9,7 +9,7 @@
 #define KIT "/run/vmlet/kit"
 
 /*
- * A row mounts `source` on `target`, which is made if it is missing. Type "drive" stands for whatever of the three
+ * A row mounts `source` on `target`, which is made if it is missing. Type "drive" stands for whatever of the
  * filesystems is on the device, "link" for a symbolic link, "folder" for nothing to mount, "" for what is mounted.
  */
 struct mount_row {
@@ -54,7 +54,9 @@ static const struct {
 } filesystems[] = {
     {"erofs", "\xE2\xE1\xF5\xE0", 1024, 4, NULL},
     {"squashfs", "hsqs", 0, 4, NULL},
+    {"btrfs", "_BHRfS_M", 65600, 8, NULL},
     {"ext4", "\x53\xEF", 1080, 2, "noload"}, /* noload: the journal of a read-only image cannot be replayed */
 };
+#define FILESYSTEMS "erofs, squashfs, ext4 or btrfs"
 
 #endif

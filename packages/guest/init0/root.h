@@ -36,18 +36,29 @@ static bool make_path(const char *path) {
   return fail(errno, "MOUNT_FAILED", "Cannot make directory \"%s\"", path);
 }
 
+static bool insert_btrfs(void);
+
+/* Whether a drive has these bytes there; false as well where it is too short, or cannot be read. */
+static bool has_magic(int fd, const char *magic, size_t length, off_t offset) {
+  char found[16];
+  return length <= sizeof found && pread(fd, found, length, offset) == (ssize_t)length &&
+         memcmp(found, magic, length) == 0;
+}
+
 /* Says which filesystem is on the drive of a row. */
 static bool probe_drive(struct mount_row *row) {
-  char head[2048];
-  ssize_t n = read_file(row->source, head, sizeof head);
-  if (n < 0) return fail(errno, "MOUNT_FAILED", "Cannot read drive \"%s\"", row->source);
-  for (size_t i = 0; i < COUNT(filesystems) && n == (ssize_t)sizeof head; i++) {
-    if (memcmp(head + filesystems[i].offset, filesystems[i].magic, filesystems[i].length) != 0) continue;
-    row->type = filesystems[i].type;
-    row->options = filesystems[i].options;
-    return true;
-  }
-  return fail(0, "MOUNT_FAILED", "Cannot mount drive \"%s\": unknown, expected erofs, squashfs or ext4", row->source);
+  int fd = open(row->source, O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return fail(errno, "MOUNT_FAILED", "Cannot read drive \"%s\"", row->source);
+  size_t i = 0;
+  while (i < COUNT(filesystems) &&
+         !has_magic(fd, filesystems[i].magic, filesystems[i].length, (off_t)filesystems[i].offset))
+    i++;
+  close(fd);
+  if (i == COUNT(filesystems))
+    return fail(0, "MOUNT_FAILED", "Cannot mount drive \"%s\": unknown, expected " FILESYSTEMS, row->source);
+  row->type = filesystems[i].type;
+  row->options = row->flags & MS_RDONLY ? filesystems[i].options : NULL;
+  return strcmp(row->type, "btrfs") != 0 || insert_btrfs();
 }
 
 static bool mount_row(struct mount_row row) {

@@ -4,15 +4,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
-import { makeInitramfs, readModuleNames } from './initramfs.ts';
+import { type InitramfsInput, makeInitramfs, modulesFor, readModuleNames } from './initramfs.ts';
 
 const command = promisify(execFile);
 const NAMES = ['virtio_ring', 'virtio-mmio', 'builtin', 'erofs', 'network/virtio_blk'];
 
-async function makeTree(
-  folder: string,
-  time: number,
-): Promise<{ init0: string; modules: string; moduleNames: string[] }> {
+async function makeTree(folder: string, time: number): Promise<InitramfsInput> {
   const modules = join(folder, 'lib');
   await mkdir(join(modules, 'kernel/drivers'), { recursive: true });
   await mkdir(join(modules, 'kernel/fs'), { recursive: true });
@@ -30,7 +27,7 @@ async function makeTree(
   }
   const init0 = join(folder, 'init0');
   await writeFile(init0, '#!init', { mode: 0o755 });
-  return { init0, modules, moduleNames: NAMES };
+  return { init0, modules, moduleNames: NAMES, btrfsModules: ['kernel/lib/xor.ko', 'kernel/fs/btrfs.ko'] };
 }
 
 async function build(parent: string, name: string): Promise<string> {
@@ -56,6 +53,7 @@ test('makeInitramfs: holds init and the modules in their order, all of root, and
     'modules',
     'modules/network',
     'modules/order',
+    'modules/btrfs',
     'modules/virtio_ring.ko',
     'modules/virtio-mmio.ko',
     'modules/erofs.ko',
@@ -65,6 +63,21 @@ test('makeInitramfs: holds init and the modules in their order, all of root, and
   expect(rows[1]?.[0]).toBe('-rwxr-xr-x');
   const { stdout: order } = await command('sh', ['-c', `cpio -i --quiet --to-stdout modules/order < ${image}`]);
   expect(order).toBe('virtio_ring.ko\nvirtio-mmio.ko\nerofs.ko\nnetwork/virtio_blk.ko\n');
+  const { stdout: btrfs } = await command('sh', ['-c', `cpio -i --quiet --to-stdout modules/btrfs < ${image}`]);
+  expect(btrfs).toBe('kernel/lib/xor.ko\nkernel/fs/btrfs.ko\n');
+});
+
+test('modulesFor: names a module after all that it needs, and fails for one that the kernel has not', async () => {
+  await using dir = await mkdtempDisposable(join(tmpdir(), 'vmlet-test-'));
+  const lines = [
+    'kernel/fs/xbtrfs.ko: kernel/a.ko',
+    'kernel/fs/btrfs.ko: kernel/xor.ko kernel/raid6.ko',
+    'kernel/xor.ko:',
+  ];
+  await writeFile(join(dir.path, 'modules.dep'), lines.join('\n'));
+  expect(await modulesFor(dir.path, 'btrfs')).toEqual(['kernel/raid6.ko', 'kernel/xor.ko', 'kernel/fs/btrfs.ko']);
+  expect(await modulesFor(dir.path, 'xor')).toEqual(['kernel/xor.ko']);
+  await expect(modulesFor(dir.path, 'zfs')).rejects.toThrow('Cannot find the module "zfs"');
 });
 
 test('makeInitramfs: gives the same bytes for the same input, whenever and wherever it is made', async () => {

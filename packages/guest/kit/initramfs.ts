@@ -10,6 +10,8 @@ export interface InitramfsInput {
   modules: string;
   /** Names of the modules that init0 inserts, in order, without `.ko`; some in a folder, which says when. */
   moduleNames: readonly string[];
+  /** Paths below `modules`, in order, of what init0 takes from the kit's drive for a root of btrfs. */
+  btrfsModules: readonly string[];
   signal?: AbortSignal | undefined;
 }
 
@@ -33,7 +35,8 @@ export async function makeInitramfs(work: string, image: string, input: Initramf
     await copyFile(path, join(work, 'modules', to));
   }
   await writeFile(join(work, 'modules/order'), `${order.join('\n')}\n`);
-  const names = ['.', 'init', ...folders, 'modules/order', ...order.map((file) => `modules/${file}`)];
+  await writeFile(join(work, 'modules/btrfs'), `${input.btrfsModules.join('\n')}\n`);
+  const names = ['.', 'init', ...folders, 'modules/order', 'modules/btrfs', ...order.map((file) => `modules/${file}`)];
   for (const name of names) await utimes(join(work, name), 0, 0);
   await run('cpio', ['-o', '-H', 'newc', '--quiet', '--reproducible', '-R', '0:0', '-O', image], {
     cwd: work,
@@ -46,6 +49,21 @@ export async function makeInitramfs(work: string, image: string, input: Initramf
 export async function readModuleNames(path: string): Promise<string[]> {
   const lines = (await readFile(path, 'utf8')).split('\n');
   return lines.map((line) => line.replace(/#.*/, '').trim()).filter((line) => line !== '');
+}
+
+/**
+ * A module and all that it needs, as paths below the folder of the kernel's modules, in the order in which they are
+ * inserted.
+ * @param modules `/lib/modules/<release>` with depmod's lists
+ * @throws Error if there is no such module
+ */
+export async function modulesFor(modules: string, name: string): Promise<string[]> {
+  const lines = (await readFile(join(modules, 'modules.dep'), 'utf8')).split('\n');
+  const line = lines.find((candidate) => candidate.split(':')[0]?.endsWith(`/${name}.ko`));
+  if (!line) throw new Error(`Cannot find the module "${name}": the kernel has none, expected "${name}.ko"`);
+  const [path = '', needed = ''] = line.split(':');
+  // depmod names what is needed first last.
+  return [...needed.trim().split(/\s+/).filter(Boolean).reverse(), path];
 }
 
 async function findModules(folder: string): Promise<Map<string, string>> {

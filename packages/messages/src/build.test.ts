@@ -41,7 +41,7 @@ describe('buildMessage', () => {
     await expect(buildMessage({ signer, type: 'POST', content, now })).rejects.toMatchObject({
       code: 'ITEM_CONTENT_TOO_LONG',
       message: expect.stringMatching(
-        /^Cannot carry the content inline: found 200\d\d\d characters, expected at most 200000$/,
+        /^Cannot carry "item_content" inline: found 200\d\d\d characters, expected at most 200000$/,
       ),
     });
   });

@@ -51,7 +51,7 @@ export const MESSAGE_ERRORS = {
   },
   ITEM_CONTENT_TOO_LONG: {
     ...format,
-    template: 'Cannot carry the content inline: found {found} characters, expected at most {expected}',
+    template: 'Cannot carry "item_content" inline: found {found} characters, expected at most {expected}',
     hint: 'Store the content as a file and send the message with item_type "storage"',
   },
   ITEM_HASH_MISMATCH: {

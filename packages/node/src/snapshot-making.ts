@@ -86,6 +86,8 @@ export function saveInBackground(making: Making): Saving {
   });
   // Those of another boot kit, QEMU or host, too.
   collecting.want();
+  const ending = new AbortController();
+  const verified = verifyAhead(collecting.settled(), { saved, log, signal: ending.signal });
   starts.onMissed = ({ itemHash }) => want(itemHash);
   starts.onRefused = (key) => maker.refused(key);
   return {
@@ -98,10 +100,25 @@ export function saveInBackground(making: Making): Saving {
     },
     [Symbol.asyncDispose]: async () => {
       unsubscribe();
+      ending.abort();
+      await verified;
       await maker[Symbol.asyncDispose]();
       await collecting.settled();
     },
   };
+}
+
+/** Hashes the snapshots that stay, so that no request waits for that. */
+async function verifyAhead(
+  collected: Promise<void>,
+  { saved, log, signal }: Pick<Making, 'saved' | 'log'> & { signal: AbortSignal },
+): Promise<void> {
+  try {
+    await collected;
+    await saved.snapshots.verifyAhead(signal);
+  } catch (err) {
+    log.warn({ err }, 'snapshots were not hashed ahead');
+  }
 }
 
 /** Whether a change may make a snapshot one that nobody can want: a program goes, or a file takes another's place. */

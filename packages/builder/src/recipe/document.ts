@@ -1,14 +1,4 @@
-import {
-  isAlias,
-  isMap,
-  isScalar,
-  isSeq,
-  LineCounter,
-  type Node,
-  type ParsedNode,
-  parseDocument,
-  type Range,
-} from 'yaml';
+import { isAlias, isMap, isScalar, isSeq, type Node, type ParsedNode, parseDocument, type Range } from 'yaml';
 import { type Fault, refusal } from './fault.ts';
 import type { Place, RecipeNode, Source } from './node.ts';
 
@@ -18,10 +8,12 @@ const MAX_DEPTH = 12;
 const MAX_FAULTS = 20;
 /** What YAML may not hold, and a terminal should not show. */
 const UNPRINTABLE = /[^\P{Cc}\t\n\r\u{85}]|[\u{fffe}\u{ffff}]/u;
+const TOO_DEEP = 'expected a few levels of maps and lists, found too many';
 const YAML_FAULTS: Readonly<Record<string, string>> = {
   TAB_AS_INDENT: 'expected spaces, found a tab',
   MULTIPLE_DOCS: 'expected one document, found another after "---"',
   BAD_INDENT: 'expected the same indentation as the lines it belongs to',
+  TAG_RESOLVE_FAILED: 'expected a value without a tag',
 };
 
 /**
@@ -30,26 +22,24 @@ const YAML_FAULTS: Readonly<Record<string, string>> = {
  * @throws RecipeError with all faults of the text
  */
 export function readDocument(source: Source): RecipeNode {
-  const lines = new LineCounter();
-  const placeAt = (offset: number): Place => {
-    const { line, col } = lines.linePos(offset);
-    return { source, line: Math.max(line, 1), column: Math.max(col, 1) };
-  };
+  const placeAt = placesOf(source);
   const start: Place = { source, line: 1, column: 1 };
   const faultsOfText = (faults: readonly Fault[]) => refusal(faults.slice(0, MAX_FAULTS));
   const unprintable = UNPRINTABLE.exec(source.text);
   if (unprintable !== null) {
-    const before = source.text.slice(0, unprintable.index).split('\n');
-    const place = { source, line: before.length, column: (before.at(-1)?.length ?? 0) + 1 };
+    const place = placeAt(unprintable.index);
     const code = unprintable[0].charCodeAt(0).toString(16).padStart(4, '0').toUpperCase();
     throw refusal([{ place, member: '', message: `expected text, found the control character U+${code}` }]);
   }
-  const document = parse(source, lines, start);
+  const document = parse(source, start);
   const faults: Fault[] = [...document.errors, ...document.warnings].map(({ code, pos, message }) => ({
     place: placeAt(pos[0]),
     member: '',
     message: YAML_FAULTS[code] ?? `expected YAML: ${message.split('\n')[0]}`,
   }));
+  // The library descends by recursion, and reports that there was no stack left as what is wrong with the text.
+  const tooDeep = faults.find(({ message }) => message.includes('call stack'));
+  if (tooDeep !== undefined) throw refusal([{ ...tooDeep, message: TOO_DEEP }]);
   if (faults.length > 0) throw faultsOfText(faults);
   if (document.directives?.yaml.explicit === true && document.directives.yaml.version !== '1.2')
     faults.push({ place: start, member: '', message: 'expected YAML 1.2, found a directive of another version' });
@@ -61,15 +51,28 @@ export function readDocument(source: Source): RecipeNode {
   return root;
 }
 
-function parse(source: Source, lines: LineCounter, start: Place) {
+/** The library's own counter of lines misses those after some faults. */
+function placesOf(source: Source): (offset: number) => Place {
+  const starts = [0];
+  for (let at = source.text.indexOf('\n'); at !== -1; at = source.text.indexOf('\n', at + 1)) starts.push(at + 1);
+  return (offset) => {
+    let [low, high] = [0, starts.length];
+    while (high - low > 1) {
+      const middle = (low + high) >> 1;
+      if ((starts[middle] ?? 0) <= offset) low = middle;
+      else high = middle;
+    }
+    return { source, line: low + 1, column: Math.min(offset, source.text.length) - (starts[low] ?? 0) + 1 };
+  };
+}
+
+function parse(source: Source, start: Place) {
   try {
     // Names that stand twice are found below: what the library does for it takes the square of their number.
-    const options = { lineCounter: lines, prettyErrors: false, uniqueKeys: false, logLevel: 'silent' } as const;
+    const options = { prettyErrors: false, uniqueKeys: false, logLevel: 'error' } as const;
     return parseDocument(source.text, { ...options, version: '1.2', schema: 'core', merge: false });
   } catch (cause) {
-    // It descends by recursion.
-    const message = 'expected a few levels of maps and lists, found too many';
-    throw refusal([{ place: start, member: '', message }], { cause });
+    throw refusal([{ place: start, member: '', message: TOO_DEEP }], { cause });
   }
 }
 
@@ -97,7 +100,7 @@ function nodeOf(node: Found, where: Where): RecipeNode {
     reader.faults.push({ place, member, message });
     return { ...at, kind: 'scalar', value: null };
   };
-  if (depth > MAX_DEPTH) return refuse('expected a few levels of maps and lists, found too many');
+  if (depth > MAX_DEPTH) return refuse(TOO_DEEP);
   if (isAlias(node) || (node !== null && 'anchor' in node && node.anchor !== undefined))
     return refuse('expected the value itself, found an anchor or an alias of YAML');
   if (node !== null && 'tag' in node && node.tag !== undefined && !isPlainTag(node))

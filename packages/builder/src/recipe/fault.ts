@@ -1,4 +1,8 @@
+import { frameOf, shownText } from './frame.ts';
 import { type MemberPath, type Place, placeOf, type RecipeNode } from './node.ts';
+
+/** As much of a member's name as a fault says. */
+const MAX_MEMBER_LENGTH = 200;
 
 /** One thing that is wrong with a recipe. */
 export interface Fault {
@@ -19,6 +23,14 @@ export class RecipeError extends Error {
     super(message, options);
     this.faults = options.faults ?? [];
   }
+
+  /** Each fault with the lines of the recipe that it is about, and a caret; empty where it is about no line. */
+  get detail(): string {
+    const isOne = this.faults.length === 1;
+    return this.faults
+      .map((fault) => (isOne ? frameOf(fault.place) : `${wordsOf(fault)}\n${frameOf(fault.place)}`))
+      .join('\n\n');
+  }
 }
 
 /** @returns an error of these faults, in the order of the file */
@@ -34,5 +46,6 @@ export function faultAt(root: RecipeNode, path: MemberPath, message: string): Fa
 
 function wordsOf({ place, member, message }: Fault): string {
   const { source, line, column } = place;
-  return `${source.path}:${line}:${column}: ${member === '' ? '' : `"${member}": `}${message}`;
+  const about = member === '' ? '' : `"${member.slice(0, MAX_MEMBER_LENGTH)}": `;
+  return `${source.path}:${line}:${column}: ${shownText(`${about}${message}`)}`;
 }

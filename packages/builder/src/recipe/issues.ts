@@ -39,23 +39,31 @@ function faultsOfIssue(issue: Issue, context: Context): Fault[] {
         const known = membersAt(schema, path);
         const meant = didYouMean(key, known);
         const wanted = meant === undefined ? `expected one of ${known.join(', ')}` : `did you mean "${meant}"?`;
-        return faultAt(root, [...path, key], `unknown member, ${wanted}`);
+        return faultOfName(root, [...path, key], `unknown member, ${wanted}`);
       });
     case 'invalid_union':
       return faultsOfUnion(issue, { ...context, above: path }) ?? fault(`expected ${alternatives(issue)}, ${found}`);
     case 'invalid_key':
-      return issue.issues.flatMap((inner) => fault(`${expectation(inner)}, found ${quoted(String(path.at(-1)))}`));
+      return issue.issues.map((inner) =>
+        faultOfName(root, path, `${expectation(inner)}, found ${quoted(String(path.at(-1)))}`),
+      );
     case 'invalid_value': {
       const values = issue.values.map((value) => (typeof value === 'string' ? quoted(value) : String(value)));
       const node = nodeAt(root, path);
       const word = node?.kind === 'scalar' && typeof node.value === 'string' ? node.value : '';
-      const meant = didYouMean(word, issue.values.map(String));
+      const meant = values.length === 1 ? undefined : didYouMean(word, issue.values.map(String));
       const wanted = values.length === 1 ? values[0] : `one of ${values.join(', ')}`;
       return fault(`expected ${wanted}, ${found}${meant === undefined ? '' : `: did you mean "${meant}"?`}`);
     }
     default:
       return fault(`${expectation(issue)}, ${found}${quotingHelp(issue, nodeAt(root, path))}`);
   }
+}
+
+/** Points at the member's name, and not at what it is set to. */
+function faultOfName(root: RecipeNode, path: MemberPath, message: string): Fault {
+  const fault = faultAt(root, path, message);
+  return { ...fault, place: nodeAt(root, path)?.keyPlace ?? fault.place };
 }
 
 /** What is wrong within that alternative which has the right kind; undefined where none has. */
@@ -78,7 +86,10 @@ function expectation(issue: Issue): string {
   if (issue.code === 'invalid_type') return `expected ${KINDS[issue.expected] ?? issue.expected}`;
   if (issue.code === 'too_big' || issue.code === 'too_small') {
     const [bound, word] = issue.code === 'too_big' ? [issue.maximum, 'at most'] : [issue.minimum, 'at least'];
-    const unit = { string: ' characters', array: ' entries' }[String(issue.origin)] ?? '';
+    const unit =
+      { string: ` character${bound === 1 ? '' : 's'}`, array: bound === 1 ? ' entry' : ' entries' }[
+        String(issue.origin)
+      ] ?? '';
     if (unit === '' && issue.inclusive === false)
       return `expected ${word === 'at most' ? 'less' : 'more'} than ${bound}`;
     return `expected ${word} ${bound}${unit}`;
@@ -112,7 +123,10 @@ function quoted(text: string): string {
 function membersAt(schema: z.ZodType, path: MemberPath): string[] {
   let at: z.ZodType[] = [schema];
   for (const step of path) at = at.flatMap((one) => inside(one, step));
-  return at.flatMap((one) => shapes(one)).flatMap((one) => Object.keys(one.shape));
+  return at.flatMap(unwrapped).flatMap((one) => {
+    if (one instanceof z.ZodObject) return Object.keys(one.shape);
+    return one instanceof z.ZodRecord && one.keyType instanceof z.ZodEnum ? one.keyType.options.map(String) : [];
+  });
 }
 
 function inside(schema: z.ZodType, step: PropertyKey): z.ZodType[] {
@@ -121,10 +135,6 @@ function inside(schema: z.ZodType, step: PropertyKey): z.ZodType[] {
     if (one instanceof z.ZodArray) return one.element instanceof z.ZodType ? [one.element] : [];
     return one instanceof z.ZodRecord && one.valueType instanceof z.ZodType ? [one.valueType] : [];
   });
-}
-
-function shapes(schema: z.ZodType): z.ZodObject[] {
-  return unwrapped(schema).filter((one) => one instanceof z.ZodObject);
 }
 
 function unwrapped(schema: z.core.$ZodType): z.ZodType[] {

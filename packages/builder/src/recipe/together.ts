@@ -7,7 +7,7 @@ interface Refusal {
 }
 
 /** What a filesystem can be compressed with by the tools that make it. */
-const COMPRESSIONS: Readonly<Record<Recipe['filesystem']['format'], readonly string[]>> = {
+export const COMPRESSIONS: Readonly<Record<Recipe['filesystem']['format'], readonly string[]>> = {
   erofs: ['none', 'lz4', 'lz4hc'],
   squashfs: ['none', 'gzip', 'lz4', 'xz', 'zstd'],
   ext4: ['none'],

@@ -1,20 +1,26 @@
 import type { Cli } from '../cli.ts';
 import { registerRuntimeAlias } from './runtime-alias.ts';
 import { registerRuntimeBuild } from './runtime-build.ts';
+import { registerRuntimeCheck } from './runtime-check.ts';
 import { registerRuntimeImport } from './runtime-import.ts';
 import { registerRuntimeInitFiles } from './runtime-init-files.ts';
 import { registerRuntimeLs } from './runtime-ls.ts';
+import { registerRuntimeNew } from './runtime-new.ts';
 import { registerRuntimePublish } from './runtime-publish.ts';
+import { registerRuntimeSchema } from './runtime-schema.ts';
 import { registerRuntimeShow } from './runtime-show.ts';
 
 const COMMANDS = [
   registerRuntimeLs,
   registerRuntimeShow,
+  registerRuntimeNew,
   registerRuntimeBuild,
+  registerRuntimeCheck,
   registerRuntimePublish,
   registerRuntimeImport,
   registerRuntimeAlias,
   registerRuntimeInitFiles,
+  registerRuntimeSchema,
 ];
 
 /** `vmlet runtime ...`: the group, and its commands. */

@@ -41,6 +41,13 @@ export const operateErrors = {
     hint: 'See how one is written in docs/guides/write-a-recipe.md',
     exitCode: notFound,
   },
+  RECIPE_NOT_WRITTEN: {
+    phase: 'runtime',
+    template:
+      'Cannot write a recipe to "{path}": {found}, expected a new folder named by lowercase letters, digits, "." and "-"',
+    hint: 'Name another folder; what is there was not touched',
+    exitCode: badInput,
+  },
   CONFIG_UNREADABLE: {
     phase: 'config',
     template: 'Cannot read the settings in "{path}": {found}, expected what `vmlet config set` writes',

@@ -47,6 +47,15 @@ export const computeErrors = {
     fault: 'operator',
     retryable: false,
   }),
+  DISK_TOO_SMALL: entry({
+    phase: 'boot',
+    status: 422,
+    title: 'The disk is too small for its image',
+    template: 'Cannot make a disk of {sizeMiB} MiB: the image has {imageMiB} MiB, expected room for all of it',
+    hint: 'Ask for a larger disk, or use a smaller runtime',
+    fault: 'user',
+    retryable: false,
+  }),
   MACHINE_BOOT_TIMEOUT: entry({
     phase: 'boot',
     status: 504,
@@ -109,6 +118,15 @@ export const computeErrors = {
     template: 'Cannot go on with machine "{machine}": {found}, expected what its protocols allow',
     hint: 'If the runtime brings its own init, check its version; else report it to the publisher of the runtime',
     fault: 'program',
+    retryable: false,
+  }),
+  IMAGE_UNREADABLE: entry({
+    phase: 'runtime',
+    status: 422,
+    title: 'The files of an image cannot be read',
+    template: 'Cannot read the files of the image "{path}": {found}, expected a whole filesystem within its limits',
+    hint: 'Look at it with: vmlet runtime check IMAGE',
+    fault: 'user',
     retryable: false,
   }),
   PROGRAM_LOAD_FAILED: entry({

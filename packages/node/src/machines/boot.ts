@@ -76,13 +76,29 @@ export async function bootMachine(backend: Backend, spec: MachineSpec, options: 
     receiver: options.save?.receiver,
   });
   const machine = new Machine(id, process, options.events);
+  return await broughtUp(machine, {
+    steps: toReady(machine, spec, options),
+    limit,
+    detail: () => detailOf(spec, machine),
+  });
+}
+
+interface Steps {
+  steps: Promise<unknown>;
+  limit: Deadline;
+  /** What the owner is told where it fails. */
+  detail: () => string;
+}
+
+/** The machine, when it has taken its steps and QEMU answers; else nothing of it is left, and what became of it is told. */
+export async function broughtUp(machine: Machine, { steps, limit, detail }: Steps): Promise<Machine> {
   try {
-    await orAborted(Promise.all([toReady(machine, spec, options), machine.qmp.handshake()]), limit.signal);
+    await orAborted(Promise.all([steps, machine.qmp.handshake()]), limit.signal);
     return machine;
   } catch (error) {
     machine.kill();
     const reason = await machine.ended;
-    throw bootFailure(error, { machine, reason, limit, detail: detailOf(spec, machine) });
+    throw bootFailure(error, { machine, reason, limit, detail: detail() });
   }
 }
 

@@ -3,7 +3,7 @@ import type { Duplex } from 'node:stream';
 import { type GuestMessage, type HostMessage, PROTOCOL_VERSION } from '@vmlet/guest-protocol';
 import { VmletError } from '../errors.ts';
 import { wallClock } from './clock.ts';
-import { ConsoleRing } from './console.ts';
+import { MachineConsole } from './console.ts';
 import { ControlChannel, type GuestMisbehaved } from './control/channel.ts';
 import { deathOf, exitOf, failureOf, protocolUnsupported, refusalOf } from './failures.ts';
 import type { QemuExit, QemuProcess } from './qemu/launch.ts';
@@ -53,6 +53,8 @@ export class Machine {
   readonly primeToken = randomBytes(16).toString('hex');
   /** Speaks to QEMU itself. */
   readonly qmp: QmpClient;
+  /** Its serial console: what its kernel and its init say, and who logs in. */
+  readonly console: MachineConsole;
   /** Where its QEMU sends its state to when it is saved. */
   readonly statePath: string | undefined;
   /** How far a save or a restore of its memory has come. */
@@ -61,7 +63,6 @@ export class Machine {
   readonly #channel: ControlChannel;
   readonly #wire: Wire;
   #calls: Calls | undefined;
-  readonly #console: ConsoleRing;
   readonly #events: MachineEvents;
   readonly #startedAt = performance.now();
   readonly #reached = new Map<MachineState, PromiseWithResolvers<void>>();
@@ -81,7 +82,7 @@ export class Machine {
     this.qmp = new QmpClient(process.qmp, (name, data) => {
       if (name === 'MIGRATION') this.onMigration(String(data.status));
     });
-    this.#console = new ConsoleRing(process.console);
+    this.console = new MachineConsole(process.console);
     this.#channel = new ControlChannel(process.control, {
       onMessage: (message) => this.#receive(message),
       onMisbehaved: (error) => this.#misbehaved(error),
@@ -258,6 +259,18 @@ export class Machine {
   }
 
   /**
+   * Presses the power button of a machine that runs a distribution: its init shuts it down, if it listens to that. Allowed
+   * when `booted`; the caller bounds the wait for `ended`.
+   */
+  pressPowerButton(): void {
+    if (this.#state === 'ended' || this.#state === 'halting') return;
+    this.#endReason ??= new VmletError('MACHINE_HALTED', { operands: { machine: this.id } });
+    this.#move('halting', 'power button');
+    // A QEMU that is gone has ended the machine already.
+    this.qmp.execute('system_powerdown').catch(() => {});
+  }
+
+  /**
    * Ends the machine's process at once. The first reason given is the one that `ended` tells; without one it tells
    * how the process ended, which is its own exit if that came first.
    */
@@ -270,7 +283,7 @@ export class Machine {
 
   /** The tail of the serial console, for errors and the owner. */
   consoleTail(): string {
-    return this.#console.tail();
+    return this.console.tail();
   }
 
   #receive(message: GuestMessage): void {

@@ -7,7 +7,7 @@ import { qemuArguments } from './qemu/command-line.ts';
  * shape take each other's state. As a hash, in 64 hex digits.
  */
 export function shapeOf(backend: Backend, spec: MachineSpec): string {
-  const machine = { ...machineOf(backend, spec, ''), kernel: 'kernel', initramfs: 'initramfs' };
+  const machine = { ...machineOf(backend, spec, ''), disk: undefined, kernel: 'kernel', initramfs: 'initramfs' };
   const words = qemuArguments({
     ...machine,
     drives: machine.drives.map((_, index) => ({ path: `drive${index}` })),

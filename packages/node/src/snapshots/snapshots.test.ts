@@ -163,6 +163,23 @@ describe('Snapshots', () => {
     expect(damaged).toHaveLength(1);
   });
 
+  test('hashes what is there ahead of its use, and stops when it is told to', async () => {
+    const [whole, broken] = [
+      await save(await openSnapshots(), inputs()),
+      await save(await openSnapshots(), inputs({ vcpus: 2 })),
+    ];
+    await chmod(join(dir, broken, 'memory'), 0o644);
+    await truncate(join(dir, broken, 'memory'), MIB);
+    const again = await openSnapshots();
+    const told = new AbortController();
+    told.abort();
+    await again.verifyAhead(told.signal);
+    expect(damaged).toEqual([]);
+    await again.verifyAhead(new AbortController().signal);
+    expect(damaged).toMatchObject([{ key: broken }]);
+    expect((await again.list()).map(({ key }) => key)).toEqual([whole]);
+  });
+
   test('removes what nobody wants any more, of what was there when it was asked', async () => {
     const snapshots = await openSnapshots();
     const [first, second] = [await save(snapshots, inputs()), await save(snapshots, inputs({ vcpus: 2 }))];

@@ -94,9 +94,26 @@ export class Snapshots {
       if (known.stamps === (await stampsOf(known.snapshot).catch(() => undefined))) return known.snapshot;
       this.#verified.delete(key);
     }
+    return await this.#verifyOnce(key);
+  }
+
+  /**
+   * Hashes what is there before anybody asks for it, one after another, those used last first: a start that comes for one
+   * meanwhile waits for what is left of it only.
+   * @param signal ends it after the snapshot that it is at
+   */
+  async verifyAhead(signal: AbortSignal): Promise<void> {
+    const all = await this.list();
+    for (const { key } of all.toSorted((a, b) => b.usedMs - a.usedMs)) {
+      if (signal.aborted) return;
+      if (!this.#verified.has(key)) await this.#verifyOnce(key);
+    }
+  }
+
+  #verifyOnce(key: string): Promise<Snapshot | undefined> {
     const running = this.#verifying.get(key) ?? this.#verify(key).finally(() => this.#verifying.delete(key));
     this.#verifying.set(key, running);
-    return await running;
+    return running;
   }
 
   /** Says that a snapshot was used: those used longest ago are the first to go. */

@@ -39,6 +39,8 @@ export interface CageRequest {
   writable?: readonly string[];
   /** Files that it reads by a descriptor that it inherits: their paths lead nowhere inside. */
   images: readonly string[];
+  /** A file that it reads and writes by a descriptor that it inherits, within the size that it has. */
+  disk?: string | undefined;
   /** More descriptors that it inherits, which stay the caller's. */
   inherited?: readonly number[] | undefined;
   /** The device is passed in, and the group that may use it is the machine's. */
@@ -57,6 +59,7 @@ export interface CagePlaces {
   /** A descriptor, or, where nothing is confined, a path. */
   images: CageImage[];
   writable: string[];
+  disk: CageImage | undefined;
   /** Numbers of the inherited descriptors. */
   inherited: number[];
 }
@@ -137,8 +140,9 @@ export class Cage implements AsyncDisposable {
     const network = egress && request.internet ? join(egress.networks, request.id) : undefined;
     if (network) stack.use(await openEgress(network, request.internet));
     await using opened = await openFiles([...request.images, ...(namespaces ? [] : request.files)]);
+    await using disk = await openDisk(request.disk);
     const kvm = request.kvm && typeof this.#parts.kvm !== 'string' ? this.#parts.kvm : undefined;
-    const files = [...opened.fds, ...(request.inherited ?? [])];
+    const files = [...opened.fds, ...disk.fds, ...(request.inherited ?? [])];
     const descriptors = descriptorsOf({ sockets: request.sockets, files });
     const places = placesOf(request, { namespaces, firstFd: descriptors.firstFile });
     const shape: CageShape = {
@@ -148,6 +152,7 @@ export class Cage implements AsyncDisposable {
       network: network ?? (request.internet ? 'host' : undefined),
       cgroupEntries: cgroup?.entries ?? [],
       ...{ dataBytes: dataBytesOf(request), processes: MAX_PROCESSES, openFiles: MAX_OPEN_FILES },
+      writtenBytes: disk.bytes,
       files: new Map([
         ...request.files.map((source, index) => [insidePath(index), source] as const),
         ...(request.internet ? [['/etc/resolv.conf', egress?.resolver ?? HOST_RESOLVER] as const] : []),
@@ -172,7 +177,8 @@ export class Cage implements AsyncDisposable {
 async function startBare(request: CageRequest): Promise<CagedProcess> {
   const images = request.images.map((path) => ({ path }));
   const writable = [...(request.writable ?? [])];
-  const command = request.command({ files: [...request.files], images, writable, inherited: [] });
+  const disk = request.disk === undefined ? undefined : { path: request.disk };
+  const command = request.command({ files: [...request.files], images, writable, disk, inherited: [] });
   const started = await startProcess(['setpriv', '--pdeathsig', 'KILL', '--', ...command], {
     ...{ sockets: request.sockets, files: [], env: process.env },
   });
@@ -185,13 +191,15 @@ const writablePath = (index: number) => `/machine/writable/${index}`;
 
 /** Without namespaces the host's /proc is there, and leads to open files past the folders that hide them. */
 function placesOf(
-  { files, images, writable = [], inherited = [] }: CageRequest,
+  { files, images, disk, writable = [], inherited = [] }: CageRequest,
   { namespaces, firstFd }: { namespaces: boolean; firstFd: number },
 ): CagePlaces {
+  const diskFd = firstFd + images.length + (namespaces ? 0 : files.length);
   return {
+    disk: disk === undefined ? undefined : { fd: diskFd },
     images: images.map((_, index) => ({ fd: firstFd + index })),
     writable: writable.map((path, index) => (namespaces ? writablePath(index) : path)),
-    inherited: inherited.map((_, index) => firstFd + images.length + (namespaces ? 0 : files.length) + index),
+    inherited: inherited.map((_, index) => diskFd + (disk === undefined ? 0 : 1) + index),
     files: files.map((_, index) =>
       namespaces ? insidePath(index) : `/proc/self/fd/${firstFd + images.length + index}`,
     ),
@@ -208,6 +216,14 @@ async function openFiles(paths: readonly string[]): Promise<AsyncDisposable & { 
   }
   const owned = stack.move();
   return { fds, [Symbol.asyncDispose]: () => owned.disposeAsync() };
+}
+
+/** No byte may be written to any file, but within the size of a disk. */
+async function openDisk(path: string | undefined): Promise<AsyncDisposable & { fds: number[]; bytes: number }> {
+  if (path === undefined) return { fds: [], bytes: 0, [Symbol.asyncDispose]: async () => {} };
+  const handle = await open(path, 'r+');
+  const { size } = await handle.stat();
+  return { fds: [handle.fd], bytes: size, [Symbol.asyncDispose]: () => handle.close() };
 }
 
 /** No cage at all: for tests that put something else in the place of QEMU. */

@@ -20,6 +20,8 @@ export interface CageShape {
   cgroupEntries: readonly string[];
   /** Memory that it may map for itself, in bytes, where there is no cgroup that limits what it uses. */
   dataBytes: number;
+  /** Up to where it may write into a file, in bytes: 0, unless it has a disk. */
+  writtenBytes: number;
   /** Processes and threads of its user. */
   processes: number;
   openFiles: number;
@@ -60,10 +62,10 @@ function namespaces({ host, network, files, writable, devices }: CageShape): str
   ];
 }
 
-function limits({ dataBytes, processes, openFiles, user }: CageShape): string[] {
+function limits({ writtenBytes, dataBytes, processes, openFiles, user }: CageShape): string[] {
   const values: [keyof typeof RLIMITS, number][] = [
-    // No byte into any file, whatever it finds open.
-    ['fsize', 0],
+    // No byte beyond that into any file, whatever it finds open.
+    ['fsize', writtenBytes],
     ['core', 0],
     ['memlock', 0],
     ['nofile', openFiles],

@@ -25,7 +25,7 @@ test('cage: shuts in what an ordinary user runs, by a namespace of users', async
   await run('gcc', ['-static', '-o', attacker, ATTACKER]);
   const shape = {
     ...{ helper, host: await findHostFiles(never), parent: process.pid },
-    ...{ namespaces: true, cgroupEntries: [], dataBytes: 2 ** 30, processes: 128, openFiles: 256 },
+    ...{ namespaces: true, cgroupEntries: [], dataBytes: 2 ** 30, processes: 128, openFiles: 256, writtenBytes: 0 },
     files: new Map([['/machine/0', attacker]]),
     writable: new Map(),
     devices: new Map(),

@@ -4,8 +4,11 @@ import { QEMU_SANDBOX } from './sandbox.ts';
 /** How the guest's instructions are run: by the processor (kvm) or translated by QEMU (tcg). */
 export type Accelerator = 'kvm' | 'tcg';
 
-/** `kit`: the boot kit's drive has the launchers; `image`: the runtime has them, and an init0 of its own. */
-export type InitSource = 'kit' | 'image';
+/**
+ * `kit`: the boot kit's drive has the launchers; `image`: the runtime has them, and an init0 of its own; `distribution`:
+ * init0 becomes the runtime's own init, such as systemd, and runs no program.
+ */
+export type InitSource = 'kit' | 'image' | 'distribution';
 
 /** The file descriptors that QEMU inherits: no socket file, so nothing to find, to fill up or to leave behind. */
 export const QMP_FD = 3;
@@ -37,15 +40,21 @@ export interface QemuMachine {
   memoryMiB: number;
   /** Where init0 and the launchers come from: the boot kit unless told. */
   init?: InitSource | undefined;
+  /** Path of a raw disk that the machine writes, which is vda then. It keeps its size. */
+  disk?: string | undefined;
   /** Paths of read-only raw images, in the order of vda, vdb, ... */
   drives: readonly string[];
   /** Without it the guest has no network card. */
   internet: boolean;
 }
 
+/** Where a drive's file is found: behind a descriptor that QEMU inherits, or at a path. */
+type DrivePlace = { fd: number } | { path: string };
+
 /** A machine's command line where its images are found: behind a descriptor that QEMU inherits, or at a path. */
-export interface QemuCommandLine extends Omit<QemuMachine, 'drives'> {
-  drives: readonly ({ fd: number } | { path: string })[];
+export interface QemuCommandLine extends Omit<QemuMachine, 'drives' | 'disk'> {
+  disk?: DrivePlace | undefined;
+  drives: readonly DrivePlace[];
   /** QEMU filters its own system calls. */
   sandbox: boolean;
   /** Waits for the state of a machine instead of starting one. */
@@ -71,7 +80,7 @@ export function qemuArguments(machine: QemuCommandLine): string[] {
     ['-m', `${machine.memoryMiB}M`],
     ['-nodefaults', '-no-user-config', '-nographic', '-no-reboot'],
     ...kernelArguments(machine),
-    ...machine.drives.map(driveArguments),
+    ...drivesOf(machine).map(driveArguments),
     ...(machine.internet ? [userNetworkArguments()] : []),
     ['-device', 'virtio-serial-device'],
     portArguments({ id: 'control', fd: CONTROL_FD, name: CONTROL_PORT }),
@@ -112,23 +121,35 @@ function kernelCommandLine({ tscKhz, internet, init }: QemuCommandLine): string 
   // cost 0.1 s of each boot and test nothing that a machine of an hour needs.
   const words = `console=ttyS0 quiet reboot=t panic=-1 tsc=reliable tsc_early_khz=${tscKhz} cryptomgr.notests`;
   // What the kernel does not know is for init0, a word as an argument and one with "=" as a variable: whether there is a
-  // card, for it leaves its drivers out without one, and whether the image brings an init0 of its own.
-  return [words, internet && 'network', init === 'image' && 'vmlet_init=image'].filter((word) => word).join(' ');
+  // card, for it leaves its drivers out without one, and whether the image brings an init0 of its own, or another init.
+  const forInit0 = [internet && 'network', init && init !== 'kit' && `vmlet_init=${init}`];
+  return [words, ...forInit0].filter((word) => word).join(' ');
 }
 
-function driveArguments(drive: QemuCommandLine['drives'][number], index: number): string[] {
+interface Drive {
+  place: DrivePlace;
+  isWritten: boolean;
+}
+
+function drivesOf({ disk, drives }: QemuCommandLine): Drive[] {
+  return [...(disk ? [{ place: disk, isWritten: true }] : []), ...drives.map((place) => ({ place, isWritten: false }))];
+}
+
+function driveArguments({ place, isWritten }: Drive, index: number): string[] {
+  const access = { 'read-only': !isWritten, ...(isWritten ? { discard: 'unmap' } : {}) };
   const node = {
     driver: 'raw',
     'node-name': `drive${index}`,
-    'read-only': true,
-    // Images are shared by all machines and never written: locks would only make the second start fail.
-    file: { driver: 'file', filename: fileNameOf(drive, index), 'read-only': true, locking: 'off' },
+    ...access,
+    // Images are shared by all machines and never written: locks would only make the second start fail. A disk is one
+    // machine's, which who starts it sees to.
+    file: { driver: 'file', filename: fileNameOf(place, index), ...access, locking: 'off' },
   };
-  const fdset = 'fd' in drive ? ['-add-fd', `fd=${drive.fd},set=${index}`] : [];
+  const fdset = 'fd' in place ? ['-add-fd', `fd=${place.fd},set=${index}`] : [];
   return [...fdset, '-blockdev', JSON.stringify(node), '-device', `virtio-blk-device,drive=drive${index}`];
 }
 
 /** A descriptor comes by the number of the set that it is in. */
-function fileNameOf(drive: QemuCommandLine['drives'][number], index: number): string {
-  return 'fd' in drive ? `/dev/fdset/${index}` : drive.path;
+function fileNameOf(place: DrivePlace, index: number): string {
+  return 'fd' in place ? `/dev/fdset/${index}` : place.path;
 }

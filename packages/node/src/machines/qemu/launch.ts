@@ -1,4 +1,4 @@
-import type { Duplex, Readable } from 'node:stream';
+import type { Duplex } from 'node:stream';
 import { VmletError } from '../../errors.ts';
 import type { Cage, CagePlaces, CageRequest } from '../cage/index.ts';
 import type { EgressOptions } from '../network/egress.ts';
@@ -33,7 +33,7 @@ export interface QemuProcess {
   readonly pid: number;
   readonly qmp: Duplex;
   readonly control: Duplex;
-  readonly console: Readable;
+  readonly console: Duplex;
   readonly wire: Duplex;
   /** Whether its end has been seen, whose rest `exited` waits for. */
   isOver(): boolean;
@@ -62,12 +62,12 @@ export function launchQemu(machine: QemuMachine, options: LaunchOptions): Promis
   const boots = [machine.kernel, machine.initramfs].filter((path) => path !== null);
   const writable = [memory?.path, options.receiver].filter((path) => path !== undefined);
   return start(machine, options, {
-    ...{ files: boots, writable, images: machine.drives },
+    ...{ files: boots, writable, images: machine.drives, disk: machine.disk },
     commandLine: (places) => {
       const at = (path: string | null) => (path === null ? null : (places.files[boots.indexOf(path)] ?? path));
       const memoryPath = places.writable[0] ?? '';
       return {
-        ...{ ...machine, drives: places.images, incoming: false },
+        ...{ ...machine, drives: places.images, disk: places.disk, incoming: false },
         ...{ kernel: at(machine.kernel), initramfs: at(machine.initramfs) },
         memory: memory && { path: memoryPath, share: memory.share },
       };
@@ -95,7 +95,7 @@ export function launchWaiting(machine: QemuMachine, options: WaitingOptions): Pr
   return start(machine, options, {
     ...{ files: [library], writable: receiver === undefined ? [] : [receiver], images: [], inherited: [socket] },
     commandLine: () => ({
-      ...{ ...machine, kernel: null, initramfs: null, incoming: true },
+      ...{ ...machine, disk: undefined, kernel: null, initramfs: null, incoming: true },
       drives: numbers.drives.map((fd) => ({ fd })),
       memory: { path: numbers.memoryPath, share: machine.memory?.share ?? false },
     }),
@@ -108,7 +108,7 @@ export function launchWaiting(machine: QemuMachine, options: WaitingOptions): Pr
   });
 }
 
-interface Launch extends Pick<CageRequest, 'files' | 'writable' | 'images' | 'inherited' | 'env'> {
+interface Launch extends Pick<CageRequest, 'files' | 'writable' | 'images' | 'disk' | 'inherited' | 'env'> {
   commandLine: (places: CagePlaces) => Omit<QemuCommandLine, 'sandbox'>;
   statePath: (places: CagePlaces) => string | undefined;
 }

@@ -114,10 +114,17 @@ async function linkHeader({ zip, tree }: Conversion, entry: Entry, name: string)
 
 /** One entry of the tar. Times are fixed: an image is named by its code's bytes, not by when it was made. */
 async function put(tar: Pack, header: TarHeader, body?: Readable): Promise<void> {
-  const written = Promise.withResolvers<void>();
-  const entry = tar.entry({ ...header, mtime: new Date(0), uid: 0, gid: 0 }, (error) => {
-    if (error) written.reject(error);
-    else written.resolve();
-  });
-  await Promise.all([written.promise, body && pipeline(body, entry)]);
+  // A tar whose reader has gone takes no entry. The body reads on then, of a file that is closed beneath it, and says so
+  // when nobody listens any more.
+  body?.on('error', () => {});
+  try {
+    const written = Promise.withResolvers<void>();
+    const entry = tar.entry({ ...header, mtime: new Date(0), uid: 0, gid: 0 }, (error) => {
+      if (error) written.reject(error);
+      else written.resolve();
+    });
+    await Promise.all([written.promise, body && pipeline(body, entry)]);
+  } finally {
+    body?.destroy();
+  }
 }
