@@ -19,6 +19,8 @@ const BUILDER_VERSION = 2;
 export interface BuiltRuntime {
   manifest: Manifest;
   imagePath: string;
+  /** The list of what is in it, SPDX; undefined for what was built before there was one. */
+  sbomPath?: string | undefined;
 }
 
 export interface BuildOptions {
