@@ -18,7 +18,8 @@ interface Hashed {
 export interface DescribeRuntimeOptions {
   /** Name of the tree in the box's work folder. */
   tree: string;
-  recipe: Pick<Recipe, 'filesystem' | 'init' | 'files' | 'npm'>;
+  recipe: Pick<Recipe, 'filesystem' | 'init' | 'files' | 'npm'> &
+    Partial<Pick<Recipe, 'variant' | 'distribution' | 'suite'>>;
   /** Packages of the distribution as they were checked before they were installed. */
   packages?: readonly Hashed[];
   /** Tarballs of npm that the recipe took files of, on the host. */
@@ -43,7 +44,11 @@ export interface RuntimeDescription {
 export async function describeRuntime(box: Box, options: DescribeRuntimeOptions): Promise<RuntimeDescription> {
   const { tree, recipe, packages = [], tarballs = [], builder, signal } = options;
   const added = (recipe.files ?? []).map(({ path }) => path);
-  const survey = await describeTree(box, tree, { added, tarballs, signal });
+  const { variant, distribution, suite } = recipe;
+  const unpacked = variant === 'extract' ? packages.map(({ sha256: _, ...one }) => one) : undefined;
+  const survey = await describeTree(box, tree, { added, tarballs, unpacked, signal });
+  // What is only unpacked may call itself anything: its packages are the distribution's all the same.
+  const origin = unpacked === undefined ? undefined : { distribution, release: suite };
   const byName = new Map(packages.map((one) => [keyOf(one), one.sha256]));
   const npm = new Map((recipe.npm ?? []).map((one) => [`${one.package}@${one.version}`, one.integrity]));
   const sha512Of = ({ name, version }: { name: string; version: string }) => {
@@ -56,6 +61,7 @@ export async function describeRuntime(box: Box, options: DescribeRuntimeOptions)
       spdxText(
         spdxDocument(survey, {
           ...{ name, version, filesystem, fileHash, epochSeconds: epoch, builder },
+          origin,
           ...{ sha256Of: (installed) => byName.get(keyOf(installed)), sha512Of },
         }),
       ),
