@@ -1,4 +1,5 @@
 import { createReadStream } from 'node:fs';
+import { isDeepStrictEqual } from 'node:util';
 import type { BuiltRuntime, Manifest } from '@vmlet/builder';
 import type { ItemHash } from '@vmlet/messages';
 import type { NetworkRuntime } from '../client/network-schema.ts';
@@ -40,7 +41,8 @@ export async function publishNamedRuntime(
   output.step('Looking up the name');
   const known = (await api.runtimes({ addresses: [signer.address], names: [name], signal })).runtimes;
   const sameVersion = known.filter(({ metadata }) => metadata.version === version);
-  const same = sameVersion.find((one) => one.file_hash === fileHash);
+  const isSame = (one: NetworkRuntime) => isDeepStrictEqual(one.metadata.config, manifest.config);
+  const same = sameVersion.find((one) => one.file_hash === fileHash && isSame(one));
   if (same === undefined && sameVersion.length > 0) {
     throw new CliError('RUNTIME_VERSION_TAKEN', {
       operands: { name, version, itemHash: sameVersion[0]?.item_hash ?? '' },

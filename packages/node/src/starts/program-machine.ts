@@ -2,9 +2,9 @@ import { stat } from 'node:fs/promises';
 import type { LoadRequest, MachineSpec } from '../machines/snapshot/index.ts';
 import { CALL_DOORS, type CallHandler } from '../machines/wire/index.ts';
 import { programLabel } from '../program-label.ts';
-import type { ProgramFacts, RunnableProgram } from '../runtimes/index.ts';
+import type { Launch, ProgramFacts, RunnableProgram } from '../runtimes/index.ts';
 
-/** The port on which launchers serve inside every machine. */
+/** The port on which launchers serve inside a machine, and programs whose runtime names no other. */
 export const GUEST_HTTP_PORT = 8080;
 
 /** Where a program calls its host; who takes the Unix socket needs no more of this than "http:". */
@@ -24,6 +24,16 @@ export const launcherEnvironment = {
   ALEPH_REMOTE_CRYPTO_UNIX_SOCKET: CALL_DOORS.path,
   ALEPH_INIT_VERSION: '2.0.0',
 };
+
+/** What a launcher finds: the runtime's own defaults go over what all have. */
+export function environmentOf({ image }: Launch): Record<string, string> {
+  return { ...launcherEnvironment, ...image?.env };
+}
+
+/** The port on which a program serves inside its machine. */
+export function portOf({ image }: Launch): number {
+  return image?.port ?? GUEST_HTTP_PORT;
+}
 
 /** The last drive: vda is the runtime, and vdb the boot kit where there is one. */
 const CODE_DEVICES = { kit: '/dev/vdc', image: '/dev/vdb' };
@@ -52,7 +62,7 @@ export function machineOf(program: Shaped, images: Pick<RunnableProgram, 'runtim
     memoryMiB: program.memoryMiB,
     internet: program.internet,
     hostname: programLabel(program.itemHash),
-    launcher: { argv: program.launch.argv, env: launcherEnvironment },
+    launcher: { argv: program.launch.argv, env: environmentOf(program.launch) },
   };
 }
 
@@ -79,7 +89,7 @@ export function loadOf({ launch, variables }: Pick<ProgramFacts, 'launch' | 'var
     interface: launch.interface,
     ...(launch.args.length > 0 ? { args: launch.args } : {}),
     variables,
-    port: GUEST_HTTP_PORT,
+    port: portOf(launch),
   };
 }
 
