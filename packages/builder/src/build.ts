@@ -9,6 +9,7 @@ import { fetchPackages } from './packages/fetch.ts';
 import { type Lock, writeLock } from './packages/lock.ts';
 import { resolve } from './packages/resolve.ts';
 import { RecipeError } from './recipe.ts';
+import { writeSbom } from './sbom/index.ts';
 import { unpackBase, withoutTrees } from './stages/base.ts';
 import { TREE } from './stages/stage.ts';
 
@@ -34,7 +35,7 @@ export interface BuildOptions extends PlanOptions {
 export async function findRuntime(folder: string, options: PlanOptions): Promise<BuiltRuntime | undefined> {
   const plan = await makePlan(folder, options);
   const lock = lockOf(plan);
-  return lock === undefined ? undefined : await findRecorded(plan.runtimes, recordPathOf(plan, lock));
+  return lock === undefined ? undefined : await recorded(plan, lock);
 }
 
 /**
@@ -48,7 +49,7 @@ export async function ensureRuntime(folder: string, options: BuildOptions): Prom
   const plan = await makePlan(folder, options);
   const lock = options.update ? undefined : lockOf(plan);
   if (options.locked && lock === undefined) throw notLocked(plan);
-  const known = lock && !options.noCache ? await findRecorded(plan.runtimes, recordPathOf(plan, lock)) : undefined;
+  const known = lock && !options.noCache ? await recorded(plan, lock) : undefined;
   if (known !== undefined) return known;
   await mkdir(plan.runtimes, { recursive: true });
   try {
@@ -81,17 +82,23 @@ async function buildIn(box: Box, { plan, lock, options }: BuildIn): Promise<Buil
   onProgress?.(lists, lock === undefined ? undefined : 'as in the lock file');
   const onLine = (step: string) => (line: string) => onProgress?.(step, line);
   const chosen = lock ?? (await chooseAndWrite(box, { plan, options, onLine: onLine(lists) }));
-  const recordPath = recordPathOf(plan, chosen);
   // Other packages may be the same ones that were there before.
-  const known = options.noCache ? undefined : await findRecorded(plan.runtimes, recordPath);
+  const known = options.noCache ? undefined : await recorded(plan, chosen);
   if (known !== undefined) return known;
   const fetching = 'Fetching packages';
   onProgress?.(fetching);
   const packages = join(cache, 'packages');
   await fetchPackages(plan.read, chosen, { box, packages, onLine: onLine(fetching), signal });
-  const built = await buildImage(plan, chosen, { ...options, box });
+  const { sbom, ...built } = await buildImage(plan, chosen, { ...options, box });
+  const recordPath = recordPathOf(plan, chosen);
+  const sbomPath = await writeSbom(recordPath, sbom);
   await writeFileAtomic(recordPath, `${JSON.stringify(built.manifest, null, 2)}\n`);
-  return built;
+  return { ...built, sbomPath, lockPath: plan.lockPath };
+}
+
+async function recorded(plan: Plan, lock: Lock): Promise<BuiltRuntime | undefined> {
+  const found = await findRecorded(plan.runtimes, recordPathOf(plan, lock));
+  return found && { ...found, lockPath: plan.lockPath };
 }
 
 interface ChooseOptions {
