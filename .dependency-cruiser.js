@@ -109,6 +109,14 @@ const NODE_PARTS = [
     never: ['keys', 'admission', 'content', 'ledger', 'catalogue', 'deployments'],
     why: 'A program comes here admitted and resolved: its life does not depend on how it was published',
   },
+  {
+    part: 'checking',
+    never: [
+      ...['timelines', 'store', 'keys', 'pricing', 'admission', 'content', 'backup', 'ledger', 'catalogue'],
+      ...['deployments', 'pins', 'snapshots', 'guest-api'],
+    ],
+    why: 'An image is judged by what its own machines show: who has published it, and whether anybody runs it, changes nothing',
+  },
   { part: 'triggers', edge: true, why: 'Turns events into calls of executions; it serves nobody and no edge calls it' },
   {
     part: 'gateway',

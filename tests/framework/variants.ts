@@ -32,3 +32,16 @@ export function fuzzSeed(): number {
 export function inputs({ usual, all }: { usual: number; all: number }): number {
   return ALL ? all : usual;
 }
+
+/** Recipes that each run builds: the smallest, and the one that all tests stand on. */
+const USUAL_RUNTIMES = ['minimal', 'debian-12-python'];
+
+/** What only the longer run tries. */
+export function others<T>(all: readonly T[]): T[] {
+  return ALL ? [...all] : [];
+}
+
+/** Which of the official runtimes a test of all of them is about. */
+export function officialNames(all: readonly string[]): string[] {
+  return ALL ? [...all] : all.filter((name) => USUAL_RUNTIMES.includes(name));
+}

@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { nodeVersions } from '../../packages/guest/init1-node/test/harness.ts';
 import { type Lab, openLab, type ProgramFiles } from '../framework/clones.ts';
-import { cloneCount } from '../framework/variants.ts';
+import { cloneCount, others } from '../framework/variants.ts';
 
 /** Draws from each generator of Node's at `/draw`, after it has drawn from all of them while it was loaded. */
 const DRAWS = `
@@ -59,6 +59,27 @@ function programOf({ version, path }: (typeof versions)[number]): ProgramFiles {
   return { files, ...APP, nodes: { [`v${version}/bin/node`]: path } };
 }
 
+/** Runtimes that have one version each, beside the usual one. */
+const MIXED = others([
+  { runtime: 'debian-11-python-node', version: '14' },
+  { runtime: 'debian-13-python', version: '24' },
+]);
+
+async function drawAll(lab: Lab, version: { version: string; path: string | undefined }, clones: number) {
+  // Without a step of the clock: what OpenSSL does not see by itself, it is told.
+  const snapshot = await lab.snapshot(programOf(version), { level: 'program' });
+  const values: unknown[] = [];
+  for (let count = clones; count > 0; count -= 1) {
+    await using clone = await snapshot.clone();
+    const drawn = await clone.get('/draw');
+    values.push(...Object.values(JSON.parse(drawn) as Record<string, unknown>).flat());
+    expect(JSON.parse(await clone.get('/version'))).toMatch(new RegExp(`^${version.version}`));
+  }
+  expect(values.length).toBeGreaterThanOrEqual(14 * clones);
+  expect(repeated(values)).toEqual([]);
+  expect(snapshot.log).toBe('');
+}
+
 /** Clones of the versions that are not the runtime's first. */
 const FEW = 3;
 
@@ -79,21 +100,7 @@ describe('clones of a Node.js program', () => {
 
   test.each(versions)(
     'clones: draw no value that another has drawn, with Node.js $version',
-    async (version) => {
-      // Without a step of the clock: what OpenSSL does not see by itself, it is told.
-      const snapshot = await lab.snapshot(programOf(version), { level: 'program' });
-      const values: unknown[] = [];
-      const clones = version === versions[0] ? cloneCount() : FEW;
-      for (let count = clones; count > 0; count -= 1) {
-        await using clone = await snapshot.clone();
-        const drawn = await clone.get('/draw');
-        values.push(...Object.values(JSON.parse(drawn) as Record<string, unknown>).flat());
-        expect(JSON.parse(await clone.get('/version'))).toMatch(new RegExp(`^${version.version}`));
-      }
-      expect(values.length).toBeGreaterThanOrEqual(14 * clones);
-      expect(repeated(values)).toEqual([]);
-      expect(snapshot.log).toBe('');
-    },
+    (version) => drawAll(lab, version, version === versions[0] ? cloneCount() : FEW),
     900_000,
   );
 
@@ -124,4 +131,13 @@ describe('clones of a Node.js program', () => {
     expect(repeated(values)).toEqual([]);
     expect(snapshot.log).toBe('');
   });
+});
+
+describe.each(MIXED)('clones of a Node.js program on $runtime', ({ runtime, version }) => {
+  test('clones: draw no value that another has drawn, beside Python', async () => {
+    const controller = new AbortController();
+    await using lab = await openLab(runtime, { signal: controller.signal });
+    await drawAll(lab, { version, path: undefined }, FEW);
+    controller.abort();
+  }, 300_000);
 });

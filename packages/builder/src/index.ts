@@ -1,5 +1,5 @@
 /** Recipe -> runtime image. */
 export { type BuiltRuntime, ensureRuntime, findRuntime } from './build.ts';
-export { makeErofs } from './filesystems/erofs.ts';
+export { makeErofs } from './filesystems/index.ts';
 export { type ImageConfig, type Manifest, manifestSchema } from './manifest.ts';
-export { type ReadRecipe, type Recipe, RecipeError, readRecipe } from './recipe.ts';
+export { type ReadRecipe, RecipeError, readRecipe } from './recipe.ts';

@@ -28,6 +28,7 @@ test('manifestSchema: reads further versions of an interpreter, under any name',
 const FACTS = {
   osRelease: { ID: 'debian', VERSION_ID: '12' },
   packages: { manager: 'dpkg', count: 120 },
+  largestPackages: [{ name: 'libc6', version: '2.36', installedBytes: 12_988_416 }],
   kernel: { modules: ['erofs'], minVersion: '5.4' },
   unpackedBytes: 9,
   epoch: 1_700_000_000,

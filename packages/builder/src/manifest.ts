@@ -4,7 +4,7 @@ const interpreterSchema = z.object({ path: z.string().startsWith('/').max(4096),
 const itemHashSchema = z.string().max(64);
 
 /** How an OCI image is started; what its author set, and nothing in the place of what was not. */
-const configSchema = z
+export const imageConfigSchema = z
   .object({
     entrypoint: z.array(z.string().max(4096)).max(64).optional(),
     cmd: z.array(z.string().max(4096)).max(64).optional(),
@@ -14,6 +14,9 @@ const configSchema = z
     user: z.string().max(256).optional(),
     /** As OCI has them: `8080/tcp`. */
     exposedPorts: z.array(z.string().max(32)).max(64).optional(),
+    labels: z.record(z.string().max(256), z.string().max(4096)).optional(),
+    /** Such as `SIGQUIT`. */
+    stopSignal: z.string().max(32).optional(),
   })
   .refine((config) => JSON.stringify(config).length <= 16_384, 'expected at most 16384 characters of JSON');
 
@@ -25,6 +28,11 @@ const factsShape = {
     .refine((members) => Object.keys(members).length <= 32, 'expected at most 32 members')
     .optional(),
   packages: z.object({ manager: z.enum(['dpkg', 'apk', 'rpm', 'none']), count: z.int().nonnegative() }).optional(),
+  /** Of these, those that say that they take the most. */
+  largestPackages: z
+    .array(z.object({ name: z.string().max(256), version: z.string().max(256), installedBytes: z.int().nonnegative() }))
+    .max(10)
+    .optional(),
   /** What the kernel that boots it has to have: modules by name, and the oldest version that will do. */
   kernel: z.object({ modules: z.array(z.string().max(64)).max(32), minVersion: z.string().max(32) }).optional(),
   /** Bytes of all files of the tree, each counted once; `sizeBytes` is the image's. */
@@ -33,7 +41,7 @@ const factsShape = {
   epoch: z.int().nonnegative().optional(),
   /** What built it, such as `vmlet 3`. */
   builder: z.string().max(64).optional(),
-  config: configSchema.optional(),
+  config: imageConfigSchema.optional(),
 };
 
 /**
@@ -67,4 +75,4 @@ export const manifestSchema = z.object({
 
 export type Manifest = z.infer<typeof manifestSchema>;
 /** How a program of an OCI image is started. */
-export type ImageConfig = z.infer<typeof configSchema>;
+export type ImageConfig = z.infer<typeof imageConfigSchema>;

@@ -3,29 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { parse, stringify } from 'yaml';
+import { BAD, EVERYTHING, EXTRACT, GOOD, NPM, ON_PUBLISHED } from './recipe/testing.ts';
 import { parseRecipe, RecipeError, readRecipe } from './recipe.ts';
 
-const GOOD = `format: 1
-name: small
-version: "1"
-description: A test
-distribution: debian
-suite: bookworm
-architecture: amd64
-variant: minbase
-packages:
-  - python3
-  - python3-flask # a comment
-remove:
-  - /var/log/*
-interpreters:
-  python: /usr/bin/python3
-init: kit
-filesystem:
-  format: erofs
-  compression: lz4hc
-  maxSizeMiB: 90
-`;
 const faultOf = (text: string) => {
   try {
     parseRecipe(text, 'r.yaml');
@@ -46,42 +26,6 @@ test('parseRecipe: reads a recipe, with nothing where it says nothing', () => {
   });
 });
 
-test.each([
-  ['a wrong value', GOOD.replace('amd64', 'arm64'), /^r\.yaml:7:\d+: "architecture": /],
-  ['a bad list entry', GOOD.replace('python3-flask', '-rm'), /^r\.yaml:11:\d+: "packages\.1": /],
-  ['a bad value deep inside', GOOD.replace('lz4hc', 'zstd'), /^r\.yaml:19:\d+: "filesystem\.compression": /],
-  ['a number that is none', GOOD.replace('90', 'many'), /^r\.yaml:20:\d+: "filesystem\.maxSizeMiB": /],
-  [
-    'something where init0 goes',
-    `${GOOD.replace('init: kit', 'init: image')}files: [{ path: /sbin/init, content: x }]\n`,
-    /^r\.yaml:16:\d+: "init": expected nothing at "\/sbin\/init"/,
-  ],
-  ['a missing key', GOOD.replace('suite: bookworm\n', ''), /^r\.yaml:1:\d+: "suite": /],
-  ['a key that nobody knows', `${GOOD}pakages: []\n`, /^r\.yaml:21:\d+: .*pakages/],
-  [
-    'a path that goes up',
-    GOOD.replace('/var/log/*', '/var/../etc'),
-    /^r\.yaml:13:\d+: "remove\.0": expected a path without "\.\."/,
-  ],
-  ['an interpreter that nobody knows', GOOD.replace('  python:', '  perl:'), /^r\.yaml:15:\d+: /],
-  ['a newer format', GOOD.replace('format: 1', 'format: 2'), /^r\.yaml:1:\d+: "format": /],
-  ['a key twice', `${GOOD}init: kit\n`, /^r\.yaml:21:\d+: /],
-  ['text that is no YAML', 'a: [1\nb: }', /^r\.yaml:\d:\d+: /],
-  ['an empty file', '', /^r\.yaml:1:\d+: /],
-])('parseRecipe: names file and line of %s', (_name, text, expected) => {
-  expect(faultOf(text)).toMatch(expected);
-});
-
-const NPM = `npm:
-  - package: tool
-    version: 1.2.3
-    integrity: sha512-${'A'.repeat(86)}==
-    copy:
-      - from: bin/tool
-        to: /opt/tool
-`;
-const EXTRACT = GOOD.replace('minbase', 'extract').replace('remove:\n  - /var/log/*\n', '');
-
 test('parseRecipe: reads packages of npm, files, links, and several versions of an interpreter', () => {
   const python = '{ path: /usr/bin/python3, others: [/opt/python/bin/python] }';
   const more = 'files:\n  - { path: /etc/motd, content: hello }\nlinks:\n  /usr/bin/tool: /opt/tool\n';
@@ -101,37 +45,50 @@ test('parseRecipe: adds nothing to a recipe that names none of what came later, 
   );
 });
 
+test('parseRecipe: reads all that a recipe can say', () => {
+  expect(parseRecipe(EVERYTHING, 'r.yaml')).toMatchObject({
+    labels: { 'org.example/team': 'web' },
+    components: ['main', 'non-free-firmware'],
+    mirrors: [
+      { url: 'http://mirror.example/debian' },
+      { url: 'https://other.example/debian', keyring: 'keys/other.gpg' },
+    ],
+    keyring: 'keys/archive.gpg',
+    run: [{ run: 'useradd --system app' }, { run: 'make -C /opt/tool\n', env: { PREFIX: '/usr' } }],
+    environment: { LANG: 'C.UTF-8' },
+    user: 'app:app',
+  });
+});
+
+test('parseRecipe: has a default for all but who it is and what it is made of', () => {
+  expect(parseRecipe('format: 1\nname: small\ndistribution: ubuntu\nsuite: jammy\n', 'r.yaml')).toEqual({
+    ...{ format: 1, name: 'small', version: '1', description: '', distribution: 'ubuntu', suite: 'jammy' },
+    ...{ architecture: 'amd64', variant: 'minbase', packages: [], exclude: [], include: [], remove: [] },
+    ...{ interpreters: {}, init: 'kit', filesystem: { format: 'erofs', compression: 'lz4hc', maxSizeMiB: 1024 } },
+  });
+});
+
 test.each([
-  [
-    'a range of versions',
-    NPM.replace('1.2.3', '^1.2.3'),
-    /^r\.yaml:23:\d+: "npm\.0\.version": expected one exact version/,
-  ],
-  ['a weaker hash', NPM.replace('sha512-', 'sha1-'), /^r\.yaml:24:\d+: "npm\.0\.integrity": /],
-  ['a name that is an option', NPM.replace('tool', '-rf'), /^r\.yaml:22:\d+: "npm\.0\.package": /],
-  ['a package of elsewhere', NPM.replace('tool', '../tool'), /^r\.yaml:22:\d+: "npm\.0\.package": /],
-  [
-    'a copy from outside',
-    NPM.replace('bin/tool', 'bin/../../tool'),
-    /^r\.yaml:26:\d+: .*expected a path without "\.\."/,
-  ],
-  [
-    'a copy to outside',
-    NPM.replace('/opt/tool', '/opt/../../tool'),
-    /^r\.yaml:27:\d+: .*expected a path without "\.\."/,
-  ],
-  [
-    'a file of two kinds',
-    'files:\n  - { path: /a, content: a, source: b }\n',
-    /^r\.yaml:22:\d+: "files\.0": expected one of/,
-  ],
-  ['a file of no kind', 'files:\n  - { path: /a }\n', /^r\.yaml:22:\d+: "files\.0": expected one of/],
-  ['a mode without its zero', 'files:\n  - { path: /a, content: a, mode: "755" }\n', /^r\.yaml:22:\d+: .*"0755"/],
-  ['a link below a link', 'links:\n  /a: /etc\n  /a/b: c\n', /^r\.yaml:23:\d+: .*expected no link above it/],
-  ['applets of a whole system', 'applets: /bin/busybox\n', /^r\.yaml:21:\d+: .*"extract" only/],
-  ['joined files of a whole system', 'files:\n  - { path: /a, concat: /b* }\n', /^r\.yaml:22:\d+: .*"extract" only/],
-])('parseRecipe: names file and line of %s', (_name, addition, expected) => {
-  expect(faultOf(`${GOOD}${addition}`)).toMatch(expected);
+  ['squashfs', { format: 'squashfs', compression: 'zstd', maxSizeMiB: 1024 }],
+  ['ext4', { format: 'ext4', maxSizeMiB: 1024 }],
+  ['btrfs', { format: 'btrfs', maxSizeMiB: 1024 }],
+])('parseRecipe: compresses %s as is usual for it, when the recipe does not say', (format, filesystem) => {
+  const text = GOOD.slice(0, GOOD.indexOf('filesystem:'));
+  expect(parseRecipe(`${text}filesystem: { format: ${format} }\n`, 'r.yaml').filesystem).toEqual(filesystem);
+});
+
+test('parseRecipe: takes what a published runtime has as it is', () => {
+  expect(parseRecipe(ON_PUBLISHED, 'r.yaml')).toMatchObject({
+    extends: 'ab'.repeat(32),
+    distribution: 'custom',
+    packages: [],
+  });
+  const more = 'distribution: debian\nsuite: bookworm\npackages: [jq]\n';
+  expect(parseRecipe(`${ON_PUBLISHED}${more}`, 'r.yaml')).toMatchObject({ suite: 'bookworm', packages: ['jq'] });
+});
+
+test.each(BAD)('parseRecipe: names file, line and column of $name', ({ text, fault }) => {
+  expect(faultOf(text)).toMatch(fault);
 });
 
 test('parseRecipe: refuses removals with variant "extract", which has only what is named', () => {

@@ -98,6 +98,8 @@ const PUBLISHED = [
   '(0x[0-9a-fA-F]{40}|[1-9A-HJ-NP-Za-km-z]{32,64})/[a-z0-9][a-z0-9.-]{0,62}(@[^\\s/@]{1,32})?',
   '[a-z0-9][a-z0-9.-]{0,62}(@[^\\s/@]{1,32})?',
 ];
+/** Shown in lists and on terminals. */
+const ONE_LINE = /^\P{Cc}*$/u;
 /** `./` and `../` say that it is a path, as in imports. */
 const FOLDER = '\\.\\.?(/[^/\\0\\n]+)*';
 const basePattern = new RegExp(`^(${FOLDER}|${PUBLISHED.join('|')})$`);
@@ -113,14 +115,14 @@ const members = {
       'expected 1 to 63 lowercase letters, digits, "." and "-", a letter or digit first',
     ),
   extends: z.string().regex(basePattern, BASE),
-  version: z.string().min(1).max(32),
-  description: z.string().max(256),
+  version: z.string().min(1).max(32).regex(ONE_LINE, 'expected one line of text'),
+  description: z.string().max(256).regex(ONE_LINE, 'expected one line of text'),
   labels: z
     .record(
       z
         .string()
         .regex(/^[a-z0-9][a-z0-9._/-]{0,127}$/, 'expected a key of lowercase letters, digits, ".", "_", "/" and "-"'),
-      z.string().max(256),
+      z.string().max(256).regex(ONE_LINE, 'expected one line of text'),
     )
     .refine((labels) => Object.keys(labels).length <= 32, 'expected at most 32 labels')
     .meta({ maxProperties: 32 }),

@@ -157,6 +157,12 @@ const programErrors = {
 } as const satisfies Record<string, CliErrorEntry>;
 
 const hostErrors = {
+  RUNTIME_UNFIT: {
+    phase: 'runtime',
+    template: 'Cannot vouch for the runtime "{runtime}": {found}, expected {expected}',
+    hint: 'Do what stands below each finding, build the image anew, and check it again',
+    exitCode: badInput,
+  },
   HOST_UNFIT: {
     phase: 'host',
     template: 'Cannot run programs here: {found}, expected every check to pass',

@@ -40,6 +40,11 @@ export interface BootKitOptions {
 
 const FILES = ['vmlinux', 'initramfs.cpio', 'kit.erofs', 'init0', 'tsc-rate', 'late-files.so'] as const;
 const PROGRAMS = ['init0', 'tsc-rate'];
+/** The program of the kit that looks at a root filesystem from inside its machine. */
+export const SURVEY = 'survey';
+export const SURVEY_SOURCES = [
+  ...['survey', 'emit', 'image', 'run', 'elf', 'interpreters', 'packages', 'system', 'files', 'tar'],
+] as const;
 
 /**
  * The boot kit of these sources: from the cache where they were built before, else built now (some ten seconds).
@@ -103,6 +108,8 @@ async function buildInto(work: string, options: BootKitOptions): Promise<string>
   await mkdir(join(guestWork, 'tree/init1/exec'), { recursive: true });
   const exec = join(guestWork, 'tree/init1/exec/init1-exec');
   await compile([join(GUEST_FOLDER, 'init1-exec/init1-exec.c')], exec, signal);
+  const surveySources = SURVEY_SOURCES.map((name) => join(GUEST_FOLDER, 'survey', `${name}.c`));
+  await compile(surveySources, join(guestWork, 'tree', SURVEY), signal);
   const launcher = join(GUEST_FOLDER, 'init1-python');
   await makeGuestKit(guestWork, join(kit, 'kit.erofs'), {
     launcher,
@@ -153,7 +160,7 @@ async function isComplete(folder: string): Promise<boolean> {
 /** SHA-256 over names and bytes of all that a kit is made from: the guest's sources and the kit builder's own. */
 export async function hashSources(folder: string = GUEST_FOLDER): Promise<string> {
   const hash = createHash('sha256');
-  for (const part of ['init0', 'init1-python', 'init1-node', 'init1-exec', 'kit']) {
+  for (const part of ['init0', 'init1-python', 'init1-node', 'init1-exec', 'survey', 'kit']) {
     const entries = await readdir(join(folder, part), { recursive: true, withFileTypes: true });
     const paths = entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
     for (const path of paths.filter(isSource).toSorted()) {

@@ -1,7 +1,7 @@
 import { copyFile, mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { makeWorkFolder, run } from '@vmlet/host';
-import type { BootKit } from './boot-kit.ts';
+import { type BootKit, SURVEY } from './boot-kit.ts';
 
 /** Languages whose programs need an interpreter; executables need none. */
 export type Language = 'python' | 'node';
@@ -34,7 +34,7 @@ and the files are then written anew. Nothing in here is changed by hand.
 
 /**
  * Writes what an image needs to be its own init: init0 as `sbin/init`, and below `root/vmlet` what the boot kit's drive
- * has, but for the kernel's modules, which are of one kernel only. What of these is there already is replaced.
+ * has, but for the kernel's modules, which are of one kernel only, and what checks images. What of these is there already is replaced.
  * @param folder is made if it is missing
  * @returns the paths that were written, relative to `folder`
  * @throws CommandFailed of `fsck.erofs`
@@ -49,7 +49,7 @@ export async function writeInitFiles(
   await using work = await makeWorkFolder(folder, 'init-files');
   const tree = join(work.path, 'tree');
   await run('fsck.erofs', [`--extract=${tree}`, kit.image], { signal });
-  for (const name of ['modules', ...unused(languages)]) await rm(join(tree, name), { recursive: true });
+  for (const name of ['modules', SURVEY, ...unused(languages)]) await rm(join(tree, name), { recursive: true });
   await writeFile(join(tree, 'README'), README);
   await copyFile(kit.init0, join(work.path, 'init'));
   await rm(join(folder, LAUNCHERS), { recursive: true, force: true });

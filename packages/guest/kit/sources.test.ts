@@ -6,7 +6,14 @@ import { hashSources } from './boot-kit.ts';
 
 async function makeSources() {
   const dir = await mkdtempDisposable(join(tmpdir(), 'vmlet-test-'));
-  for (const folder of ['init0/test', 'init1-python/vmlet_init1/__pycache__', 'init1-node/src', 'init1-exec', 'kit'])
+  for (const folder of [
+    'init0/test',
+    'init1-python/vmlet_init1/__pycache__',
+    'init1-node/src',
+    'init1-exec',
+    'survey',
+    'kit',
+  ])
     await mkdir(join(dir.path, folder), { recursive: true });
   for (const file of ['init0/init0.c', 'init0/modules.txt', 'init1-python/vmlet_init1/main.py', 'kit/kernel.ts']) {
     await writeFile(join(dir.path, file), file);

@@ -1,14 +1,4 @@
-import {
-  isAlias,
-  isMap,
-  isScalar,
-  isSeq,
-  LineCounter,
-  type Node,
-  type ParsedNode,
-  parseDocument,
-  type Range,
-} from 'yaml';
+import { isAlias, isMap, isScalar, isSeq, type Node, type ParsedNode, parseDocument, type Range } from 'yaml';
 import { type Fault, refusal } from './fault.ts';
 import type { Place, RecipeNode, Source } from './node.ts';
 
@@ -32,21 +22,16 @@ const YAML_FAULTS: Readonly<Record<string, string>> = {
  * @throws RecipeError with all faults of the text
  */
 export function readDocument(source: Source): RecipeNode {
-  const lines = new LineCounter();
-  const placeAt = (offset: number): Place => {
-    const { line, col } = lines.linePos(offset);
-    return { source, line: Math.max(line, 1), column: Math.max(col, 1) };
-  };
+  const placeAt = placesOf(source);
   const start: Place = { source, line: 1, column: 1 };
   const faultsOfText = (faults: readonly Fault[]) => refusal(faults.slice(0, MAX_FAULTS));
   const unprintable = UNPRINTABLE.exec(source.text);
   if (unprintable !== null) {
-    const before = source.text.slice(0, unprintable.index).split('\n');
-    const place = { source, line: before.length, column: (before.at(-1)?.length ?? 0) + 1 };
+    const place = placeAt(unprintable.index);
     const code = unprintable[0].charCodeAt(0).toString(16).padStart(4, '0').toUpperCase();
     throw refusal([{ place, member: '', message: `expected text, found the control character U+${code}` }]);
   }
-  const document = parse(source, lines, start);
+  const document = parse(source, start);
   const faults: Fault[] = [...document.errors, ...document.warnings].map(({ code, pos, message }) => ({
     place: placeAt(pos[0]),
     member: '',
@@ -66,10 +51,25 @@ export function readDocument(source: Source): RecipeNode {
   return root;
 }
 
-function parse(source: Source, lines: LineCounter, start: Place) {
+/** The library's own counter of lines misses those after some faults. */
+function placesOf(source: Source): (offset: number) => Place {
+  const starts = [0];
+  for (let at = source.text.indexOf('\n'); at !== -1; at = source.text.indexOf('\n', at + 1)) starts.push(at + 1);
+  return (offset) => {
+    let [low, high] = [0, starts.length];
+    while (high - low > 1) {
+      const middle = (low + high) >> 1;
+      if ((starts[middle] ?? 0) <= offset) low = middle;
+      else high = middle;
+    }
+    return { source, line: low + 1, column: Math.min(offset, source.text.length) - (starts[low] ?? 0) + 1 };
+  };
+}
+
+function parse(source: Source, start: Place) {
   try {
     // Names that stand twice are found below: what the library does for it takes the square of their number.
-    const options = { lineCounter: lines, prettyErrors: false, uniqueKeys: false, logLevel: 'error' } as const;
+    const options = { prettyErrors: false, uniqueKeys: false, logLevel: 'error' } as const;
     return parseDocument(source.text, { ...options, version: '1.2', schema: 'core', merge: false });
   } catch (cause) {
     throw refusal([{ place: start, member: '', message: TOO_DEEP }], { cause });

@@ -1,5 +1,8 @@
-import { frameOf } from './frame.ts';
+import { frameOf, shownText } from './frame.ts';
 import { type MemberPath, type Place, placeOf, type RecipeNode } from './node.ts';
+
+/** As much of a member's name as a fault says. */
+const MAX_MEMBER_LENGTH = 200;
 
 /** One thing that is wrong with a recipe. */
 export interface Fault {
@@ -43,5 +46,6 @@ export function faultAt(root: RecipeNode, path: MemberPath, message: string): Fa
 
 function wordsOf({ place, member, message }: Fault): string {
   const { source, line, column } = place;
-  return `${source.path}:${line}:${column}: ${member === '' ? '' : `"${member}": `}${message}`;
+  const about = member === '' ? '' : `"${member.slice(0, MAX_MEMBER_LENGTH)}": `;
+  return `${source.path}:${line}:${column}: ${shownText(`${about}${message}`)}`;
 }

@@ -39,12 +39,14 @@ function faultsOfIssue(issue: Issue, context: Context): Fault[] {
         const known = membersAt(schema, path);
         const meant = didYouMean(key, known);
         const wanted = meant === undefined ? `expected one of ${known.join(', ')}` : `did you mean "${meant}"?`;
-        return faultAt(root, [...path, key], `unknown member, ${wanted}`);
+        return faultOfName(root, [...path, key], `unknown member, ${wanted}`);
       });
     case 'invalid_union':
       return faultsOfUnion(issue, { ...context, above: path }) ?? fault(`expected ${alternatives(issue)}, ${found}`);
     case 'invalid_key':
-      return issue.issues.flatMap((inner) => fault(`${expectation(inner)}, found ${quoted(String(path.at(-1)))}`));
+      return issue.issues.map((inner) =>
+        faultOfName(root, path, `${expectation(inner)}, found ${quoted(String(path.at(-1)))}`),
+      );
     case 'invalid_value': {
       const values = issue.values.map((value) => (typeof value === 'string' ? quoted(value) : String(value)));
       const node = nodeAt(root, path);
@@ -56,6 +58,12 @@ function faultsOfIssue(issue: Issue, context: Context): Fault[] {
     default:
       return fault(`${expectation(issue)}, ${found}${quotingHelp(issue, nodeAt(root, path))}`);
   }
+}
+
+/** Points at the member's name, and not at what it is set to. */
+function faultOfName(root: RecipeNode, path: MemberPath, message: string): Fault {
+  const fault = faultAt(root, path, message);
+  return { ...fault, place: nodeAt(root, path)?.keyPlace ?? fault.place };
 }
 
 /** What is wrong within that alternative which has the right kind; undefined where none has. */

@@ -1,6 +1,7 @@
 import type { Cli } from '../cli.ts';
 import { registerRuntimeAlias } from './runtime-alias.ts';
 import { registerRuntimeBuild } from './runtime-build.ts';
+import { registerRuntimeCheck } from './runtime-check.ts';
 import { registerRuntimeImport } from './runtime-import.ts';
 import { registerRuntimeInitFiles } from './runtime-init-files.ts';
 import { registerRuntimeLs } from './runtime-ls.ts';
@@ -14,6 +15,7 @@ const COMMANDS = [
   registerRuntimeShow,
   registerRuntimeNew,
   registerRuntimeBuild,
+  registerRuntimeCheck,
   registerRuntimePublish,
   registerRuntimeImport,
   registerRuntimeAlias,

@@ -61,7 +61,7 @@ async def _install(folder):
     _unpack(os.path.join(folder, "in.zip"), source)
     pip = _pip_command() + ["install", "--target", target, "-r", "requirements.txt"]
     pip += ["--no-compile", "--disable-pip-version-check", "--no-input", "--no-cache-dir"]
-    pip += ["--root-user-action=ignore", "--progress-bar=off"]
+    pip += ["--progress-bar=off"]
     status, output = await _run(pip, source)
     if status != 0:
         raise Refusal(422, output)
@@ -112,6 +112,8 @@ async def _run(command, folder):
     """Runs `command` in `folder`. Returns its status and the end of what it said, which also goes to stderr."""
     environment = dict(os.environ, PYTHONHASHSEED="0", SOURCE_DATE_EPOCH=os.environ.get("SOURCE_DATE_EPOCH", EPOCH))
     environment.pop("PYTHONDONTWRITEBYTECODE", None)
+    # Not an option of the command: pip 20 of Debian 11 refuses one that it does not know.
+    environment["PIP_ROOT_USER_ACTION"] = "ignore"
     process = await asyncio.create_subprocess_exec(
         *command,
         cwd=folder,

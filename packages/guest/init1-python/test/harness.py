@@ -11,6 +11,9 @@ import tempfile
 import zipfile
 
 FOLDER = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+NO_KIT = "/nonexistent"
+# Where the libraries of Debian 12 are not installed: a kit, as make_kit() makes it where they are.
+KIT = os.environ.get("VMLET_TEST_KIT", NO_KIT)
 PROGRAMS = os.path.join(FOLDER, "test", "programs")
 sys.path.insert(0, FOLDER)
 
@@ -46,9 +49,11 @@ def without_native_libraries(test):
 
 def make_kit(test):
     """Puts a kit together from the installed Debian packages, as the boot-kit builder does from downloaded ones."""
+    folder = temporary_folder(test)
+    if KIT != NO_KIT:
+        return shutil.copytree(KIT, os.path.join(folder, "kit"))
     with open(os.path.join(FOLDER, "kit.json"), encoding="utf-8") as file:
         description = json.load(file)
-    folder = temporary_folder(test)
     for part in ("launcher", "programs"):
         for path in description[part]["copy"]:
             _copy(os.path.join(FOLDER, path), os.path.join(folder, description[part]["to"]))
@@ -90,7 +95,7 @@ class Launcher:
             "VMLET": "1",
             "TMPDIR": temporary_folder(test),  # the launcher may be killed before it cleans up
             "VMLET_CODE_DIR": code,
-            "VMLET_KIT_DIR": "/nonexistent",
+            "VMLET_KIT_DIR": KIT,
             "VMLET_CONTROL_FD": str(theirs.fileno()),
             "PYTHONDONTWRITEBYTECODE": "1",
         }

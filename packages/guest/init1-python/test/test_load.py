@@ -25,7 +25,7 @@ class Surroundings(Loading):
         launcher.load("raw_asgi:app")
         seen = json.loads(launcher.get("/environ")[2])
         self.assertEqual(seen["path"][0], harness.PROGRAMS)
-        self.assertEqual(seen["path"][-1], "/nonexistent/python")
+        self.assertEqual(seen["path"][-1], os.path.join(harness.KIT, "python"))
         self.assertNotIn(harness.FOLDER, seen["path"])
         self.assertEqual(seen["cwd"], harness.PROGRAMS)
 

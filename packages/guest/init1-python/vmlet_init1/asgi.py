@@ -137,26 +137,28 @@ def _is_prime(scope, snapshot):
 def _make_server(application, preloaded):
     """Returns a uvicorn server that is yet to be started. Its main loop, which ticks, is never run."""
     uvicorn = preloaded.uvicorn
-    config = uvicorn.Config(
-        application,
-        loop="none",
-        http=_protocol_class(preloaded.protocol),
-        ws=_websocket_class(bool(preloaded.forgotten)),
-        ws_ping_interval=None,
-        ws_ping_timeout=None,
-        lifespan="off",
-        interface="asgi3",
-        log_config=None,
-        access_log=False,
-        workers=1,
+    settings = {
+        "loop": "none",
+        "http": _protocol_class(preloaded.protocol),
+        "ws": _websocket_class(bool(preloaded.forgotten)),
+        "ws_ping_interval": None,
+        "ws_ping_timeout": None,
+        "lifespan": "off",
+        "interface": "asgi3",
+        "log_config": None,
+        "access_log": False,
+        "workers": 1,
         # A program's headers are its own: no `server`, and `date` is the host's to add, which has the right time.
-        server_header=False,
-        date_header=False,
-        proxy_headers=False,
-        forwarded_allow_ips="",
-        backlog=BACKLOG,
-        timeout_keep_alive=_KEEP_ALIVE_SECONDS,
-    )
+        "server_header": False,
+        "date_header": False,
+        "proxy_headers": False,
+        "forwarded_allow_ips": "",
+        "backlog": BACKLOG,
+        "timeout_keep_alive": _KEEP_ALIVE_SECONDS,
+    }
+    # uvicorn 0.13, of Debian 11, has not all of them.
+    known = uvicorn.Config.__init__.__code__.co_varnames
+    config = uvicorn.Config(application, **{name: settings[name] for name in settings if name in known})
     config.load()
     server = uvicorn.Server(config)
     server.lifespan = config.lifespan_class(config)

@@ -50,12 +50,15 @@ export function launchOf(code: Code, manifest: Manifest | undefined): Launch {
 }
 
 /** The boot kit where a runtime says nothing. One with a distribution's init runs no programs: resolving refuses it. */
-export function initOf(manifest: Manifest | undefined): InitSource {
+export function initOf(manifest: Pick<Manifest, 'init'> | undefined): InitSource {
   return manifest?.init === 'image' ? 'image' : 'kit';
 }
 
 /** The command of a launcher: the runtime's interpreter, and the file of the kit or of the image. */
-export function launcherArgv(kind: LauncherKind, manifest: Manifest | undefined): string[] {
+export function launcherArgv(
+  kind: LauncherKind,
+  manifest: Pick<Manifest, 'init' | 'interpreters'> | undefined,
+): string[] {
   const interpreter = (name: 'python' | 'node') => manifest?.interpreters[name]?.path ?? INTERPRETERS[name];
   const launchers = LAUNCHERS[initOf(manifest)];
   switch (kind) {

@@ -1,27 +1,33 @@
 """A FastAPI program, with what the reference system breaks: lifespan, request.url, streaming."""
 from contextlib import asynccontextmanager
 
+import starlette
 from fastapi import FastAPI, Request
 from starlette.responses import StreamingResponse
 
 EVENTS = []
 
 
-@asynccontextmanager
+# Debian 11 has 0.14: a lifespan is a generator there, and what it yields is nobody's state.
+IS_OLD = tuple(map(int, starlette.__version__.split(".")[:2])) < (0, 15)
+
+
 async def lifespan(app):
     EVENTS.append("startup")
+    app.state.pool = "open" if IS_OLD else None
     yield {"pool": "open"}
     EVENTS.append("shutdown")
     print("shutdown after", EVENTS)
 
 
 app = FastAPI()
-app.router.lifespan_context = lifespan  # FastAPI(lifespan=...) came in 0.93, Debian 12 has 0.92
+# FastAPI(lifespan=...) came in 0.93, Debian 12 has 0.92
+app.router.lifespan_context = lifespan if IS_OLD else asynccontextmanager(lifespan)
 
 
 @app.get("/events")
 def events(request: Request):
-    return {"events": EVENTS, "pool": request.state.pool}
+    return {"events": EVENTS, "pool": request.app.state.pool or request.state.pool}
 
 
 @app.get("/url")

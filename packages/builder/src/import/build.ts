@@ -1,0 +1,151 @@
+import { createHash } from 'node:crypto';
+import { createWriteStream } from 'node:fs';
+import { chmod, rename, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Transform } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { CommandFailed, makeWorkFolder, readJsonIfExists, writeFileAtomic } from '@vmlet/host';
+import { type Box, openBox } from '../box/index.ts';
+import type { BuiltRuntime } from '../build.ts';
+import { type Manifest, manifestSchema } from '../manifest.ts';
+import type { Recipe } from '../recipe.ts';
+import { readBoxFile } from './blob.ts';
+import { refused } from './errors.ts';
+import type { Folded } from './fold.ts';
+import { type ImportResult, importTree, readTree } from './import-tree.ts';
+import { type OpenedSource, openSource } from './open-source.ts';
+import type { ImportSource } from './source.ts';
+
+/** Raised when an image is made differently of the same source. */
+const IMPORT_VERSION = 1;
+
+export interface ImportBuild {
+  /** `$VMLET_CACHE`. */
+  cache: string;
+  /** Of the runtime, and where nothing is said its description is where it came from. */
+  name: string;
+  version: string;
+  filesystem: Recipe['filesystem'];
+  onProgress?: (step: string, detail?: string) => void;
+  signal?: AbortSignal | undefined;
+}
+
+/** What came of it, and what could not come along. */
+export interface ImportedRuntime extends BuiltRuntime {
+  cached: boolean;
+  notes: string[];
+}
+
+/**
+ * The runtime of a source: from the cache, when the same bytes were built before, else built now. The same source gives
+ * the same image. It appears in the cache whole or not at all.
+ * @throws ImportError, BoxUnavailable, CommandFailed
+ */
+export async function buildImport(source: ImportSource, options: ImportBuild): Promise<ImportedRuntime> {
+  const runtimes = join(options.cache, 'runtimes');
+  await using stack = new AsyncDisposableStack();
+  const work = stack.use(await makeWorkFolder(runtimes, options.name));
+  let opened: Promise<Box> | undefined;
+  const box = () => {
+    opened ??= openBox(runtimes, options.name, options).then((made) => stack.use(made));
+    return opened;
+  };
+  const found = await openSource(source, { work: work.path, box, signal: options.signal });
+  // A folder is known by its content only.
+  const early = found.digest === undefined ? await readTree(found, options) : undefined;
+  const recordPath = join(runtimes, `${options.name}-${keyOf(found, early, options).slice(0, 16)}.json`);
+  const known = await findBuilt(runtimes, recordPath);
+  if (known !== undefined) return { ...known, cached: true, notes: [] };
+
+  const folded = early ?? (await readTree(found, options));
+  const tree = await importTree(await box(), { source: found, folded }, options);
+  const manifest = await makeRuntime(await box(), tree, { ...options, image: join(work.path, 'image') });
+  const imagePath = join(runtimes, `${manifest.fileHash}.${manifest.filesystem}`);
+  await rename(join(work.path, 'image'), imagePath);
+  await writeFileAtomic(recordPath, `${JSON.stringify(manifest, null, 2)}\n`);
+  return { manifest, imagePath, cached: false, notes: tree.notes };
+}
+
+function keyOf(source: OpenedSource, folded: Folded | undefined, { name, version, filesystem }: ImportBuild): string {
+  const digest = source.digest ?? folded?.diffIds;
+  return sha256Of(JSON.stringify([IMPORT_VERSION, digest, name, version, filesystem]));
+}
+
+function sha256Of(text: string): string {
+  return createHash('sha256').update(text).digest('hex');
+}
+
+async function findBuilt(runtimes: string, recordPath: string): Promise<BuiltRuntime | undefined> {
+  const record = manifestSchema.safeParse(await readJsonIfExists(recordPath, { rebuildable: true }));
+  if (!record.success) return undefined;
+  const imagePath = join(runtimes, `${record.data.fileHash}.${record.data.filesystem}`);
+  const found = await stat(imagePath).catch(() => undefined);
+  return found?.size === record.data.sizeBytes ? { manifest: record.data, imagePath } : undefined;
+}
+
+/** The tree as an image, in `image`, and what is said of it. */
+async function makeRuntime(box: Box, tree: ImportResult, options: ImportBuild & { image: string }): Promise<Manifest> {
+  const { filesystem, signal } = options;
+  const os = await osName(box, tree);
+  const interpreters = await findInterpreters(box, tree, signal);
+  options.onProgress?.(`Making the ${filesystem.format} image`);
+  await box.run(['mkfs.erofs', '-U', '00000000-0000-4000-8000-000000000000', '-zlz4hc', 'image', 'root'], { signal });
+  const { size, hash } = await takeOut(join(box.work, 'image'), options.image);
+  const most = filesystem.maxSizeMiB * 1024 * 1024;
+  if (size > most) throw refused(`"${options.name}"`, `the image has ${size} bytes`, `at most ${most} (--max-size)`);
+  await chmod(options.image, 0o444);
+  return {
+    ...{ format: 1, kind: 'vmlet/runtime', name: options.name, version: options.version },
+    description: `Imported, ${tree.digest}`.slice(0, 256),
+    ...{ os, interpreters, filesystem: filesystem.format, init: 'kit', sizeBytes: size, fileHash: hash },
+    epoch: tree.newestMtime,
+    ...(Object.keys(tree.config).length > 0 ? { config: tree.config } : {}),
+  };
+}
+
+/** Copies what a box has made, and nothing that it may have put in its place. */
+async function takeOut(from: string, to: string): Promise<{ size: number; hash: string }> {
+  const hash = createHash('sha256');
+  let size = 0;
+  const measured = new Transform({
+    transform(chunk, _encoding, done) {
+      hash.update(chunk);
+      size += chunk.length;
+      done(null, chunk);
+    },
+  });
+  await pipeline(readBoxFile(from), measured, createWriteStream(to));
+  return { size, hash: hash.digest('hex') };
+}
+
+/** As its os-release says. An image with none is of no distribution. */
+async function osName(box: Box, tree: ImportResult): Promise<string> {
+  const path = tree.find('etc/os-release') ?? tree.find('usr/lib/os-release');
+  if (path === undefined) return '';
+  const text = await box.run(['head', '-c', '65536', '--', `root/${path}`]);
+  return (/^PRETTY_NAME=(["']?)(.*)\1\s*$/m.exec(text)?.[2] ?? '').slice(0, 128);
+}
+
+const INTERPRETERS = { python: 'python3', node: 'node' };
+const USUAL_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+
+/** Those that its PATH leads to and that answer in the box, where the tree is all they see. */
+async function findInterpreters(
+  box: Box,
+  tree: ImportResult,
+  signal: AbortSignal | undefined,
+): Promise<Manifest['interpreters']> {
+  const found: Manifest['interpreters'] = {};
+  const folders = (tree.config.env?.PATH ?? USUAL_PATH).split(':').filter((folder) => folder.startsWith('/'));
+  for (const [name, command] of Object.entries(INTERPRETERS)) {
+    const path = folders.map((folder) => `${folder.replace(/\/+$/, '')}/${command}`).find((each) => tree.find(each));
+    if (path === undefined) continue;
+    const said = await box.run([path, '--version'], { root: 'root', signal }).catch((error: unknown) => {
+      if (error instanceof CommandFailed) return undefined;
+      throw error;
+    });
+    const version = /\d+(\.\d+)+/.exec(said ?? '')?.[0];
+    if (version !== undefined) found[name] = { path, version };
+  }
+  return found;
+}

@@ -1,0 +1,86 @@
+import type { Readable } from 'node:stream';
+import { ensureBootKit } from '@vmlet/guest';
+import {
+  type CheckImageOptions,
+  type ClaimedFacts,
+  checkImage as checkWith,
+  describeImage,
+  type ImageFacts,
+  type ImageOptions,
+  type RuntimeReport,
+  streamTree as streamWith,
+} from './checking/index.ts';
+import { openCage } from './machines/cage/index.ts';
+import { probeAccelerator } from './machines/index.ts';
+import { openCache } from './store/index.ts';
+
+export type { ClaimedFacts, ImageFacts, RuntimeReport } from './checking/index.ts';
+
+/** From the start of a machine to its launcher, in milliseconds: emulation on a busy host takes its time. */
+const BOOT_DEADLINE_MS = { kvm: 20_000, tcg: 120_000 };
+/** How long the files of an image may take to come out of it, in milliseconds. */
+const TREE_DEADLINE_MS = 30 * 60_000;
+/** Files of an image that is extended, as an archive. */
+const MAX_TREE_BYTES = 16 * 1024 ** 3;
+
+/** What machines of a command are made with, where no node need run. */
+export interface ImagesOptions {
+  /** `$VMLET_CACHE`. */
+  cache: string;
+  onProgress?: ((step: string, detail?: string) => void) | undefined;
+  signal?: AbortSignal | undefined;
+}
+
+/**
+ * Boots an image in machines of this process and judges it, as `vmlet runtime check` prints it.
+ * @throws VmletError `QEMU_NOT_STARTED`, `BACKEND_UNUSABLE`; the signal's reason
+ */
+export async function checkImage(
+  imagePath: string,
+  options: ImagesOptions & { manifest?: ClaimedFacts | undefined },
+): Promise<RuntimeReport> {
+  const { manifest, onProgress } = options;
+  const said: Pick<CheckImageOptions, 'manifest' | 'onProgress'> = { manifest, ...(onProgress ? { onProgress } : {}) };
+  return await withMachines(options, (machines) => checkWith(imagePath, { ...machines, ...said }));
+}
+
+/**
+ * What is in an image that was not built here, for its manifest: system, interpreters with paths and versions, packages.
+ * A guest reads it; what comes back is bounded and otherwise anybody's.
+ * @throws VmletError why it did not boot; the signal's reason
+ */
+export async function describeForeignImage(imagePath: string, options: ImagesOptions): Promise<ImageFacts> {
+  return await withMachines(options, (machines) => describeImage(imagePath, machines));
+}
+
+/**
+ * All files of an image as a tar archive, for who builds on it. It ends only if it is whole, else `use` sees it fail.
+ * The machine that reads the image is there until `use` is done.
+ * @throws what `use` throws; VmletError `IMAGE_UNREADABLE`; why the machine did not start
+ */
+export async function withTree<T>(
+  imagePath: string,
+  options: ImagesOptions & { use: (tar: Readable) => Promise<T>; maxBytes?: number },
+): Promise<T> {
+  const { use, maxBytes = MAX_TREE_BYTES } = options;
+  return await withMachines(options, async (machines) => {
+    const tar = streamWith(imagePath, { ...machines, maxBytes, deadlineMs: TREE_DEADLINE_MS });
+    try {
+      return await use(tar);
+    } finally {
+      tar.destroy();
+    }
+  });
+}
+
+async function withMachines<T>(options: ImagesOptions, use: (machines: ImageOptions) => Promise<T>): Promise<T> {
+  const { cache, onProgress, signal = new AbortController().signal } = options;
+  await openCache(cache);
+  const progress = onProgress ? { onProgress } : {};
+  const kit = await ensureBootKit({ cache, signal, ...progress });
+  const namePrefix = `vmlet-check-${process.pid}-`;
+  await using cage = await openCage({ name: `vmlet-check-${process.pid}`, homeId: '', cache, signal });
+  const { accelerator, tscKhz } = await probeAccelerator(kit, { cache, namePrefix, cage, signal, ...progress });
+  const backend = { kit, accelerator, tscKhz, cage, namePrefix };
+  return await use({ backend, bootDeadlineMs: BOOT_DEADLINE_MS[accelerator], signal });
+}
