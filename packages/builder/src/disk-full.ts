@@ -30,7 +30,8 @@ export async function explainFullDisk(error: unknown, folder: string): Promise<u
   return new DiskFull(folder, `${Math.floor((bavail * bsize) / MIB_BYTES)} MiB left on its disk`, { cause: error });
 }
 
-function isFull(error: unknown): boolean {
+/** Whether a command or a call failed since there was no room. */
+export function isFull(error: unknown): boolean {
   if (error instanceof CommandFailed) return FULL.test(error.stderr) || FULL.test(error.message);
   return error instanceof Error && 'code' in error && FULL_CODES.includes(String(error.code));
 }
