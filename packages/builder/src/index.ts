@@ -1,5 +1,4 @@
 /** Recipe -> runtime image. */
 export { type BuiltRuntime, ensureRuntime, findRuntime } from './build.ts';
 export { makeErofs } from './filesystems/index.ts';
-export { buildImport, type ImportedRuntime, isSource, parseSource } from './import/index.ts';
 export { type ImageConfig, type Manifest, manifestSchema } from './manifest.ts';

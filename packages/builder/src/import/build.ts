@@ -7,13 +7,15 @@ import { pipeline } from 'node:stream/promises';
 import { CommandFailed, makeWorkFolder, readJsonIfExists, writeFileAtomic } from '@vmlet/host';
 import { type Box, openBox } from '../box/index.ts';
 import type { BuiltRuntime } from '../build.ts';
+import { explainFullDisk } from '../disk-full.ts';
+import { makeImage } from '../filesystems/index.ts';
 import { type Manifest, manifestSchema } from '../manifest.ts';
 import type { Recipe } from '../recipe.ts';
 import { describeRuntime, findSbom, writeSbom } from '../sbom/index.ts';
 import { readBoxFile } from './blob.ts';
 import { refused } from './errors.ts';
 import type { Folded } from './fold.ts';
-import { type ImportResult, importTree, readTree } from './import-tree.ts';
+import { type ImportResult, importTree, readTree, TREE } from './import-tree.ts';
 import { type OpenedSource, openSource } from './open-source.ts';
 import type { ImportSource } from './source.ts';
 
@@ -40,9 +42,17 @@ export interface ImportedRuntime extends BuiltRuntime {
 /**
  * The runtime of a source: from the cache, when the same bytes were built before, else built now. The same source gives
  * the same image. It appears in the cache whole or not at all.
- * @throws ImportError, BoxUnavailable, CommandFailed
+ * @throws ImportError, BoxUnavailable, DiskFull, CommandFailed
  */
 export async function buildImport(source: ImportSource, options: ImportBuild): Promise<ImportedRuntime> {
+  try {
+    return await build(source, options);
+  } catch (error) {
+    throw await explainFullDisk(error, options.cache);
+  }
+}
+
+async function build(source: ImportSource, options: ImportBuild): Promise<ImportedRuntime> {
   const runtimes = join(options.cache, 'runtimes');
   await using stack = new AsyncDisposableStack();
   const work = stack.use(await makeWorkFolder(runtimes, options.name));
@@ -94,13 +104,20 @@ async function makeRuntime(
   options: ImportBuild & { image: string },
 ): Promise<{ manifest: Manifest; sbom: string }> {
   const { filesystem, signal } = options;
+  const interpreters = await findInterpreters(box, tree, signal);
+  options.onProgress?.('Listing what is in it');
   const recipe = { filesystem, init: 'kit' } as const;
   const builder = `vmlet-import-${IMPORT_VERSION}`;
-  const { facts, sbomOf } = await describeRuntime(box, { tree: 'root', recipe, builder, signal });
-  const os = await osName(box, tree);
-  const interpreters = await findInterpreters(box, tree, signal);
+  const { facts, sbomOf } = await describeRuntime(box, { tree: TREE, recipe, builder, signal });
   options.onProgress?.(`Making the ${filesystem.format} image`);
-  await box.run(['mkfs.erofs', '-U', '00000000-0000-4000-8000-000000000000', '-zlz4hc', 'image', 'root'], { signal });
+  await makeImage(box, {
+    tree: TREE,
+    image: 'image',
+    filesystem,
+    epochSeconds: tree.newestMtime,
+    label: options.name,
+    signal,
+  });
   const { size, hash } = await takeOut(join(box.work, 'image'), options.image);
   const most = filesystem.maxSizeMiB * 1024 * 1024;
   if (size > most) throw refused(`"${options.name}"`, `the image has ${size} bytes`, `at most ${most} (--max-size)`);
@@ -108,9 +125,9 @@ async function makeRuntime(
   const manifest: Manifest = {
     ...{ format: 1, kind: 'vmlet/runtime', name: options.name, version: options.version },
     description: `Imported, ${tree.digest}`.slice(0, 256),
-    ...{ os, interpreters, filesystem: filesystem.format, init: 'kit', sizeBytes: size, fileHash: hash },
-    epoch: tree.newestMtime,
-    ...facts,
+    os: (facts.osRelease?.PRETTY_NAME ?? facts.osRelease?.NAME ?? '').slice(0, 128),
+    ...{ interpreters, filesystem: filesystem.format, init: 'kit', sizeBytes: size, fileHash: hash },
+    ...{ ...facts, epoch: tree.newestMtime },
     ...(Object.keys(tree.config).length > 0 ? { config: tree.config } : {}),
   };
   return { manifest, sbom: sbomOf(manifest) };
@@ -129,14 +146,6 @@ async function takeOut(from: string, to: string): Promise<{ size: number; hash: 
   });
   await pipeline(readBoxFile(from), measured, createWriteStream(to));
   return { size, hash: hash.digest('hex') };
-}
-
-/** As its os-release says. An image with none is of no distribution. */
-async function osName(box: Box, tree: ImportResult): Promise<string> {
-  const path = tree.find('etc/os-release') ?? tree.find('usr/lib/os-release');
-  if (path === undefined) return '';
-  const text = await box.run(['head', '-c', '65536', '--', `root/${path}`]);
-  return (/^PRETTY_NAME=(["']?)(.*)\1\s*$/m.exec(text)?.[2] ?? '').slice(0, 128);
 }
 
 const INTERPRETERS = { python: 'python3', node: 'node' };

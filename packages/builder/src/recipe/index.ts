@@ -1,4 +1,12 @@
 /** Recipes as texts: reading one, their schema, and one to begin with. */
-export { type ReadRecipe, type Recipe, RecipeError, readRecipe } from '../recipe.ts';
+export {
+  FILESYSTEMS,
+  type Filesystem,
+  type ReadRecipe,
+  type Recipe,
+  RecipeError,
+  readRecipe,
+  splitName,
+} from '../recipe.ts';
 export { recipeJsonSchema } from './json-schema.ts';
 export { SCHEMA_FILE, type StarterKind, starterRecipe } from './starter.ts';

@@ -1,6 +1,7 @@
 import { copyFile, mkdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { ensureRuntime, findRuntime } from '@vmlet/builder';
+import { FILESYSTEMS } from '@vmlet/builder/recipe';
 import { writeFileAtomic } from '@vmlet/host';
 import { type Command, Option } from 'commander';
 import { addExamples, type Cli } from '../cli.ts';
@@ -11,8 +12,6 @@ import { type ImportSettings, importSource } from '../publish/import-source.ts';
 import { initFilesOf } from '../publish/init-files.ts';
 import { RECIPES } from '../publish/runtime.ts';
 import { formatBytes } from '../terminal-text.ts';
-
-const FILESYSTEMS = ['erofs', 'squashfs', 'ext4', 'btrfs'] as const;
 
 interface BuildOptions extends ImportSettings {
   from?: string;
@@ -32,7 +31,11 @@ export function registerRuntimeBuild({ program, run }: Cli): void {
     .argument('[recipe]', 'name of an official runtime, a folder with recipe.yaml, or that file')
     .option('--from <source>', 'in place of a recipe: oci:PATH[:TAG], docker:PATH[:TAG], tar:FILE or dir:PATH')
     .option('--name <name[@version]>', 'of what comes from there (default: by its path)')
-    .addOption(new Option('--filesystem <format>', 'of what comes from there (default: erofs)').choices(FILESYSTEMS))
+    .addOption(
+      new Option('--filesystem <format>', 'another than the recipe’s (of what comes from elsewhere: erofs)').choices(
+        FILESYSTEMS,
+      ),
+    )
     .option('-o, --out <folder>', 'copy the image and its manifest there as NAME.FILESYSTEM and NAME.json');
   addExamples(command, [
     ['vmlet runtime build debian-11-node', 'an official one, ahead of time'],
@@ -52,7 +55,7 @@ async function build(recipe: string | undefined, options: BuildOptions, context:
   const { out, from } = options;
   const { manifest, imagePath, cached } =
     from === undefined
-      ? await buildRecipe(recipe ?? missing(), context)
+      ? await buildRecipe(recipe ?? missing(), options, context)
       : await importSource(from, options, { ...context, cache: paths.cache });
   const image = out === undefined ? imagePath : await copyOut({ manifest, imagePath }, resolve(cwd, out));
   output.settle();
@@ -69,14 +72,18 @@ function missing(): never {
   throw new CliError('OPTION_MALFORMED', { operands });
 }
 
-async function buildRecipe(recipe: string, { output, paths, cwd, signal }: Context) {
-  const folder = await findRecipe(recipe, cwd);
+async function buildRecipe(
+  recipe: string,
+  { filesystem }: Pick<BuildOptions, 'filesystem'>,
+  { output, paths, cwd, signal }: Context,
+) {
+  const found = await findRecipe(recipe, cwd);
   const { cache } = paths;
   const onProgress = (step: string, detail?: string) => output.step(step, detail);
   const initFiles = initFilesOf({ cache, onProgress, signal });
-  const official = RECIPES;
-  const cached = (await findRuntime(folder, { cache, initFiles, official })) !== undefined;
-  return { ...(await ensureRuntime(folder, { cache, onProgress, signal, initFiles, official })), cached };
+  const wanted = { cache, initFiles, filesystem: filesystem ?? found.filesystem, official: RECIPES };
+  const cached = (await findRuntime(found.folder, wanted)) !== undefined;
+  return { ...(await ensureRuntime(found.folder, { ...wanted, onProgress, signal })), cached };
 }
 
 async function copyOut(

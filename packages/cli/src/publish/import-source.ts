@@ -1,5 +1,5 @@
 import { basename } from 'node:path';
-import { buildImport, type ImportedRuntime, isSource, parseSource } from '@vmlet/builder';
+import { buildImport, type ImportedRuntime, isSource, parseSource } from '@vmlet/builder/import';
 import type { Recipe } from '@vmlet/builder/recipe';
 import type { Output } from '../output.ts';
 import { cleanLine } from '../terminal-text.ts';

@@ -1,7 +1,6 @@
 import { createReadStream } from 'node:fs';
-import { access, readdir } from 'node:fs/promises';
+import { access } from 'node:fs/promises';
 import { isAbsolute, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { isDeepStrictEqual } from 'node:util';
 import { type BuiltRuntime, ensureRuntime, type Manifest } from '@vmlet/builder';
 import type { ItemHash } from '@vmlet/messages';
@@ -14,13 +13,13 @@ import { CliError } from '../errors.ts';
 import { formatBytes } from '../terminal-text.ts';
 import { importSource, isSource } from './import-source.ts';
 import { initFilesOf } from './init-files.ts';
+import { findOfficial, publishedOfficials, RECIPES } from './official.ts';
 import { type Publisher, storeFile } from './publisher.ts';
 import { findNamedRuntime, orUnknown, readRuntimeName, shownRuntime } from './runtime-names.ts';
 
-/** The recipes of the official runtimes, each in a folder of its name. */
-export const RECIPES = fileURLToPath(new URL('../../../../runtimes', import.meta.url));
+export { officialRuntimes, RECIPES } from './official.ts';
+
 const RECIPE_FILE = 'recipe.yaml';
-const RUNTIME_NAME = /^[a-z0-9][a-z0-9.-]{0,62}$/;
 
 /** A runtime that the node has. */
 export interface ResolvedRuntime {
@@ -63,13 +62,12 @@ export async function resolveRuntime(
     if (published !== undefined) return { itemHash, ...ofNetwork(published) };
     if (!(await api.knows(wanted, signal))) {
       const found = 'the node has no message of that item_hash';
-      const names = [...new Set(listed.map((runtime) => runtime.manifest.name)), ...(await officialRuntimes())];
+      const names = [...new Set(listed.map((runtime) => runtime.manifest.name)), ...(await publishedOfficials())];
       throw new CliError('RUNTIME_UNKNOWN', { operands: { runtime: wanted, found, known: names.join(', ') } });
     }
     return { itemHash, fileHash: undefined, name: wanted };
   }
   const own = listed.filter((runtime) => sameAddress(runtime.address, publisher.signer.address));
-  const official = await officialRuntimes();
   if (isSource(wanted)) {
     const built = await importSource(
       wanted,
@@ -78,15 +76,17 @@ export async function resolveRuntime(
     );
     return await publishedOf(built, { own, publisher });
   }
-  const isOfficial = RUNTIME_NAME.test(wanted) && official.includes(wanted);
-  if (isOfficial || isAbsolute(wanted)) {
-    if (!isOfficial && !(await exists(join(wanted, RECIPE_FILE)))) {
+  const official = await publishedOfficials();
+  const recipe = await findOfficial(wanted);
+  if (recipe !== undefined || isAbsolute(wanted)) {
+    if (recipe === undefined && !(await exists(join(wanted, RECIPE_FILE)))) {
       const found = `no ${RECIPE_FILE} in that folder`;
       throw new CliError('RUNTIME_UNKNOWN', { operands: { runtime: wanted, found, known: official.join(', ') } });
     }
     const { output, signal } = publisher;
     const onProgress = (step: string, detail?: string) => output.step(`Building the runtime: ${step}`, detail);
-    const built = await ensureRuntime(isOfficial ? join(RECIPES, wanted) : wanted, {
+    const built = await ensureRuntime(recipe?.folder ?? wanted, {
+      filesystem: recipe?.filesystem,
       ...{ cache, onProgress, signal, official: RECIPES },
       initFiles: initFilesOf({ cache, onProgress, signal }),
     });
@@ -142,12 +142,6 @@ function exists(path: string): Promise<boolean> {
     () => true,
     () => false,
   );
-}
-
-/** Names of the runtimes that this vmlet has recipes of. */
-export async function officialRuntimes(): Promise<string[]> {
-  const entries = await readdir(RECIPES, { withFileTypes: true });
-  return entries.filter((entry) => entry.isDirectory()).map((entry) => entry.name);
 }
 
 /** Publishes an image with its manifest; the bytes are sent only if the node lacks them. */

@@ -122,7 +122,7 @@ interface Wait {
 
 async function askOnce(machine: Machine, { deadlineMs, signal }: Wait): Promise<void> {
   using limit = deadline(deadlineMs, signal);
-  const pool = connectTo(machine);
+  const pool = connectTo(machine, { port: GUEST_HTTP_PORT });
   try {
     const answer = await pool.request({ method: 'GET', path: '/', signal: limit.signal });
     let body = '';
