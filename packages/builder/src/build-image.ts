@@ -85,6 +85,13 @@ export async function buildImage(plan: Plan, lock: Lock, options: BuildImageOpti
   return { manifest, imagePath, sbom: sbomOf(manifest) };
 }
 
+/** How many steps are told of a plan, as far as that is known before its packages are chosen. */
+export function countSteps({ read: { recipe } }: Plan): number {
+  const packages = recipe.extends !== undefined && recipe.packages.length > 0 ? 2 : 1;
+  const overlay = hasOverlay(recipe) || recipe.applets !== undefined ? 1 : 0;
+  return packages + overlay + (recipe.run ?? []).length + 1;
+}
+
 async function describe({ read }: Plan, { packages: locked }: Lock, { box, packages, signal }: StageOptions) {
   const { recipe } = read;
   const tarballs: { name: string; version: string; path: string }[] = [];

@@ -2,12 +2,13 @@ import { mkdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { writeFileAtomic } from '@vmlet/host';
 import { type Box, openBox } from './box/index.ts';
-import { buildImage } from './build-image.ts';
+import { buildImage, countSteps } from './build-image.ts';
 import { type BuiltRuntime, findRecorded, makePlan, type Plan, type PlanOptions, recordPathOf } from './build-plan.ts';
 import { explainFullDisk } from './disk-full.ts';
 import { fetchPackages } from './packages/fetch.ts';
 import { type Lock, writeLock } from './packages/lock.ts';
 import { resolve } from './packages/resolve.ts';
+import { numbered, type OnProgress } from './progress.ts';
 import { RecipeError } from './recipe.ts';
 import { writeSbom } from './sbom/index.ts';
 import { unpackBase, withoutTrees } from './stages/base.ts';
@@ -16,8 +17,7 @@ import { TREE } from './stages/stage.ts';
 export type { BuiltRuntime } from './build-plan.ts';
 
 export interface BuildOptions extends PlanOptions {
-  /** Told each step as it starts, and what a long step is doing; `cached` for what need not be done. */
-  onProgress?: ((step: string, detail?: string) => void) | undefined;
+  onProgress?: OnProgress | undefined;
   /** Builds what the lock file says and nothing else; refuses when the recipe is another. */
   locked?: boolean | undefined;
   /** Takes the newest packages, and writes the lock file anew. */
@@ -26,6 +26,9 @@ export interface BuildOptions extends PlanOptions {
   noCache?: boolean | undefined;
   signal?: AbortSignal | undefined;
 }
+
+/** Packages are chosen and fetched before an image is made of them. */
+const STEPS_BEFORE = 2;
 
 /**
  * The runtime of a recipe, if it was built before, of what its lock file says, and is in the cache as it was built.
@@ -54,7 +57,8 @@ export async function ensureRuntime(folder: string, options: BuildOptions): Prom
   await mkdir(plan.runtimes, { recursive: true });
   try {
     await using box = await openBox(join(options.cache, 'builds'), plan.read.recipe.name, options);
-    return await buildIn(box, { plan, lock, options });
+    const onProgress = numbered(options.onProgress, STEPS_BEFORE + countSteps(plan));
+    return await buildIn(box, { plan, lock, options: { ...options, onProgress } });
   } catch (error) {
     throw await explainFullDisk(error, options.cache);
   }

@@ -104,10 +104,10 @@ async function makeRuntime(
   options: ImportBuild & { image: string },
 ): Promise<{ manifest: Manifest; sbom: string }> {
   const { filesystem, signal } = options;
-  const recipe = { filesystem, init: 'kit' } as const;
-  const builder = `vmlet-import-${IMPORT_VERSION}`;
   const interpreters = await findInterpreters(box, tree, signal);
   options.onProgress?.('Listing what is in it');
+  const recipe = { filesystem, init: 'kit' } as const;
+  const builder = `vmlet-import-${IMPORT_VERSION}`;
   const { facts, sbomOf } = await describeRuntime(box, { tree: TREE, recipe, builder, signal });
   options.onProgress?.(`Making the ${filesystem.format} image`);
   await makeImage(box, {
@@ -127,8 +127,7 @@ async function makeRuntime(
     description: `Imported, ${tree.digest}`.slice(0, 256),
     os: (facts.osRelease?.PRETTY_NAME ?? facts.osRelease?.NAME ?? '').slice(0, 128),
     ...{ interpreters, filesystem: filesystem.format, init: 'kit', sizeBytes: size, fileHash: hash },
-    epoch: tree.newestMtime,
-    ...facts,
+    ...{ ...facts, epoch: tree.newestMtime },
     ...(Object.keys(tree.config).length > 0 ? { config: tree.config } : {}),
   };
   return { manifest, sbom: sbomOf(manifest) };

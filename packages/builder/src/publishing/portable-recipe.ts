@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { parse, stringify } from 'yaml';
-import { type ReadRecipe, type Recipe, readRecipe } from '../recipe.ts';
+import { type Filesystem, type ReadRecipe, type Recipe, readRecipe } from '../recipe.ts';
 
 /** A recipe that can be built elsewhere: all that it needs, but for packages. */
 export interface PortableRecipe {
@@ -17,12 +17,16 @@ export interface PortableRecipe {
  * @param folder holds `recipe.yaml`
  * @throws RecipeError
  */
-export async function portableRecipe(folder: string, options: { official?: string } = {}): Promise<PortableRecipe> {
+export async function portableRecipe(
+  folder: string,
+  options: { official?: string | undefined; filesystem?: Filesystem | undefined } = {},
+): Promise<PortableRecipe> {
   const path = join(folder, 'recipe.yaml');
   const read = await readRecipe(path, options);
   const text = await readFile(path, 'utf8');
   const written: unknown = parse(text, { maxAliasCount: 0 });
-  const isMerged = Object(written).extends !== undefined && read.recipe.extends === undefined;
+  const isOnFolder = Object(written).extends !== undefined && read.recipe.extends === undefined;
+  const isMerged = isOnFolder || options.filesystem !== undefined;
   const files = new Map<string, string>();
   const name = (own: string, host: string) => {
     // Of several folders, two may have files of the same name.

@@ -8,6 +8,7 @@ import type { PublicApi } from '../client/api.ts';
 import type { RuntimeDetail } from '../client/network-schema.ts';
 import { CliError } from '../errors.ts';
 import type { Output } from '../output.ts';
+import { treesFrom } from './base-tree.ts';
 import { compareImages, compareManifests, compareSboms, type Difference } from './compare-builds.ts';
 import { fetchImage } from './fetch-image.ts';
 import { initFilesOf } from './init-files.ts';
@@ -39,7 +40,10 @@ export async function verifyRuntime(runtime: RuntimeDetail, tools: VerifyTools):
   const { cache, output, signal } = tools;
   const onProgress = (step: string, detail?: string) => output.step(step, detail);
   const initFiles = initFilesOf({ cache, onProgress, signal });
-  const built = await ensureRuntime(folder.path, { cache, onProgress, initFiles, signal, locked: true, noCache: true });
+  // Which runtime is extended, the lock says.
+  const base = treesFrom({ node: async () => tools.api.url, cache, config: '', output, signal });
+  const wanted = { cache, onProgress, initFiles, base, signal };
+  const built = await ensureRuntime(folder.path, { ...wanted, locked: true, noCache: true });
   output.step('Comparing');
   const differences = [
     ...(await imageDifferences(runtime, built, { ...tools, folder: folder.path })),
