@@ -9,6 +9,7 @@ export const REPOSITORY = join(import.meta.dirname, '../..');
 export function officialRuntime(name = 'debian-12-python', onProgress?: (step: string) => void): Promise<BuiltRuntime> {
   return ensureRuntime(join(REPOSITORY, 'runtimes', name), {
     cache: resolvePaths().cache,
+    official: join(REPOSITORY, 'runtimes'),
     ...(onProgress ? { onProgress } : {}),
   });
 }

@@ -1,205 +1,125 @@
-import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
-import { chmod, readFile, rename, stat } from 'node:fs/promises';
-import { basename, join } from 'node:path';
-import { pipeline } from 'node:stream/promises';
-import { makeWorkFolder, readJsonIfExists, writeFileAtomic } from '@vmlet/host';
-import { makeErofs } from './filesystems/erofs.ts';
-import { type Manifest, manifestSchema } from './manifest.ts';
-import { type ReadRecipe, type Recipe, RecipeError, readRecipe } from './recipe.ts';
-import { bootstrap } from './stages/bootstrap.ts';
-import { extract } from './stages/extract.ts';
-import { type InitFiles, makeOverlay, OVERLAY_UNIX_TIME } from './stages/overlay.ts';
-import { runInside } from './stages/run-inside.ts';
+import { mkdir } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { writeFileAtomic } from '@vmlet/host';
+import { type Box, openBox } from './box/index.ts';
+import { buildImage } from './build-image.ts';
+import { type BuiltRuntime, findRecorded, makePlan, type Plan, type PlanOptions, recordPathOf } from './build-plan.ts';
+import { explainFullDisk } from './disk-full.ts';
+import { fetchPackages } from './packages/fetch.ts';
+import { type Lock, writeLock } from './packages/lock.ts';
+import { resolve } from './packages/resolve.ts';
+import { RecipeError } from './recipe.ts';
+import { unpackBase, withoutTrees } from './stages/base.ts';
+import { TREE } from './stages/stage.ts';
 
-/** Raised when the way an image is made changes: a cached image of an older builder is not reused. */
-const BUILDER_VERSION = 2;
+export type { BuiltRuntime } from './build-plan.ts';
 
-/** A runtime image on disk, in the cache, named by its bytes. */
-export interface BuiltRuntime {
-  manifest: Manifest;
-  imagePath: string;
-}
-
-export interface BuildOptions {
-  /** `$VMLET_CACHE`. */
-  cache: string;
-  /** Told each step as it starts, and what a long step is doing. */
-  onProgress?: (step: string, detail?: string) => void;
-  /** Gives what a recipe with `init: image` needs; not asked by others. */
-  initFiles?: (() => Promise<InitFiles>) | undefined;
-  /** Folder of the recipes that `extends` knows by name. */
-  official?: string | undefined;
+export interface BuildOptions extends PlanOptions {
+  /** Told each step as it starts, and what a long step is doing; `cached` for what need not be done. */
+  onProgress?: ((step: string, detail?: string) => void) | undefined;
+  /** Builds what the lock file says and nothing else; refuses when the recipe is another. */
+  locked?: boolean | undefined;
+  /** Takes the newest packages, and writes the lock file anew. */
+  update?: boolean | undefined;
+  /** Runs each step again, whatever was kept of it. */
+  noCache?: boolean | undefined;
   signal?: AbortSignal | undefined;
 }
 
-/** What says which image a recipe is. */
-export type FindOptions = Pick<BuildOptions, 'cache' | 'initFiles' | 'official'>;
-
 /**
- * The runtime of a recipe, if it was built before and is in the cache as it was built.
+ * The runtime of a recipe, if it was built before, of what its lock file says, and is in the cache as it was built.
  * @param folder holds `recipe.yaml`
  * @throws RecipeError
  */
-export async function findRuntime(folder: string, options: FindOptions): Promise<BuiltRuntime | undefined> {
-  const read = await readRecipe(join(folder, 'recipe.yaml'), options);
-  const { recipe } = read;
-  const initFiles = await initFilesOf(recipe, options);
-  const runtimes = join(options.cache, 'runtimes');
-  return await findBuilt(runtimes, await recordPathOf(read, { runtimes, initFiles }));
+export async function findRuntime(folder: string, options: PlanOptions): Promise<BuiltRuntime | undefined> {
+  const plan = await makePlan(folder, options);
+  const lock = lockOf(plan);
+  return lock === undefined ? undefined : await findRecorded(plan.runtimes, recordPathOf(plan, lock));
 }
 
 /**
- * The runtime of a recipe: from the cache when its recipe was built before, else built now (about a minute).
+ * The runtime of a recipe: from the cache when it was built before, else built now (about a minute), of the packages
+ * that its lock file says. A recipe without a lock file, or one that wants other packages by now, gets a new one.
  * The image appears in the cache whole or not at all.
  * @param folder holds `recipe.yaml`
- * @throws RecipeError, CommandFailed
+ * @throws RecipeError, BoxUnavailable, DiskFull, CommandFailed
  */
 export async function ensureRuntime(folder: string, options: BuildOptions): Promise<BuiltRuntime> {
-  const recipePath = join(folder, 'recipe.yaml');
-  const read = await readRecipe(recipePath, options);
-  const { recipe } = read;
-  const initFiles = await initFilesOf(recipe, options);
-  const runtimes = join(options.cache, 'runtimes');
-  const recordPath = await recordPathOf(read, { runtimes, initFiles });
-  const known = await findBuilt(runtimes, recordPath);
-  if (known) return known;
+  const plan = await makePlan(folder, options);
+  const lock = options.update ? undefined : lockOf(plan);
+  if (options.locked && lock === undefined) throw notLocked(plan);
+  const known = lock && !options.noCache ? await findRecorded(plan.runtimes, recordPathOf(plan, lock)) : undefined;
+  if (known !== undefined) return known;
+  await mkdir(plan.runtimes, { recursive: true });
+  try {
+    await using box = await openBox(join(options.cache, 'builds'), plan.read.recipe.name, options);
+    return await buildIn(box, { plan, lock, options });
+  } catch (error) {
+    throw await explainFullDisk(error, options.cache);
+  }
+}
 
-  await using work = await makeWorkFolder(runtimes, recipe.name);
-  const built = await build(read, { ...options, work: work.path, ownInit: initFiles });
-  await rename(built.imagePath, imagePathOf(runtimes, built.manifest));
+/** What the lock file says, if it is that of the recipe. */
+function lockOf({ written, disagreement }: Plan): Lock | undefined {
+  return disagreement === undefined ? written : undefined;
+}
+
+function notLocked({ lockPath, disagreement }: Plan): RecipeError {
+  if (disagreement !== undefined) return new RecipeError(`${disagreement}; build once without --locked to change it`);
+  return new RecipeError(`${lockPath}:1: expected a lock file, found none; build once without --locked to write it`);
+}
+
+interface BuildIn {
+  plan: Plan;
+  lock: Lock | undefined;
+  options: BuildOptions;
+}
+
+async function buildIn(box: Box, { plan, lock, options }: BuildIn): Promise<BuiltRuntime> {
+  const { cache, onProgress, signal } = options;
+  const lists = 'Choosing packages';
+  onProgress?.(lists, lock === undefined ? undefined : 'as in the lock file');
+  const onLine = (step: string) => (line: string) => onProgress?.(step, line);
+  const chosen = lock ?? (await chooseAndWrite(box, { plan, options, onLine: onLine(lists) }));
+  const recordPath = recordPathOf(plan, chosen);
+  // Other packages may be the same ones that were there before.
+  const known = options.noCache ? undefined : await findRecorded(plan.runtimes, recordPath);
+  if (known !== undefined) return known;
+  const fetching = 'Fetching packages';
+  onProgress?.(fetching);
+  const packages = join(cache, 'packages');
+  await fetchPackages(plan.read, chosen, { box, packages, onLine: onLine(fetching), signal });
+  const built = await buildImage(plan, chosen, { ...options, box });
   await writeFileAtomic(recordPath, `${JSON.stringify(built.manifest, null, 2)}\n`);
-  return { manifest: built.manifest, imagePath: imagePathOf(runtimes, built.manifest) };
+  return built;
 }
 
-async function findBuilt(runtimes: string, recordPath: string): Promise<BuiltRuntime | undefined> {
-  const record = manifestSchema.safeParse(await readJsonIfExists(recordPath, { rebuildable: true }));
-  if (!record.success) return undefined;
-  const imagePath = imagePathOf(runtimes, record.data);
-  const found = await stat(imagePath).catch(() => undefined);
-  return found?.size === record.data.sizeBytes ? { manifest: record.data, imagePath } : undefined;
+interface ChooseOptions {
+  plan: Plan;
+  options: BuildOptions;
+  onLine: (line: string) => void;
 }
 
-async function initFilesOf(recipe: Recipe, { initFiles }: FindOptions): Promise<InitFiles | undefined> {
-  if (recipe.init !== 'image') return undefined;
-  if (initFiles !== undefined) return initFiles();
-  throw new RecipeError(`Cannot build "${recipe.name}": "init: image" and no files of an init, expected both or none`);
+async function chooseAndWrite(box: Box, { plan, options, onLine }: ChooseOptions): Promise<Lock> {
+  const { read, lockPath, written } = plan;
+  const base = await baseOf(plan, options);
+  const wantsMore = base !== undefined && read.recipe.packages.length > 0;
+  const { signal } = options;
+  if (wantsMore) await unpackBase(read, base, { box, packages: '', trees: options.base, signal });
+  const status = wantsMore ? `/work/${TREE}/var/lib/dpkg/status` : undefined;
+  const found: Lock = { ...(await resolve(read, { box, status, onLine, signal })), ...(base ? { base } : {}) };
+  await box.run(['rm', '-rf', TREE], { signal });
+  // Newer lists of the same packages change nothing: then no image changes.
+  const isSame = written !== undefined && JSON.stringify(written.packages) === JSON.stringify(found.packages);
+  const lock = isSame ? { ...found, epochSeconds: written.epochSeconds } : found;
+  await mkdir(dirname(lockPath), { recursive: true });
+  await writeLock(lockPath, lock);
+  return lock;
 }
 
-interface RecordOptions {
-  runtimes: string;
-  initFiles: InitFiles | undefined;
-}
-
-/** Named by what the image is made of, so that a recipe that has changed has no record. */
-async function recordPathOf(read: ReadRecipe, { runtimes, initFiles }: RecordOptions): Promise<string> {
-  const inputs = await hashOfInputs(read, initFiles);
-  return join(runtimes, `${read.recipe.name}-${inputs.slice(0, 16)}.json`);
-}
-
-/** Files that the recipe names are inputs too. A recipe without any is hashed as if there were no such thing. */
-async function hashOfInputs({ recipe, beside }: ReadRecipe, initFiles: InitFiles | undefined): Promise<string> {
-  const sources = [...(recipe.files ?? []).entries()].flatMap(([index, { source }]) =>
-    source === undefined ? [] : [beside('files', index, 'source')],
-  );
-  const hashes = await Promise.all(sources.map(sha256OfFile));
-  if (initFiles !== undefined) hashes.push(initFiles.hash);
-  const inputs = hashes.length === 0 ? [BUILDER_VERSION, recipe] : [BUILDER_VERSION, recipe, hashes];
-  return createHash('sha256').update(JSON.stringify(inputs)).digest('hex');
-}
-
-interface BuildIn extends BuildOptions {
-  /** A folder to work in. */
-  work: string;
-  /** What the image gets, if it is to be its own init. */
-  ownInit: InitFiles | undefined;
-}
-
-async function build(read: ReadRecipe, options: BuildIn): Promise<BuiltRuntime> {
-  const { recipe } = read;
-  const { work } = options;
-  const root = join(work, 'root');
-  const imagePath = join(work, 'image');
-  await fill(read, root, options);
-  const os = await osName(root);
-  const interpreters = await interpreterVersions(recipe, root, options.signal);
-  const { format, compression } = recipe.filesystem;
-  if (format !== 'erofs') throw read.refuse(['filesystem', 'format'], `expected erofs, found "${format}"`);
-  options.onProgress?.('Making the erofs image');
-  await makeErofs(root, imagePath, {
-    compression: compression === 'lz4' || compression === 'lz4hc' ? compression : 'none',
-    clusterKiB: recipe.filesystem.clusterKiB,
-    uuid: '00000000-0000-4000-8000-000000000000',
-    // What is only unpacked has no bytecode, the one thing that needs true times, and no owner but root.
-    ...(recipe.variant === 'extract' ? { fixedTime: OVERLAY_UNIX_TIME, allRoot: true } : {}),
-    signal: options.signal,
-  });
-  const { size } = await stat(imagePath);
-  const maxBytes = recipe.filesystem.maxSizeMiB * 1024 * 1024;
-  if (size > maxBytes) {
-    throw new RecipeError(
-      `Cannot build "${recipe.name}": the image has ${size} bytes, expected at most ${maxBytes} (filesystem.maxSizeMiB)`,
-    );
-  }
-  await chmod(imagePath, 0o444);
-  const manifest: Manifest = {
-    format: 1,
-    kind: 'vmlet/runtime',
-    name: recipe.name,
-    version: recipe.version,
-    description: recipe.description,
-    os,
-    interpreters,
-    filesystem: recipe.filesystem.format,
-    init: recipe.init,
-    sizeBytes: size,
-    fileHash: await sha256OfFile(imagePath),
-  };
-  return { manifest, imagePath };
-}
-
-/** Makes the root filesystem's tree. */
-async function fill({ recipe, beside }: ReadRecipe, target: string, options: BuildIn): Promise<void> {
-  const { work, ownInit, signal } = options;
-  const packages = join(options.cache, 'packages');
-  const adding = 'Adding files and packages of npm';
-  const onLine = (step: string) => (line: string) => options.onProgress?.(step, line);
-  const overlay = await makeOverlay(recipe, {
-    ...{ beside, packages, work, signal },
-    initFiles: ownInit,
-    onLine: onLine(adding),
-  });
-  const installing = 'Installing Debian packages';
-  options.onProgress?.(installing, `${recipe.suite}, ${recipe.packages.length} wanted`);
-  if (recipe.variant === 'extract') await extract(recipe, { target, overlay, work, packages, signal });
-  else await bootstrap(recipe, { target, overlay, work, onLine: onLine(installing), signal });
-}
-
-function imagePathOf(runtimes: string, manifest: Manifest): string {
-  return join(runtimes, `${manifest.fileHash}.${manifest.filesystem}`);
-}
-
-async function osName(root: string): Promise<string> {
-  const release = await readFile(join(root, 'usr/lib/os-release'), 'utf8');
-  return /^PRETTY_NAME="(.*)"$/m.exec(release)?.[1] ?? basename(root);
-}
-
-async function interpreterVersions(recipe: Recipe, root: string, signal: AbortSignal | undefined) {
-  const versionOf = async (path: string) => {
-    const printed = await runInside(root, [path, '--version'], signal);
-    return { path, version: printed.trim().replace(/^\D+/, '') };
-  };
-  const versions: Manifest['interpreters'] = {};
-  for (const [name, wanted] of Object.entries(recipe.interpreters)) {
-    const { path, others } = typeof wanted === 'string' ? { path: wanted } : wanted;
-    versions[name] = await versionOf(path);
-    if (others !== undefined) versions[name].others = await Promise.all(others.map(versionOf));
-  }
-  return versions;
-}
-
-async function sha256OfFile(path: string): Promise<string> {
-  const hash = createHash('sha256');
-  await pipeline(createReadStream(path), hash);
-  return hash.digest('hex');
+async function baseOf({ read }: Plan, { base, signal }: BuildOptions): Promise<string | undefined> {
+  const reference = read.recipe.extends;
+  if (reference === undefined) return undefined;
+  if (base === undefined) throw withoutTrees(read);
+  return base.resolve(reference, signal);
 }

@@ -1,13 +1,21 @@
-import { chmod, copyFile, mkdir, readdir, symlink, writeFile } from 'node:fs/promises';
+import { createReadStream } from 'node:fs';
+import { mkdtempDisposable, readdir, stat } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { dirname, join, relative, resolve } from 'node:path';
-import { run } from '@vmlet/host';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { CommandFailed } from '@vmlet/host';
+import { type Pack, pack } from 'tar-stream';
+import { fetchNpmPackage, unpackNpmPackage } from '../packages/npm.ts';
 import type { ReadRecipe, Recipe } from '../recipe.ts';
-import { fetchNpmPackage, unpackNpmPackage } from './npm.ts';
+import { type StageOptions, TREE, tellFailure } from './stage.ts';
 
 /** 26 October 1985, as in every package of npm: what is laid over an image has the same time in each build. */
 export const OVERLAY_UNIX_TIME = 499162500;
 /** As many as Linux follows. */
 const MAX_LINK_HOPS = 40;
+/** Where it is put together, in the box's work folder. */
+const OVERLAY = 'overlay';
 
 /** What makes an image its own init. This package knows where it goes, and not what it is. */
 export interface InitFiles {
@@ -17,65 +25,70 @@ export interface InitFiles {
   writeTo(folder: string, interpreters: Recipe['interpreters']): Promise<unknown>;
 }
 
-export interface OverlayOptions {
-  /** Gives the path of the file that a member names. */
-  beside: ReadRecipe['beside'];
-  /** Folder that keeps downloaded packages. */
-  packages: string;
-  /** A folder to work in. */
-  work: string;
-  /** What a recipe with `init: image` gets. */
-  initFiles?: InitFiles | undefined;
-  onLine?: (line: string) => void;
-  signal?: AbortSignal | undefined;
+/** Whether a recipe adds anything to its packages. */
+export function hasOverlay({ npm = [], files = [], links = {}, init }: Recipe): boolean {
+  return npm.length + files.length + Object.keys(links).length > 0 || init === 'image';
 }
 
 /**
- * Makes a tree of what a recipe adds to its packages of Debian: npm packages, files of its own, links.
- * @returns the tree's folder, or undefined when there is nothing to add
- * @throws RecipeError, CommandFailed
+ * Lays over the tree what a recipe adds to its packages of Debian: npm packages, files of its own, links. Owner and
+ * times are always the same ones. Folders are not laid over: one named `bin` would take the place of the link that a
+ * merged layout has there.
+ * @throws RecipeError
  */
-export async function makeOverlay(recipe: Recipe, options: OverlayOptions): Promise<string | undefined> {
-  const { npm = [], files = [], links = {} } = recipe;
-  const { signal, packages, initFiles } = options;
-  if (npm.length + files.length + Object.keys(links).length === 0 && initFiles === undefined) return undefined;
-  const overlay = join(options.work, 'overlay');
-  await mkdir(overlay);
-  if (initFiles !== undefined) await addInit(recipe, overlay, { initFiles, work: options.work, signal });
-  for (const [index, wanted] of npm.entries()) {
-    options.onLine?.(`${wanted.package} ${wanted.version}`);
-    const tarball = await fetchNpmPackage(wanted, { packages, signal });
-    const unpacked = join(options.work, `npm-${index}`);
-    await unpackNpmPackage(tarball, unpacked, signal);
-    for (const { from, to } of wanted.copy) {
-      await mkdir(dirname(join(overlay, to)), { recursive: true });
-      await run('cp', ['-a', join(unpacked, 'package', from), join(overlay, to)], { signal });
-    }
+export async function layOver(
+  read: ReadRecipe,
+  options: StageOptions & { initFiles?: InitFiles | undefined },
+): Promise<void> {
+  const { box, initFiles, signal } = options;
+  await box.run(['mkdir', OVERLAY], { signal });
+  if (initFiles !== undefined) await addTree(options, (packing) => packInit(read.recipe, initFiles, packing));
+  await addNpm(read, options);
+  await addTree(options, (packing) => packFiles(read, packing));
+  const owner = `--owner=0 --group=0 --numeric-owner --mtime=@${OVERLAY_UNIX_TIME}`;
+  const script = `umask 022; cd ${OVERLAY} && find . ! -type d -print0 | sort -z |
+tar ${owner} -c --null --no-recursion --files-from=- | tar -x -C ../${TREE} && cd .. && rm -rf ${OVERLAY}`;
+  try {
+    await box.run(['bash', '-o', 'pipefail', '-c', script], { signal });
+  } catch (error) {
+    if (!(error instanceof CommandFailed)) throw error;
+    throw tellFailure(read, { member: ['files'], what: 'to be put into the image', error });
   }
-  for (const [index, file] of files.entries()) {
-    const path = join(overlay, file.path);
-    if (file.concat !== undefined) continue;
-    await mkdir(dirname(path), { recursive: true });
-    if (file.source === undefined) await writeFile(path, file.content ?? '');
-    else await copyFile(options.beside('files', index, 'source'), path);
-    await chmod(path, Number.parseInt(file.mode ?? '0644', 8));
-  }
-  // Last, so that nothing is ever written through one of them.
-  for (const [path, target] of Object.entries(links)) {
-    await mkdir(dirname(join(overlay, path)), { recursive: true });
-    await symlink(target, join(overlay, path));
-  }
-  return overlay;
 }
 
-/** init0 goes where the recipe's own links lead: a folder here would take the place of the link. */
-async function addInit(
-  { interpreters, links = {} }: Recipe,
-  overlay: string,
-  { initFiles, work, signal }: { initFiles: InitFiles; work: string; signal: AbortSignal | undefined },
-): Promise<void> {
-  const written = join(work, 'init-files');
-  await initFiles.writeTo(written, interpreters);
+async function addNpm(read: ReadRecipe, { box, packages, onLine, signal }: StageOptions): Promise<void> {
+  for (const [index, wanted] of (read.recipe.npm ?? []).entries()) {
+    onLine?.(`${wanted.package} ${wanted.version}`);
+    try {
+      const tarball = await fetchNpmPackage(wanted, { packages, signal });
+      await unpackNpmPackage(tarball, `npm-${index}`, { box, signal });
+      const script = 'mkdir -p "$(dirname "$2")" && cp -a "$1" "$2"';
+      for (const { from, to } of wanted.copy) {
+        await box.run(['sh', '-c', script, 'sh', join(`npm-${index}/package`, from), join(OVERLAY, to)], { signal });
+      }
+      await box.run(['rm', '-rf', `npm-${index}`], { signal });
+    } catch (error) {
+      if (!(error instanceof CommandFailed)) throw error;
+      throw tellFailure(read, { member: ['npm', index], what: 'to be had and copied', error });
+    }
+  }
+}
+
+/** What is packed on the host, of files that are ours or the recipe's, is unpacked in the box. */
+async function addTree({ box, signal }: StageOptions, fill: (packing: Pack) => Promise<void>): Promise<void> {
+  const packing = pack();
+  const filling = fill(packing).then(
+    () => packing.finalize(),
+    (error: Error) => packing.destroy(error),
+  );
+  await box.run(['tar', '-x', '-C', OVERLAY], { input: Readable.from(packing), signal });
+  await filling;
+}
+
+/** init0 goes where the recipe's own links lead: a folder there would take the place of the link. */
+async function packInit({ interpreters, links = {} }: Recipe, initFiles: InitFiles, packing: Pack): Promise<void> {
+  await using written = await mkdtempDisposable(join(tmpdir(), 'vmlet-init-'));
+  await initFiles.writeTo(written.path, interpreters);
   let folder = '/sbin';
   for (
     let target = links[folder], hops = 0;
@@ -83,32 +96,29 @@ async function addInit(
     target = links[folder], hops++
   )
     folder = resolve(dirname(folder), target);
-  for (const [from, to] of [
-    ['sbin/init', join(folder, 'init')],
-    ['root/vmlet', '/root/vmlet'],
-  ] as const) {
-    await mkdir(join(overlay, dirname(to)), { recursive: true });
-    await run('cp', ['-a', join(written, from), join(overlay, to)], { signal });
+  await packFile(packing, join(written.path, 'sbin/init'), { name: join(folder, 'init') });
+  const launchers = join(written.path, 'root/vmlet');
+  for (const entry of await readdir(launchers, { recursive: true, withFileTypes: true })) {
+    if (!entry.isFile()) continue;
+    const path = join(entry.parentPath, entry.name);
+    await packFile(packing, path, { name: join('/root/vmlet', relative(launchers, path)) });
   }
 }
 
-/**
- * Packs an overlay for mmdebstrap, which puts it in place with the right owner, whoever builds. Folders are left out:
- * one named `bin` would take the place of the link that a merged layout has there.
- * @returns the tar's path
- */
-export async function packOverlay(overlay: string, signal?: AbortSignal): Promise<string> {
-  const entries = await readdir(overlay, { recursive: true, withFileTypes: true });
-  const names = entries
-    .filter((entry) => !entry.isDirectory())
-    .map((entry) => relative(overlay, join(entry.parentPath, entry.name)))
-    .sort();
-  const list = `${overlay}.list`;
-  await writeFile(list, names.map((name) => `${name}\0`).join(''));
-  const owner = ['--owner=0', '--group=0', '--numeric-owner', `--mtime=@${OVERLAY_UNIX_TIME}`];
-  const tar = `${overlay}.tar`;
-  await run('tar', ['-C', overlay, ...owner, '-cf', tar, '--null', '--no-recursion', `--files-from=${list}`], {
-    signal,
-  });
-  return tar;
+/** Links last, so that nothing is ever written through one of them. */
+async function packFiles({ recipe, beside }: ReadRecipe, packing: Pack): Promise<void> {
+  for (const [index, file] of (recipe.files ?? []).entries()) {
+    const mode = Number.parseInt(file.mode ?? '0644', 8);
+    const name = file.path.slice(1);
+    if (file.source !== undefined) await packFile(packing, beside('files', index, 'source'), { name: file.path, mode });
+    else if (file.content !== undefined) packing.entry({ name, mode }, file.content);
+  }
+  for (const [path, linkname] of Object.entries(recipe.links ?? {}))
+    packing.entry({ name: path.slice(1), type: 'symlink', linkname });
+}
+
+async function packFile(packing: Pack, path: string, { name, mode }: { name: string; mode?: number }): Promise<void> {
+  const found = await stat(path);
+  const header = { name: name.slice(1), size: found.size, mode: mode ?? found.mode & 0o7777 };
+  await pipeline(createReadStream(path), packing.entry(header));
 }

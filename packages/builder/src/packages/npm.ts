@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { mkdir, readdir, rename } from 'node:fs/promises';
+import { readdir, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { makeWorkFolder, run } from '@vmlet/host';
+import type { Box } from '../box/index.ts';
 import { RecipeError } from '../recipe.ts';
 import type { NpmPackage } from '../schema.ts';
 
@@ -42,12 +43,17 @@ export async function fetchNpmPackage(wanted: Wanted, options: FetchOptions): Pr
 }
 
 /**
- * Unpacks an npm tarball; its files then are below `package/`.
- * @param folder is made; must not hold anything yet
+ * Unpacks an npm tarball in a box; its files then are below `package/`.
+ * @param folder in the box's work folder; is made, must not hold anything yet
  * @throws RecipeError when an entry is a link, a device, or outside of `package/`; nothing is unpacked then
  */
-export async function unpackNpmPackage(tarball: string, folder: string, signal?: AbortSignal): Promise<void> {
-  const listed = await run('tar', ['-tvzf', tarball, '--numeric-owner', '--quoting-style=escape'], { signal });
+export async function unpackNpmPackage(
+  tarball: string,
+  folder: string,
+  { box, signal }: { box: Box; signal?: AbortSignal | undefined },
+): Promise<void> {
+  const options = { readOnly: { [tarball]: '/npm.tgz' }, signal };
+  const listed = await box.run(['tar', '-tvzf', '/npm.tgz', '--numeric-owner', '--quoting-style=escape'], options);
   for (const line of listed.split('\n').filter((text) => text !== '')) {
     const [, kind = '', name = ''] = /^(\S)\S+ +\S+ +\S+ +\S+ +\S+ (.*)$/.exec(line) ?? [];
     // The folder's name is the packer's choice, but for what would lead out of it.
@@ -56,9 +62,10 @@ export async function unpackNpmPackage(tarball: string, folder: string, signal?:
       throw new RecipeError(`Cannot unpack "${tarball}": entry "${line}", expected files and folders inside of it`);
     }
   }
-  await mkdir(join(folder, 'package'), { recursive: true });
-  const args = ['-xzf', tarball, '-C', join(folder, 'package'), '--strip-components=1'];
-  await run('tar', [...args, '--no-same-owner', '--no-same-permissions'], { signal });
+  const into = join(folder, 'package');
+  await box.run(['mkdir', '-p', into], { signal });
+  const args = ['-xzf', '/npm.tgz', '-C', into, '--strip-components=1'];
+  await box.run(['tar', ...args, '--no-same-owner', '--no-same-permissions'], options);
 }
 
 async function integrityOf(path: string): Promise<string> {

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
-import { CommandFailed, run } from '@vmlet/host';
+import { CommandFailed } from '@vmlet/host';
+import type { Box } from '../box/index.ts';
 import { RecipeError } from '../recipe.ts';
 
 /** Where Debian 12 and later keep the sources that the machine is set up with; older ones use sources.list. */
@@ -12,8 +12,9 @@ const ALIASES = ['stable', 'oldstable', 'testing'];
 const POCKETS = /^(?<base>.+?)(?<pocket>-updates|-security)?$/;
 
 export interface SourcesOptions {
-  /** A folder to work in. */
-  work: string;
+  box: Box;
+  /** Where apt's configuration is, in the box. */
+  env: Record<string, string>;
   /** The machine's own, unless told: deb822 (`.sources`) or one line each (`.list`). */
   machineSources?: readonly string[];
   /** Code name of the machine's release; the machine's own, unless told. */
@@ -21,16 +22,19 @@ export interface SourcesOptions {
   signal?: AbortSignal | undefined;
 }
 
+/** Sources as apt reads them. */
+export interface Sources {
+  text: string;
+  extension: 'sources' | 'list';
+}
+
 /**
  * The sources of a suite, at the mirrors and with the keys of this machine, in the machine's own style. Of its
  * -updates and -security those that the mirrors have.
- * @returns text and style; undefined where the machine has no sources at all, so that mmdebstrap uses its own
+ * @returns undefined where the machine has no sources at all
  * @throws RecipeError when the machine's sources have nothing of Debian's; CommandFailed
  */
-export async function sourcesOf(
-  suite: string,
-  options: SourcesOptions,
-): Promise<{ text: string; extension: 'sources' | 'list' } | undefined> {
+export async function sourcesOf(suite: string, options: SourcesOptions): Promise<Sources | undefined> {
   const machineSuite = options.machineSuite ?? (await codeName());
   for (const path of options.machineSources ?? MACHINE_SOURCES) {
     const text = await readIfExists(path);
@@ -51,12 +55,58 @@ export async function sourcesOf(
   return undefined;
 }
 
+export interface MirrorOptions extends Pick<SourcesOptions, 'box' | 'env' | 'signal'> {
+  suite: string;
+  components: readonly string[];
+  /** Path in the box of the keys that sign what the mirror has. */
+  keyring: string;
+}
+
+/** The sources of a suite at one mirror, with those of its -updates and -security that it has. */
+export async function sourcesAt(url: string, options: MirrorOptions): Promise<Sources> {
+  const suites = [options.suite];
+  for (const pocket of ['-updates', '-security']) {
+    const name = `${options.suite}${pocket}`;
+    if (await hasSuite(url, name, options)) suites.push(name);
+  }
+  const { components, keyring } = options;
+  const text = `Types: deb
+URIs: ${url}
+Suites: ${suites.join(' ')}
+Components: ${components.join(' ')}
+Signed-By: ${keyring}
+`;
+  return { text, extension: 'sources' };
+}
+
+/** The addresses that sources name, each once, in their order. */
+export function addressesIn({ text, extension }: Sources): string[] {
+  const entries = extension === 'sources' ? stanzasOf(text) : text.split('\n');
+  const found = entries.flatMap((entry) => partsOf(entry)?.uris ?? []);
+  return [...new Set(found.map((uri) => uri.replace(/\/*$/, '/')))];
+}
+
+/** Folders of this machine that sources name as mirrors. */
+export function foldersIn(sources: Sources): string[] {
+  return addressesIn(sources).flatMap((uri) => /^(?:file|copy):(?:\/\/)?(\/.*?)\/*$/.exec(uri)?.[1] ?? []);
+}
+
 /** The stanzas of a deb822 file, without comments. */
 function stanzasOf(text: string): string[] {
   return text
     .replace(/^#.*\n?/gm, '')
     .split(/\n\s*\n/)
     .filter((stanza) => stanza.trim() !== '');
+}
+
+/** What a line or a stanza says of packages; undefined where it says something else, or nothing. */
+function partsOf(entry: string) {
+  const line = /^(deb(?:-src)?\s+(?:\[[^\]]*\]\s+)?)(\S+)(\s+)(\S+)(.*)$/.exec(entry);
+  if (line) return { line, uris: [line[2] ?? ''], suites: [line[4] ?? ''] };
+  const member = (name: string) =>
+    new RegExp(`^${name}:\\s*(.*(?:\\n[ \\t]+.*)*)`, 'im').exec(entry)?.[1]?.split(/\s+/) ?? [];
+  const uris = member('URIs');
+  return uris.length === 0 ? undefined : { line, uris, suites: member('Suites') };
 }
 
 interface Translation extends SourcesOptions {
@@ -67,10 +117,10 @@ interface Translation extends SourcesOptions {
 async function translate(entries: readonly string[], options: Translation): Promise<string[]> {
   const kept: string[] = [];
   for (const entry of entries) {
-    const line = /^(deb(?:-src)?\s+(?:\[[^\]]*\]\s+)?)(\S+)(\s+)(\S+)(.*)$/.exec(entry);
-    const uris = line?.[2] ?? /^URIs:\s*(.*(?:\n[ \t]+.*)*)/im.exec(entry)?.[1] ?? '';
-    const suites = line?.[4] ?? /^Suites:\s*(.*(?:\n[ \t]+.*)*)/im.exec(entry)?.[1] ?? '';
-    const found = await suitesAt(uris.split(/\s+/)[0] ?? '', suites.split(/\s+/), options);
+    const parts = partsOf(entry);
+    if (parts === undefined) continue;
+    const { line, uris, suites } = parts;
+    const found = await suitesAt(uris[0] ?? '', suites, options);
     if (found.length === 0) continue;
     if (line) kept.push(`${line[1]}${line[2]}${line[3]}${found[0]}${line[5]}`);
     else kept.push(`${entry.trim().replace(/^Suites:.*(?:\n[ \t]+.*)*/im, `Suites: ${found.join(' ')}`)}\n`);
@@ -92,12 +142,19 @@ async function suitesAt(uri: string, suites: readonly string[], options: Transla
 }
 
 /** Asks by apt's own helper, so that the machine's proxies and certificates are used. */
-async function hasSuite(uri: string, suite: string, options: SourcesOptions): Promise<boolean> {
-  const release = `${uri.replace(/\/*$/, '/')}dists/${suite}/InRelease`;
+async function hasSuite(
+  uri: string,
+  suite: string,
+  { box, env, signal }: Pick<SourcesOptions, 'box' | 'env' | 'signal'>,
+): Promise<boolean> {
+  const address = uri.replace(/\/*$/, '/');
+  const folders = foldersIn({ text: `deb ${address} ${suite} main`, extension: 'list' });
   try {
-    await run(APT_HELPER, ['download-file', release, join(options.work, 'InRelease')], {
-      env: { ...process.env, LC_ALL: 'C' },
-      signal: options.signal,
+    await box.run([APT_HELPER, 'download-file', `${address}dists/${suite}/InRelease`, '/work/InRelease'], {
+      env,
+      network: true,
+      readOnly: Object.fromEntries(folders.map((folder) => [folder, folder])),
+      signal,
     });
     return true;
   } catch (error) {
