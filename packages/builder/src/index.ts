@@ -2,4 +2,4 @@
 export { type BuiltRuntime, ensureRuntime, findRuntime } from './build.ts';
 export { makeErofs } from './filesystems/index.ts';
 export { type ImageConfig, type Manifest, manifestSchema } from './manifest.ts';
-export { type ReadRecipe, type Recipe, RecipeError, readRecipe } from './recipe.ts';
+export { type ReadRecipe, RecipeError, readRecipe } from './recipe.ts';
