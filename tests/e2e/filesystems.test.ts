@@ -1,11 +1,11 @@
 import { mkdtempDisposable } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Recipe } from '@vmlet/builder/recipe';
 import { resolvePaths, run } from '@vmlet/host';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type Box, openBox } from '../../packages/builder/src/box/index.ts';
 import { makeImage } from '../../packages/builder/src/filesystems/index.ts';
-import type { Recipe } from '../../packages/builder/src/recipe.ts';
 import { startTestNode, type TestNode } from '../framework/node.ts';
 import { publishPath } from '../framework/publish.ts';
 import { officialRuntime } from '../framework/runtime.ts';

@@ -8,6 +8,7 @@ import { failpoint } from './failpoint.ts';
 import { makeImage } from './filesystems/index.ts';
 import type { Manifest } from './manifest.ts';
 import type { Lock } from './packages/lock.ts';
+import { configOf } from './recipe/settings.ts';
 import type { ReadRecipe } from './recipe.ts';
 import { addPackages, unpackBase } from './stages/base.ts';
 import { extract, linkApplets } from './stages/extract.ts';
@@ -58,6 +59,7 @@ export async function buildImage(plan: Plan, lock: Lock, options: BuildImageOpti
   const { sha256: fileHash = '', sizeBytes = 0 } = image ?? {};
   await failpoint('build.taken');
   checkSize(read, sizeBytes);
+  const config = configOf(recipe);
   const manifest: Manifest = {
     format: 1,
     kind: 'vmlet/runtime',
@@ -71,6 +73,7 @@ export async function buildImage(plan: Plan, lock: Lock, options: BuildImageOpti
     sizeBytes,
     fileHash,
     epoch: epochSeconds,
+    ...(config === undefined ? {} : { config }),
   };
   const imagePath = imagePathOf(runtimes, manifest);
   await rename(taken, imagePath);

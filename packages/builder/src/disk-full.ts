@@ -18,10 +18,7 @@ export class DiskFull extends Error {
   /** Where it was to be. */
   readonly folder: string;
   constructor(folder: string, found: string, options: { cause: unknown }) {
-    super(
-      `Cannot build in "${folder}": ${found}, expected room for the runtime's files and its image; free some, or set VMLET_CACHE to a folder on a larger disk`,
-      options,
-    );
+    super(`Cannot build in "${folder}": ${found}, expected room for the runtime's files and its image`, options);
     this.folder = folder;
   }
 }
