@@ -7,6 +7,7 @@ import { PublicApi } from '../client/api.ts';
 import { locateNode } from '../client/locate.ts';
 import type { Context } from '../context.ts';
 import { findRecipe } from '../known-runtimes.ts';
+import { baseTrees } from '../publish/base-trees.ts';
 import { initFilesOf } from '../publish/init-files.ts';
 import { loadSigner } from '../publish/owner-key.ts';
 import { publishNamedRuntime, type RuntimeExtras, recipeIn } from '../publish/publish-runtime.ts';
@@ -76,8 +77,9 @@ async function publish(what: string, options: PublishOptions, context: Context):
 async function prepare(
   what: string,
   { manifest: manifestFile, name }: PublishOptions,
-  { output, paths, cwd, signal }: Context,
+  context: Context,
 ): Promise<{ runtime: BuiltRuntime; recipe: string | undefined }> {
+  const { output, paths, cwd, signal } = context;
   const imagePath = resolve(cwd, what);
   const found = await stat(imagePath).catch(() => undefined);
   const isImage = found?.isFile() === true && !imagePath.endsWith('recipe.yaml');
@@ -93,7 +95,7 @@ async function prepare(
   const onProgress = (step: string, detail?: string) => output.step(`Building the runtime: ${step}`, detail);
   const initFiles = initFilesOf({ cache: paths.cache, onProgress, signal });
   const wanted = { cache: paths.cache, initFiles, filesystem, official: RECIPES };
-  const built = await ensureRuntime(folder, { ...wanted, onProgress, signal });
+  const built = await ensureRuntime(folder, { ...wanted, base: baseTrees(context), onProgress, signal });
   return { runtime: { ...built, manifest: { ...built.manifest, ...named(name) } }, recipe: recipeIn(folder) };
 }
 
