@@ -20,8 +20,8 @@ export interface BaseTools {
   node: () => Promise<string>;
   /** `$VMLET_CACHE`. */
   cache: string;
-  /** Folder of one's keys, since a name is one's own first. */
-  config: string;
+  /** Whose name a bare name is; undefined for who has no key. */
+  own: () => Promise<string | undefined>;
   output: Output;
   signal: AbortSignal;
 }
@@ -33,14 +33,14 @@ export interface BaseTools {
 export function baseTreeOf(context: Context): NonNullable<BuildOptions['base']> {
   const { output, signal, paths } = context;
   const node = async () => (await locateNode(context)).url;
-  return treesFrom({ node, cache: paths.cache, config: paths.config, output, signal });
+  return treesFrom({ node, cache: paths.cache, own: () => existingAddress(paths.config), output, signal });
 }
 
 /** The same, for a node that is known. */
 export function treesFrom({
   node,
   cache,
-  config,
+  own: ownAddress,
   output,
   signal: usual,
 }: BaseTools): NonNullable<BuildOptions['base']> {
@@ -57,7 +57,7 @@ export function treesFrom({
         };
         throw new CliError('RUNTIME_UNKNOWN', { operands });
       }
-      const own = await existingAddress(config);
+      const own = await ownAddress();
       const found = await findNamedRuntime(name, { api, own, signal });
       return (await api.runtime(found.item_hash, signal)).file_hash;
     },
