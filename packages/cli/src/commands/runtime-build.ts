@@ -1,7 +1,6 @@
 import { copyFile, mkdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { ensureRuntime, findRuntime } from '@vmlet/builder';
-import { FILESYSTEMS } from '@vmlet/builder/recipe';
+import { ensureRuntime, FILESYSTEMS, findRuntime } from '@vmlet/builder';
 import { writeFileAtomic } from '@vmlet/host';
 import { type Command, Option } from 'commander';
 import { addExamples, type Cli } from '../cli.ts';
