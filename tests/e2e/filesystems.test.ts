@@ -1,7 +1,7 @@
 import { mkdtempDisposable } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Recipe } from '@vmlet/builder';
+import type { Recipe } from '@vmlet/builder/recipe';
 import { resolvePaths, run } from '@vmlet/host';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type Box, openBox } from '../../packages/builder/src/box/index.ts';

@@ -8,7 +8,7 @@ import type { BaseTree } from './base.ts';
 import { type Manifest, manifestSchema } from './manifest.ts';
 import { differences, type Lock, readLock } from './packages/lock.ts';
 import { requestOf } from './packages/resolve.ts';
-import { type ReadRecipe, RecipeError, readRecipe } from './recipe.ts';
+import { type Filesystem, type ReadRecipe, RecipeError, readRecipe } from './recipe.ts';
 import type { InitFiles } from './stages/overlay.ts';
 
 /** Raised when the way an image is made changes: a cached image of an older builder is not reused. */
@@ -28,6 +28,8 @@ export interface PlanOptions {
   initFiles?: (() => Promise<InitFiles>) | undefined;
   /** Folder of the recipes that `extends` knows by name. Their lock files are kept in the cache. */
   official?: string | undefined;
+  /** Another filesystem than the recipe's; the runtime is then named after it too: `NAME-ext4`. */
+  filesystem?: Filesystem | undefined;
   /** Where the lock file is; `recipe.lock` beside the recipe unless told. */
   lockPath?: string | undefined;
   /** Gives what a recipe needs that extends a published runtime; not asked by others. */

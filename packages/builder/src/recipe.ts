@@ -3,6 +3,7 @@ import { dirname, join } from 'node:path';
 import type { z } from 'zod';
 import { readDocument } from './recipe/document.ts';
 import { type Fault, faultAt, type RecipeError, refusal } from './recipe/fault.ts';
+import { type Filesystem, inFilesystem } from './recipe/filesystem.ts';
 import { faultsOf } from './recipe/issues.ts';
 import { mergeRecipes } from './recipe/merge.ts';
 import { type MemberPath, nodeAt, placeOf, plainValue, type RecipeNode, type Source } from './recipe/node.ts';
@@ -11,6 +12,7 @@ import { refusedTogether } from './recipe/together.ts';
 import { type Recipe, recipeFileSchema, recipeSchema } from './schema.ts';
 
 export { RecipeError } from './recipe/fault.ts';
+export { FILESYSTEMS, type Filesystem, splitName } from './recipe/filesystem.ts';
 export type { Recipe } from './schema.ts';
 
 const RECIPE_FILE = 'recipe.yaml';
@@ -33,6 +35,8 @@ export interface ReadRecipe {
 export interface ReadOptions {
   /** Folder whose folders are recipes that `extends` knows by name. */
   official?: string | undefined;
+  /** Another filesystem than the recipe's: the runtime is then named after it too, see {@link inFilesystem}. */
+  filesystem?: Filesystem | undefined;
 }
 
 /**
@@ -41,7 +45,7 @@ export interface ReadOptions {
  */
 export async function readRecipe(path: string, options: ReadOptions = {}): Promise<ReadRecipe> {
   const root = await readLayers(path, { ...options, above: [] });
-  const recipe = understood(root);
+  const recipe = understood(root, options.filesystem);
   const named: MemberPath[] = [
     ...[...(recipe.files ?? []).entries()].flatMap(([index, { source }]) =>
       source ? [['files', index, 'source']] : [],
@@ -123,16 +127,17 @@ function checkedFile(source: Source): MapNode {
 }
 
 /** @throws RecipeError for what does not go together */
-function understood(root: MapNode): Recipe {
+function understood(root: MapNode, filesystem?: Filesystem): Recipe {
   const isOnPublished = root.members.has('extends');
   const value = { ...(isOnPublished ? { distribution: 'custom', suite: 'custom' } : {}), ...Object(plainValue(root)) };
   const parsed = recipeSchema.safeParse(value);
   if (!parsed.success) throw refusal(faultsOf(recipeSchema, parsed.error, root));
-  const refused = refusedTogether(parsed.data);
+  const recipe = inFilesystem(parsed.data, filesystem);
+  const refused = refusedTogether(recipe);
   if (isOnPublished && root.members.has('variant'))
     refused.push({ path: ['variant'], message: 'expected none with a published runtime' });
   if (refused.length > 0) throw refusal(refused.map(({ path, message }) => faultAt(root, path, message)));
-  return parsed.data;
+  return recipe;
 }
 
 function faultsBy(schema: z.ZodType, root: RecipeNode): Fault[] {

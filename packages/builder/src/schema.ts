@@ -58,7 +58,7 @@ const environmentSchema = z
       .max(128),
     z
       .string()
-      .max(32_768)
+      .max(4096)
       .regex(/^[^\0]*$/, 'expected text without NUL'),
   )
   .refine((all) => Object.keys(all).length <= 128, 'expected at most 128 variables')
@@ -181,7 +181,8 @@ const USUAL_COMPRESSION = { erofs: 'lz4hc', squashfs: 'zstd' } as const;
 /** Without `filesystem`, and for each of its members that is not said. */
 const DEFAULT_MAX_SIZE_MIB = 1024;
 
-const filesystemSchema = z
+/** The filesystem of an image, with what is usual where nothing is said. */
+export const filesystemSchema = z
   .strictObject({
     format: filesystemMembers.format.default('erofs'),
     compression: filesystemMembers.compression.optional(),

@@ -1,8 +1,12 @@
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { readRecipe } from '@vmlet/builder/recipe';
 import { resolvePaths } from '@vmlet/host';
 import { describe, expect, test } from 'vitest';
+import { findOfficial } from './publish/official.ts';
 import { type CliResult, runCli, temporaryFolder } from './testing.ts';
+import { WELL_KNOWN_RUNTIMES } from './well-known-runtimes.ts';
 
 const { cache } = resolvePaths();
 const OFFICIAL = new URL('../../../runtimes/debian-12-python/recipe.yaml', import.meta.url);
@@ -56,4 +60,36 @@ describe('vmlet runtime', () => {
     const nothing = await runtime(['build', 'nope'], folder.path);
     expect(nothing).toMatchObject({ exitCode: 3, stderr: expect.stringContaining('Cannot read the recipe "nope"') });
   });
+});
+
+describe('official runtimes in other filesystems', () => {
+  test('runtime show: knows one by its recipe’s name and a filesystem', async () => {
+    const shown = JSON.parse((await runtime(['show', 'debian-12-python-ext4', '--json'])).stdout);
+    expect(shown).toMatchObject({ name: 'debian-12-python-ext4', recipe: fileURLToPath(OFFICIAL) });
+    const squashfs = JSON.parse((await runtime(['show', 'minimal-squashfs', '--json'])).stdout);
+    expect(squashfs.name).toBe('minimal-squashfs');
+    const listed = (await runtime(['ls'])).stdout;
+    expect(listed).toMatch(/^debian-11-node-ext4 /m);
+    expect(listed).not.toContain('minimal-squashfs');
+    expect((await runtime(['show', 'minimal-ntfs'])).exitCode).toBe(3);
+  });
+});
+
+test('well-known runtimes: each leads to a recipe of this name, in the filesystem that it has itself', async () => {
+  const found = await Promise.all(
+    WELL_KNOWN_RUNTIMES.map(async ({ itemHash, name }) => {
+      const recipe = await findOfficial(name);
+      if (recipe === undefined) return [itemHash.slice(0, 4), name, undefined];
+      const read = await readRecipe(join(recipe.folder, 'recipe.yaml'), { filesystem: recipe.filesystem });
+      return [itemHash.slice(0, 4), read.recipe.name, read.recipe.filesystem.format];
+    }),
+  );
+  expect(found).toEqual([
+    ['63f0', 'debian-12-python-ext4', 'ext4'],
+    ['3c23', 'debian-11-node-ext4', 'ext4'],
+    ['bd79', 'debian-11-python-node', 'ext4'],
+    ['8879', 'debian-11', 'btrfs'],
+    ['6e30', 'debian-12', 'btrfs'],
+    ['77fe', 'ubuntu-22.04', 'btrfs'],
+  ]);
 });

@@ -1,13 +1,14 @@
 import { stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
-import { type BuiltRuntime, findRuntime, type Manifest, type ReadRecipe, readRecipe } from '@vmlet/builder';
+import { type BuiltRuntime, findRuntime, type Manifest } from '@vmlet/builder';
+import { type ReadRecipe, readRecipe } from '@vmlet/builder/recipe';
 import { locateNode } from './client/locate.ts';
 import { OwnerClient } from './client/owner.ts';
 import type { ListedRuntime } from './client/owner-schema.ts';
 import type { Context } from './context.ts';
 import { CliError } from './errors.ts';
 import { initFilesOf } from './publish/init-files.ts';
-import { officialRuntimes, RECIPES } from './publish/runtime.ts';
+import { type FoundRecipe, findOfficial, publishedOfficials, RECIPES } from './publish/official.ts';
 
 /** A runtime that can be named here: by a recipe, by what was built of it, by what the node has. */
 export interface KnownRuntime {
@@ -27,7 +28,10 @@ export interface KnownRuntime {
 export async function knownRuntimes(context: Context): Promise<KnownRuntime[]> {
   const listed = await listedRuntimes(context);
   const own: KnownRuntime[] = [];
-  for (const name of await officialRuntimes()) own.push(await ofRecipe(join(RECIPES, name), { listed, context }));
+  for (const name of await publishedOfficials()) {
+    const found = await findOfficial(name);
+    if (found !== undefined) own.push(await ofRecipe(found, { listed, context }));
+  }
   const matched = new Set(own.map(({ manifest }) => manifest?.fileHash));
   const others = new Map(listed.map((runtime) => [runtime.fileHash, runtime]));
   for (const { fileHash, manifest } of others.values()) {
@@ -42,7 +46,8 @@ export async function knownRuntimes(context: Context): Promise<KnownRuntime[]> {
  */
 export async function findKnownRuntime(text: string, context: Context): Promise<KnownRuntime> {
   const folder = await recipeFolder(text, context.cwd);
-  if (folder !== undefined) return await ofRecipe(folder, { listed: await listedRuntimes(context), context });
+  const recipe = folder === undefined ? await findOfficial(text) : { folder, filesystem: undefined };
+  if (recipe !== undefined) return await ofRecipe(recipe, { listed: await listedRuntimes(context), context });
   const known = await knownRuntimes(context);
   const found = known.find(
     ({ name, manifest, published }) =>
@@ -55,14 +60,17 @@ export async function findKnownRuntime(text: string, context: Context): Promise<
 }
 
 /**
- * The folder of a recipe that is to be built: given by itself, by its file, or by the name of an official runtime.
+ * A recipe that is to be built: given by its folder, by its file, or by the name of an official runtime, which may end
+ * with another filesystem than the recipe's.
  * @throws CliError `RECIPE_UNREADABLE`
  */
-export async function findRecipe(text: string, cwd: string): Promise<string> {
-  const official = await officialRuntimes();
-  const folder = official.includes(text) ? join(RECIPES, text) : await recipeFolder(text, cwd);
-  if (folder !== undefined) return folder;
-  const operands = { path: text, found: 'there is no such folder or file', known: official.join(', ') };
+export async function findRecipe(text: string, cwd: string): Promise<FoundRecipe> {
+  const official = await findOfficial(text);
+  if (official !== undefined) return official;
+  const folder = await recipeFolder(text, cwd);
+  if (folder !== undefined) return { folder, filesystem: undefined };
+  const known = (await publishedOfficials()).join(', ');
+  const operands = { path: text, found: 'there is no such folder or file', known };
   throw new CliError('RECIPE_UNREADABLE', { operands });
 }
 
@@ -78,12 +86,13 @@ interface Known {
   context: Context;
 }
 
-async function ofRecipe(folder: string, { listed, context }: Known): Promise<KnownRuntime> {
+async function ofRecipe({ folder, filesystem }: FoundRecipe, { listed, context }: Known): Promise<KnownRuntime> {
   const recipePath = join(folder, 'recipe.yaml');
-  const { recipe }: ReadRecipe = await readRecipe(recipePath, { official: RECIPES });
+  const wanted = { official: RECIPES, filesystem };
+  const { recipe }: ReadRecipe = await readRecipe(recipePath, wanted);
   const { cache } = context.paths;
   const initFiles = initFilesOf({ cache, signal: context.signal });
-  const built: BuiltRuntime | undefined = await findRuntime(folder, { cache, initFiles, official: RECIPES });
+  const built: BuiltRuntime | undefined = await findRuntime(folder, { cache, initFiles, ...wanted });
   if (built !== undefined) return ofManifest(built.manifest, { listed, imagePath: built.imagePath, recipePath });
   const { name, version } = recipe;
   return { name, version, recipePath, manifest: undefined, imagePath: undefined, published: [] };

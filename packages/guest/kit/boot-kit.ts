@@ -106,8 +106,8 @@ async function buildInto(work: string, options: BootKitOptions): Promise<string>
   await mkdir(guestWork);
   await buildNodeLauncher(join(guestWork, 'tree/init1/node'), { signal });
   await mkdir(join(guestWork, 'tree/init1/exec'), { recursive: true });
-  const exec = join(guestWork, 'tree/init1/exec/init1-exec');
-  await compile([join(GUEST_FOLDER, 'init1-exec/init1-exec.c')], exec, signal);
+  for (const name of ['init1-exec', 'image-command'])
+    await compile([join(GUEST_FOLDER, `init1-exec/${name}.c`)], join(guestWork, 'tree/init1/exec', name), signal);
   const surveySources = SURVEY_SOURCES.map((name) => join(GUEST_FOLDER, 'survey', `${name}.c`));
   await compile(surveySources, join(guestWork, 'tree', SURVEY), signal);
   const launcher = join(GUEST_FOLDER, 'init1-python');

@@ -12,6 +12,11 @@ export interface ImportSource {
 
 const KINDS = ['oci', 'docker', 'tar', 'dir'] as const;
 
+/** Whether a text has the form of a source; what it names may not be there. */
+export function isSource(text: string): boolean {
+  return KINDS.some((kind) => text.startsWith(`${kind}:`));
+}
+
 /**
  * Takes apart `oci:PATH[:TAG]`, `docker:PATH[:TAG]`, `tar:FILE` or `dir:PATH`. A path may hold colons: one that is there
  * is meant as a whole.

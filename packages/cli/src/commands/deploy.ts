@@ -6,6 +6,7 @@ import type { Context } from '../context.ts';
 import { programName, variable, wholeNumber } from '../option-values.ts';
 import type { Output } from '../output.ts';
 import { type Deployment, type DeployRequest, type DeployTarget, deployFolder } from '../publish/deploy.ts';
+import { absoluteSource, isSource } from '../publish/import-source.ts';
 import { onMessagePath, readOnMessage } from '../publish/on-message.ts';
 import { loadSigner } from '../publish/owner-key.ts';
 import { prepare } from '../publish/prepare.ts';
@@ -36,6 +37,7 @@ interface DeployOptions {
   onMessage?: string;
   onMessagePath?: string;
   channel?: string;
+  ownCommand?: boolean;
   bundle?: boolean;
   install?: boolean;
   list?: boolean;
@@ -55,10 +57,10 @@ export function registerDeploy({ program, run }: Cli): void {
         'takes the place of one that serves. Prints the URL, the URL on a host name of its own, and the item_hash, a ' +
         'line each.',
     )
-    .argument('[path]', 'folder with the program, or one file', '.')
+    .argument('[path]', 'folder with the program, or one file (default: ".")')
     .option(
       '-r, --runtime <name|hash|folder>',
-      'official runtime, item_hash or name of a published one, or ./folder of a recipe (default: by the kind of program)',
+      'official runtime, item_hash or name of a published one, ./folder of a recipe, or oci:PATH, docker:PATH, tar:FILE, dir:PATH (default: by the kind of program)',
     )
     .option('-e, --entrypoint <name>', 'main:app, server.js or bin/server (default: guessed)')
     .addOption(
@@ -93,6 +95,7 @@ export function registerDeploy({ program, run }: Cli): void {
     .option('--on-message-path <path>', 'where they are posted to (default: /)', onMessagePath)
     .option('--no-http', 'visitors may not ask it; messages reach it')
     .option('--channel <name>', 'channel of the messages (default: VMLET)')
+    .option('--own-command', 'run what the image of the runtime starts by itself; the folder goes along as data')
     .option('--bundle', 'make one file of a program for Node.js and its packages')
     .option('--install', 'install package.json inside the runtime, whatever is in node_modules')
     .option('--no-install', 'pack node_modules as it is')
@@ -105,23 +108,26 @@ export function registerDeploy({ program, run }: Cli): void {
     ['vmlet deploy ./app --entrypoint api:app --memory 512', 'told which application, and with more memory'],
     ['vmlet deploy ./server --command "./server --port 8080"', 'one executable, with arguments'],
     [`vmlet deploy ./app --on-message '{"channel":"TEST"}'`, 'told of each message of a channel'],
+    ['vmlet deploy --runtime oci:./web.tar', 'an image of another world, as it is'],
     ['vmlet deploy ./app --list', 'what would be packed, and what is large in it'],
     ['vmlet deploy ./app --watch', 'again whenever a file changes'],
     ['curl "$(vmlet deploy ./app | head -n 1)"', 'deploy and call it'],
   ]);
-  command.action(async (path: string, options: DeployOptions & { dryRun?: boolean }, self: Command) => {
+  command.action(async (path: string | undefined, options: DeployOptions & { dryRun?: boolean }, self: Command) => {
     const { dryRun = false, list = dryRun, ...rest } = options;
     await run(self, (context) => deploy(path, { ...rest, list }, context));
   });
 }
 
-async function deploy(path: string, options: DeployOptions, context: Context): Promise<undefined> {
+async function deploy(path: string | undefined, options: DeployOptions, context: Context): Promise<undefined> {
   const { output, signal, cwd } = context;
   const { memory: memoryMiB, env: variables = {}, list, watch, onMessage: told, ...rest } = options;
   const onMessage = told === undefined ? undefined : await readOnMessage(told, { cwd });
-  const request: DeployRequest = { ...rest, folder: resolve(cwd, path), memoryMiB, variables, onMessage };
+  const folder = { folder: resolve(cwd, path ?? '.'), isFolderDefault: path === undefined };
+  const request: DeployRequest = { ...rest, ...folder, memoryMiB, variables, onMessage };
   // What has a slash is a folder, or the name of another publisher's.
-  if (rest.runtime?.includes('/') && readRuntimeName(rest.runtime) === undefined)
+  if (rest.runtime !== undefined && isSource(rest.runtime)) request.runtime = await absoluteSource(rest.runtime, cwd);
+  else if (rest.runtime?.includes('/') && readRuntimeName(rest.runtime) === undefined)
     request.runtime = resolve(cwd, rest.runtime);
   if (list) {
     listPrepared(await prepare(request, { output, signal }), output);

@@ -89,10 +89,11 @@ async function prepare(
       recipe: undefined,
     };
   }
-  const folder = await findRecipe(what, cwd);
+  const { folder, filesystem } = await findRecipe(what, cwd);
   const onProgress = (step: string, detail?: string) => output.step(`Building the runtime: ${step}`, detail);
   const initFiles = initFilesOf({ cache: paths.cache, onProgress, signal });
-  const built = await ensureRuntime(folder, { cache: paths.cache, onProgress, signal, initFiles, official: RECIPES });
+  const wanted = { cache: paths.cache, initFiles, filesystem, official: RECIPES };
+  const built = await ensureRuntime(folder, { ...wanted, onProgress, signal });
   return { runtime: { ...built, manifest: { ...built.manifest, ...named(name) } }, recipe: recipeIn(folder) };
 }
 

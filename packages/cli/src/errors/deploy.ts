@@ -47,6 +47,13 @@ export const deployErrors = {
     hint: 'Name it with --entrypoint (main:app, server.js, bin/server) or --command "./server --port 8080"',
     exitCode: badInput,
   },
+  RUNTIME_COMMANDLESS: {
+    phase: 'detect',
+    template:
+      'Cannot run what the runtime "{runtime}" starts by itself: it names no command, expected an image that does',
+    hint: 'Name a program of yours with --entrypoint or --command, or build the image with an ENTRYPOINT or CMD',
+    exitCode: badInput,
+  },
   ENTRYPOINT_MALFORMED: {
     phase: 'detect',
     template: 'Cannot use the entrypoint "{entrypoint}": {found}, expected {expected}',

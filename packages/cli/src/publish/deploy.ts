@@ -4,6 +4,8 @@ import type { Signer } from '@vmlet/messages/sign';
 import { PublicApi } from '../client/api.ts';
 import { type NodeAddress, ownerOf } from '../client/locate.ts';
 import { OwnerClient } from '../client/owner.ts';
+import { OWN_COMMAND } from '../detect/own-command.ts';
+import { CliError } from '../errors.ts';
 import { installModules } from '../modules/install.ts';
 import type { Output } from '../output.ts';
 import { packFiles, type ZipEntry, zipEntries } from '../pack/zip.ts';
@@ -106,6 +108,8 @@ export async function publishPacked(
   }
   output.step(`Finding the runtime ${wanted}`);
   const runtime = await resolveRuntime(wanted, publisher, { owner, cache: paths.cache });
+  if (plan.entrypoint === OWN_COMMAND && runtime.hasCommand === false)
+    throw prepared.unless ?? new CliError('RUNTIME_COMMANDLESS', { operands: { runtime: wanted } });
   const installed = await installDependencies(prepared, { runtime, target });
   const zip = zipEntries([...files, ...installed.entries], 'code.zip', { folder: path });
   output.step(`Publishing ${cleanLine(name)} (${formatBytes(zip.sizeBytes)})`);

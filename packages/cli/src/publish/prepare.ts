@@ -1,6 +1,7 @@
 import { basename, dirname, resolve } from 'node:path';
 import { bundleProgram } from '../bundle.ts';
 import { type Detected, detectProgram, type ProgramPlan } from '../detect/index.ts';
+import { ownCommandPlan } from '../detect/own-command.ts';
 import { parsePackage } from '../detect/package-json.ts';
 import { Sources } from '../detect/sources.ts';
 import { CliError } from '../errors.ts';
@@ -10,6 +11,7 @@ import { readIgnoreRules } from '../pack/ignore.ts';
 import { checkPackLimits, kindOfPath, type SourceFile, type SourceFolder, walkFile, walkFolder } from '../pack/walk.ts';
 import type { ZipEntry } from '../pack/zip.ts';
 import { cleanLine, formatBytes } from '../terminal-text.ts';
+import { isSource, nameOfSource } from './import-source.ts';
 
 /** What is to be packed, as far as the user says. */
 export interface PrepareRequest {
@@ -21,6 +23,12 @@ export interface PrepareRequest {
   command?: string | undefined;
   /** Makes one file of a program for Node.js and its packages. */
   bundle?: boolean | undefined;
+  /** What the runtime's image starts by itself is the program, whatever is in the folder. */
+  ownCommand?: boolean | undefined;
+  /** The runtime as the user named it: its image may start something by itself, where the folder has no program. */
+  runtime?: string | undefined;
+  /** Nothing of the folder goes along with a command of the runtime's own: the user named none. */
+  isFolderDefault?: boolean | undefined;
   /** True to install packages inside the runtime in any case, false never to. */
   install?: boolean | undefined;
 }
@@ -39,6 +47,8 @@ export interface Prepared {
   files: readonly SourceFile[];
   /** What was made here, beside the files. */
   made: readonly ZipEntry[];
+  /** Why there is no program in the folder, where the runtime's own command stands in for one. */
+  unless?: CliError | undefined;
 }
 
 /**
@@ -49,6 +59,8 @@ export async function prepare(
   request: PrepareRequest,
   { output, signal }: { output: Output; signal: AbortSignal },
 ): Promise<Prepared> {
+  if (isArchiveAlone(request))
+    return preparedOwn({ request, folder: NO_FOLDER, path: resolve(request.folder) }, output);
   const target = resolve(request.folder);
   const isFile = (await kindOfPath(target)) === 'file';
   const path = isFile ? dirname(target) : target;
@@ -56,7 +68,9 @@ export async function prepare(
   const folder = isFile ? await walkFile(target) : await walkFolder(path, { rules, signal });
   const { entrypoint, command, bundle, install } = request;
   const told = { entrypoint, command, file: isFile ? basename(target) : undefined };
-  const detected = await detectProgram(folder, target, told);
+  const own = await ownCommandOf(request, () => detectProgram(folder, target, told));
+  if (own.detected === undefined) return preparedOwn({ request, folder, path, unless: own.unless }, output);
+  const { detected } = own;
   tell(detected, output);
   const { plan } = detected;
   const name = isFile ? basename(target).replace(/\.[^.]+$/, '') : basename(path);
@@ -82,6 +96,58 @@ export async function prepare(
   checkPackLimits(files, path);
   tellIgnored(folder, { modules, output });
   return { ...rest, modules, files, made: [] };
+}
+
+interface OwnCommand {
+  /** Undefined where the runtime's own command is the program. */
+  detected: Detected | undefined;
+  /** Why nothing else is, where nobody asked for it. */
+  unless?: CliError | undefined;
+}
+
+/** Whether the command of the runtime's image is what runs: as told, or because there is nothing else. */
+async function ownCommandOf(request: PrepareRequest, detect: () => Promise<Detected>): Promise<OwnCommand> {
+  const { runtime, ownCommand = false } = request;
+  if (ownCommand) return { detected: undefined };
+  try {
+    return { detected: await detect() };
+  } catch (error) {
+    const isUnknown = error instanceof CliError && error.code === 'ENTRYPOINT_UNKNOWN';
+    if (!isUnknown || runtime === undefined) throw error;
+    return { detected: undefined, unless: error };
+  }
+}
+
+const NO_FOLDER: SourceFolder = { files: [], ignored: [], folders: [], sizeBytes: 0 };
+
+/** Who names an archive, and no folder or program, means what is in the archive. */
+function isArchiveAlone({
+  runtime,
+  isFolderDefault = false,
+  ownCommand,
+  entrypoint,
+  command,
+}: PrepareRequest): boolean {
+  if (!isFolderDefault || entrypoint !== undefined || command !== undefined) return false;
+  return ownCommand === true || (runtime !== undefined && isSource(runtime));
+}
+
+function preparedOwn(
+  found: { request: PrepareRequest; folder: SourceFolder; path: string; unless?: CliError | undefined },
+  output: Output,
+): Prepared {
+  const { request, folder, path, unless } = found;
+  const { runtime, isFolderDefault = false } = request;
+  const files = isFolderDefault ? [] : folder.files;
+  checkPackLimits(files, path);
+  const along = files.length === 0 ? '' : `, with ${files.length} files of the folder in /opt/code`;
+  output.note(`Running what the image of the runtime starts by itself${along}`);
+  const isSourceName = isFolderDefault && runtime !== undefined && isSource(runtime);
+  return {
+    ...{ path, plan: ownCommandPlan('as told'), files, made: [], modules: { from: 'nowhere' }, unless },
+    name: isSourceName ? nameOfSource(runtime) : basename(path),
+    folder: { ...folder, files, ignored: isFolderDefault ? [] : folder.ignored },
+  };
 }
 
 async function bundled(

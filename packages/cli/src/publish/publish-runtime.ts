@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import type { BuiltRuntime, Manifest } from '@vmlet/builder';
 import type { ItemHash } from '@vmlet/messages';
 import type { Upload } from '../client/multipart.ts';
@@ -50,7 +51,8 @@ export async function publishNamedRuntime(
   output.step('Looking up the name');
   const known = (await api.runtimes({ addresses: [signer.address], names: [name], signal })).runtimes;
   const sameVersion = known.filter(({ metadata }) => metadata.version === version);
-  const same = sameVersion.find((one) => one.file_hash === fileHash);
+  const isSame = (one: NetworkRuntime) => isDeepStrictEqual(one.metadata.config, manifest.config);
+  const same = sameVersion.find((one) => one.file_hash === fileHash && isSame(one));
   if (same === undefined && sameVersion.length > 0) {
     throw new CliError('RUNTIME_VERSION_TAKEN', {
       operands: { name, version, itemHash: sameVersion[0]?.item_hash ?? '' },

@@ -1,23 +1,25 @@
 import { createReadStream } from 'node:fs';
-import { access, readdir } from 'node:fs/promises';
+import { access } from 'node:fs/promises';
 import { isAbsolute, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { type BuiltRuntime, ensureRuntime } from '@vmlet/builder';
+import { isDeepStrictEqual } from 'node:util';
+import { type BuiltRuntime, ensureRuntime, type Manifest } from '@vmlet/builder';
 import type { ItemHash } from '@vmlet/messages';
 import { itemHashSchema, sameAddress } from '@vmlet/messages/schema';
 import { isItemHash } from '../client/find-program.ts';
+import type { NetworkRuntime } from '../client/network-schema.ts';
 import type { OwnerClient } from '../client/owner.ts';
 import type { ListedRuntime } from '../client/owner-schema.ts';
 import { CliError } from '../errors.ts';
 import { formatBytes } from '../terminal-text.ts';
+import { importSource, isSource } from './import-source.ts';
 import { initFilesOf } from './init-files.ts';
+import { findOfficial, publishedOfficials, RECIPES } from './official.ts';
 import { type Publisher, storeFile } from './publisher.ts';
 import { findNamedRuntime, orUnknown, readRuntimeName, shownRuntime } from './runtime-names.ts';
 
-/** The recipes of the official runtimes, each in a folder of its name. */
-export const RECIPES = fileURLToPath(new URL('../../../../runtimes', import.meta.url));
+export { officialRuntimes, RECIPES } from './official.ts';
+
 const RECIPE_FILE = 'recipe.yaml';
-const RUNTIME_NAME = /^[a-z0-9][a-z0-9.-]{0,62}$/;
 
 /** A runtime that the node has. */
 export interface ResolvedRuntime {
@@ -26,6 +28,8 @@ export interface ResolvedRuntime {
   fileHash: string | undefined;
   /** Its name, or the item_hash where none is known. */
   name: string;
+  /** Whether its image starts something by itself; undefined where nothing is known of it. */
+  hasCommand?: boolean | undefined;
 }
 
 export interface RuntimeOptions {
@@ -39,7 +43,7 @@ export interface RuntimeOptions {
  * Finds a runtime on the node by its item_hash or name: `NAME`, `NAME@VERSION` or `ADDRESS/NAME@VERSION`, as it was
  * published; the program then names its item_hash, so that it stays what it is. An official one that is missing there is built, or taken from
  * the cache, and published; so is one whose recipe has changed, and that of a recipe whose folder is named by its
- * absolute path.
+ * absolute path, and what comes from another world, such as `oci:/images/web.tar`.
  * @throws CliError `RUNTIME_UNKNOWN`
  */
 export async function resolveRuntime(
@@ -55,32 +59,50 @@ export async function resolveRuntime(
     const { api, signal } = publisher;
     // Something may stand in for one that is not there; the program names what it was told to.
     const published = await api.runtime(wanted, signal).catch(orUnknown);
-    if (published !== undefined) return { itemHash, fileHash: published.file_hash, name: published.metadata.name };
+    if (published !== undefined) return { itemHash, ...ofNetwork(published) };
     if (!(await api.knows(wanted, signal))) {
       const found = 'the node has no message of that item_hash';
-      const names = [...new Set(listed.map((runtime) => runtime.manifest.name)), ...(await officialRuntimes())];
+      const names = [...new Set(listed.map((runtime) => runtime.manifest.name)), ...(await publishedOfficials())];
       throw new CliError('RUNTIME_UNKNOWN', { operands: { runtime: wanted, found, known: names.join(', ') } });
     }
     return { itemHash, fileHash: undefined, name: wanted };
   }
   const own = listed.filter((runtime) => sameAddress(runtime.address, publisher.signer.address));
-  const official = await officialRuntimes();
-  const isOfficial = RUNTIME_NAME.test(wanted) && official.includes(wanted);
-  if (isOfficial || isAbsolute(wanted)) {
-    if (!isOfficial && !(await exists(join(wanted, RECIPE_FILE)))) {
+  if (isSource(wanted)) {
+    const built = await importSource(
+      wanted,
+      {},
+      { output: publisher.output, cache, cwd: '/', signal: publisher.signal },
+    );
+    return await publishedOf(built, { own, publisher });
+  }
+  const official = await publishedOfficials();
+  const recipe = await findOfficial(wanted);
+  if (recipe !== undefined || isAbsolute(wanted)) {
+    if (recipe === undefined && !(await exists(join(wanted, RECIPE_FILE)))) {
       const found = `no ${RECIPE_FILE} in that folder`;
       throw new CliError('RUNTIME_UNKNOWN', { operands: { runtime: wanted, found, known: official.join(', ') } });
     }
     const { output, signal } = publisher;
     const onProgress = (step: string, detail?: string) => output.step(`Building the runtime: ${step}`, detail);
-    const built = await ensureRuntime(isOfficial ? join(RECIPES, wanted) : wanted, {
+    const built = await ensureRuntime(recipe?.folder ?? wanted, {
+      filesystem: recipe?.filesystem,
       ...{ cache, onProgress, signal, official: RECIPES },
       initFiles: initFilesOf({ cache, onProgress, signal }),
     });
-    const published = own.find((runtime) => runtime.fileHash === built.manifest.fileHash);
-    return published ? resolved(published) : await publishRuntime(built, publisher);
+    return await publishedOf(built, { own, publisher });
   }
   return await named(wanted, { own, official, publisher });
+}
+
+/** What is the same image but is started otherwise is another runtime. */
+async function publishedOf(
+  built: BuiltRuntime,
+  { own, publisher }: { own: readonly ListedRuntime[]; publisher: Publisher },
+): Promise<ResolvedRuntime> {
+  const { fileHash, config } = built.manifest;
+  const published = own.find((one) => one.fileHash === fileHash && isDeepStrictEqual(one.manifest.config, config));
+  return published ? resolved(published) : await publishRuntime(built, publisher);
 }
 
 /** A runtime by the name that its publisher signed; where none did, one's own whose manifest has it. */
@@ -99,7 +121,7 @@ async function named(
   try {
     const runtime = await findNamedRuntime(read, { api, own: signer.address, signal });
     output.note(`The runtime is ${shownRuntime(runtime, signer.address)}`);
-    return { itemHash: runtime.item_hash, fileHash: runtime.file_hash, name: runtime.metadata.name };
+    return { itemHash: runtime.item_hash, ...ofNetwork(runtime) };
   } catch (error) {
     const isUnknown = error instanceof CliError && error.code === 'RUNTIME_UNKNOWN';
     if (!isUnknown || unnamed === undefined) throw error;
@@ -122,12 +144,6 @@ function exists(path: string): Promise<boolean> {
   );
 }
 
-/** Names of the runtimes that this vmlet has recipes of. */
-export async function officialRuntimes(): Promise<string[]> {
-  const entries = await readdir(RECIPES, { withFileTypes: true });
-  return entries.filter((entry) => entry.isDirectory()).map((entry) => entry.name);
-}
-
 /** Publishes an image with its manifest; the bytes are sent only if the node lacks them. */
 export async function publishRuntime(
   { manifest, imagePath }: BuiltRuntime,
@@ -141,9 +157,17 @@ export async function publishRuntime(
     open: () => createReadStream(imagePath),
   };
   const { itemHash, fileHash } = await storeFile(publisher, file, { metadata: manifest });
-  return { itemHash, fileHash, name: manifest.name };
+  return { itemHash, fileHash, name: manifest.name, hasCommand: hasCommand(manifest) };
 }
 
 function resolved({ itemHash, fileHash, manifest }: ListedRuntime): ResolvedRuntime {
-  return { itemHash, fileHash, name: manifest.name };
+  return { itemHash, fileHash, name: manifest.name, hasCommand: hasCommand(manifest) };
+}
+
+function ofNetwork({ file_hash: fileHash, metadata }: NetworkRuntime): Omit<ResolvedRuntime, 'itemHash'> {
+  return { fileHash, name: metadata.name, hasCommand: hasCommand(metadata) };
+}
+
+function hasCommand({ config }: Manifest): boolean {
+  return (config?.entrypoint ?? []).length + (config?.cmd ?? []).length > 0;
 }

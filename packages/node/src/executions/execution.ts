@@ -6,7 +6,6 @@ import { haltMachine, type Machine, type StreamRequest } from '../machines/index
 import { startText, type WakePhases, withQueue } from '../timelines/index.ts';
 import type { CpuMeter } from './cpu.ts';
 import { explain } from './explain.ts';
-import { GUEST_HTTP_PORT } from './launcher.ts';
 import type { ProgramLog } from './logs.ts';
 import { type ExecutionState, transition } from './state.ts';
 import type { Awake } from './wake.ts';
@@ -351,7 +350,7 @@ export class Execution {
     let open = true;
     return {
       client: awake.pool,
-      connect: (signal) => awake.machine.connect(GUEST_HTTP_PORT, signal),
+      connect: awake.connect,
       openSession: (request, signal) => this.#openSession(awake, { request, signal }),
       phases: waited ? this.#phases : undefined,
       retire: () => this.retire('it did not answer in time'),

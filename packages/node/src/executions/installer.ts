@@ -79,7 +79,7 @@ export async function installPackages(request: InstallRequest): Promise<Installe
   const load = { ...INSTALLERS[request.installer], port: GUEST_HTTP_PORT, code: null, variables: request.variables };
   await loadProgram(machine, load, { deadlineMs: bootDeadlineMs, signal });
   using limit = deadline(request.deadlineMs, signal);
-  const pool = stack.adopt(connectTo(machine), (made) => made.destroy());
+  const pool = stack.adopt(connectTo(machine, { port: GUEST_HTTP_PORT }), (made) => made.destroy());
   try {
     if (request.authorities) await trust(pool, request.authorities, limit);
     return await ask(pool, request.archive, limit);

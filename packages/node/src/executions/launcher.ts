@@ -2,9 +2,8 @@ import type { Duplex } from 'node:stream';
 import { Pool } from 'undici';
 import { failpoint } from '../failpoint.ts';
 import type { Machine } from '../machines/index.ts';
-import { GUEST_HTTP_PORT } from '../starts/index.ts';
 
-export { GUEST_HTTP_PORT, launcherEnvironment } from '../starts/index.ts';
+export { GUEST_HTTP_PORT, launcherEnvironment } from '../starts/environment/index.ts';
 
 /** How long a connection to a program's own server is kept, in milliseconds: less than any server is known to. */
 const OWN_SERVER_KEPT_MS = 1000;
@@ -17,13 +16,13 @@ const FOREVER_MS = 2_147_483_647;
  * program's own server may, by rules that nobody here knows: those are given up first.
  * Deadlines are the gateway's, per program; the pool has none.
  */
-export function connectTo(machine: Pick<Machine, 'connect'>, options: { ownServer?: boolean } = {}): Pool {
+export function connectTo(machine: Pick<Machine, 'connect'>, options: { port: number; ownServer?: boolean }): Pool {
   const keptMs = options.ownServer ? OWN_SERVER_KEPT_MS : FOREVER_MS;
-  return new Pool(`http://127.0.0.1:${GUEST_HTTP_PORT}`, {
+  return new Pool(`http://127.0.0.1:${options.port}`, {
     connect: (_origin, callback) => {
       // undici takes any duplex stream; its types know sockets only.
       const done = callback as (...result: [null, Duplex] | [Error, null]) => void;
-      machine.connect(GUEST_HTTP_PORT).then(
+      machine.connect(options.port).then(
         async (stream) => {
           await failpoint('connection.opened');
           done(null, stream);

@@ -147,6 +147,7 @@ export async function startExecution(
       awake.resolve({
         machine: machine as Pick<Machine, keyof StubMachine & keyof Machine> as Machine,
         pool,
+        connect: () => Promise.reject(new Error('nobody asks for a connection of its own here')),
         phases: PHASES,
       }),
     fail: (error) => awake.reject(error),

@@ -1,8 +1,9 @@
+import type { Duplex } from 'node:stream';
 import type { Pool } from 'undici';
 import type { LogLine, Machine } from '../machines/index.ts';
 import type { RunnableProgram } from '../runtimes/index.ts';
-
-import { keepsConnections, type Starts } from '../starts/index.ts';
+import { keepsConnections, portOf } from '../starts/environment/index.ts';
+import type { Starts } from '../starts/index.ts';
 import type { WakePhases } from '../timelines/index.ts';
 import { connectTo } from './launcher.ts';
 
@@ -11,6 +12,8 @@ export interface Awake {
   machine: Machine;
   /** Connections to the launcher; owned by the execution. */
   pool: Pool;
+  /** One more connection to where the program serves. */
+  connect(signal?: AbortSignal): Promise<Duplex>;
   phases: WakePhases;
 }
 
@@ -32,9 +35,11 @@ export async function wake(prepare: () => Promise<RunnableProgram>, options: Wak
   const program = await prepare();
   const preparedMs = performance.now() - begun;
   const { machine, from, steps } = await starts.start(program, start);
+  const port = portOf(program.launch);
   return {
     machine,
-    pool: connectTo(machine, { ownServer: !keepsConnections(machine.serves) }),
+    pool: connectTo(machine, { port, ownServer: !keepsConnections(machine.serves) }),
+    connect: (signal) => machine.connect(port, signal),
     phases: { from, steps: [{ name: 'prepare', ms: preparedMs }, ...steps] },
   };
 }

@@ -1,6 +1,7 @@
 import type { Manifest } from '@vmlet/builder';
 import type { ContentOf } from '@vmlet/messages/schema';
 import { PLAIN_FILE } from './code-image/image.ts';
+import { type ImageDefaults, imageDefaults, isOwnCommand, ownCommandArgs } from './image-command.ts';
 
 /** Which launcher of the boot kit runs a program: by its language, or as an executable. */
 export type LauncherKind = 'python' | 'node' | 'exec';
@@ -16,6 +17,8 @@ export interface Launch {
   interface: 'asgi' | null;
   /** Of an executable. */
   args: string[];
+  /** What the runtime's image says of how it is run; undefined where it says nothing. */
+  image?: ImageDefaults | undefined;
 }
 
 type Code = ContentOf<'PROGRAM'>['code'];
@@ -35,17 +38,24 @@ const NODE_FILE = /\.([cm]?[jt]s)$/;
  * `interface: binary` is an executable and `asgi` a Python program. Without either, an entrypoint that names a file of
  * JavaScript or TypeScript is for Node.js (`server.js`, `src/app.ts:handler`), one of the form `module:attribute` for
  * Python, and any other names an executable, as in the reference network. Plain code is one file: its entrypoint is a
- * name in a Python module, unless it is an executable.
+ * name in a Python module, unless it is an executable. What a runtime's image says of how it is run are defaults; its own
+ * command is run where the message says so.
  */
-export function launchOf(code: Code, manifest: Manifest | undefined): Launch {
+export function launchOf(
+  code: Code,
+  manifest: Manifest | undefined,
+  { variables = {} }: { variables?: Record<string, string> | undefined } = {},
+): Launch {
   const kind = languageOf(code);
+  const isOwn = isOwnCommand(code);
   return {
     kind,
     init: initOf(manifest),
     argv: launcherArgv(kind, manifest),
-    entrypoint: entrypointOf(code, kind),
+    entrypoint: isOwn ? `${LAUNCHERS[initOf(manifest)]}/exec/image-command` : entrypointOf(code, kind),
     interface: code.interface === 'asgi' ? 'asgi' : null,
-    args: code.args ?? [],
+    args: isOwn ? ownCommandArgs(code, manifest) : (code.args ?? []),
+    image: imageDefaults(code, { manifest, variables }),
   };
 }
 

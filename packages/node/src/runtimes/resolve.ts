@@ -6,6 +6,7 @@ import { VmletError } from '../errors.ts';
 import { failpoint } from '../failpoint.ts';
 import type { Ledger, ProgramRecord, StoreRecord } from '../ledger/index.ts';
 import { type CodeImages, formOf } from './code-image/image.ts';
+import { commandFault } from './image-command.ts';
 import { type Launch, launchOf } from './launcher.ts';
 
 /** What a program is made of, as far as messages tell: files by hash, none of them looked at. */
@@ -66,7 +67,9 @@ export function factsOf(
   if (manifest?.init === 'distribution')
     throw unsupported('a runtime with the init of a distribution, for instances only');
   const codeStore = findStore(components, code, 'CODE_NOT_FOUND');
-  const launch = launchOf(code, manifest);
+  const fault = commandFault(code, manifest);
+  if (fault !== undefined) throw unsupported(fault);
+  const launch = launchOf(code, manifest, { variables });
   return {
     itemHash: program.itemHash,
     runtimeHash: runtimeStore.fileHash,

@@ -5,7 +5,8 @@ import type { Backend } from '../machines/index.ts';
 import { shapeOf } from '../machines/snapshot/index.ts';
 import type { ProgramFacts } from '../runtimes/index.ts';
 import { hashFile, type SnapshotInputs, snapshotKey } from '../snapshots/index.ts';
-import { launcherEnvironment, loadOf, machineOf } from './program-machine.ts';
+import { environmentOf } from './environment/index.ts';
+import { loadOf, machineOf } from './program-machine.ts';
 
 /** What of this host a snapshot depends on. */
 export type HostFacts = Pick<SnapshotInputs, 'qemu' | 'host'>;
@@ -47,7 +48,7 @@ export function runtimeInputs(program: ProgramFacts, { backend, host }: { backen
     ...{ kit: backend.kit.hash, accelerator: backend.accelerator, tscKhz: backend.tscKhz, ...host },
     shape: shapeOf(backend, machineOf(program, { runtimeImage: '', codeImage: 'code' })),
     ...{ vcpus, memoryMiB, runtime: runtimeHash, init: launch.init },
-    launcher: hashOf([launch.argv, launcherEnvironment]),
+    launcher: hashOf([launch.argv, environmentOf(launch)]),
     program: null,
     volumes: [],
   } satisfies SnapshotInputs;
