@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { resolvePaths } from '@vmlet/host';
-import { checkImage, describeForeignImage, type RuntimeReport } from '@vmlet/node/images';
+import { checkImage, describeForeignImage, type RuntimeReport, streamTree } from '@vmlet/node/images';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { makeExt4, makeTree, type Tree } from '../framework/images.ts';
 import { officialRuntime, REPOSITORY } from '../framework/runtime.ts';
@@ -141,8 +141,22 @@ describe('runtime check', () => {
     });
   });
 
+  test('extends: a recipe builds on an image by its hash, whose files a machine of it reads', async () => {
+    const { manifest } = await officialRuntime('minimal');
+    const recipe = `format: 1\nname: mine\nversion: "1"\nextends: ${manifest.fileHash}\nfiles:\n  - { path: /etc/mine, content: hello }\nfilesystem: { format: erofs, maxSizeMiB: 64 }\n`;
+    await makeTree(join(dir.path, 'mine'), { 'recipe.yaml': recipe });
+    const built = await vmlet('build', [join(dir.path, 'mine'), '--json']);
+    expect(built, built.stderr).toMatchObject({ code: 0 });
+    const { image, manifest: made } = JSON.parse(built.stdout);
+    expect(made).toMatchObject({ name: 'mine', os: manifest.os });
+    const names: string[] = [];
+    for await (const chunk of streamTree(image, { cache }))
+      names.push(...(String(chunk).match(/(etc\/mine|bin\/busybox)/g) ?? []));
+    expect(new Set(names)).toEqual(new Set(['bin/busybox', 'etc/mine']));
+  });
+
   test('vmlet runtime check: reports like a test-suite, and ends as a CI needs it', async () => {
-    const good = await vmlet(['debian-12-python', '--strict', '--json']);
+    const good = await vmlet('check', ['debian-12-python', '--strict', '--json']);
     expect(good, good.stdout + good.stderr).toMatchObject({ code: 0 });
     const report = JSON.parse(good.stdout);
     expect(report).toMatchObject({
@@ -158,7 +172,7 @@ describe('runtime check', () => {
       TLS_ROOTS: { status: 'ok' },
       PACKAGES: { text: expect.stringMatching(/^\d+, the largest: (\S+ [\d.]+ MiB(, |$)){10}/) },
     });
-    const wrong = await vmlet([join(REPOSITORY, 'package-lock.json')]);
+    const wrong = await vmlet('check', [join(REPOSITORY, 'package-lock.json')]);
     expect(wrong.code).toBe(7);
     expect(wrong.stdout).toMatch(
       /^Start\n {2}✗ Boot {2}Cannot boot the machine: .*\n[\s\S]*\n {6}next: .*\n\n0 passed, 0 warnings, 1 error in [\d.]+ s\n$/,
@@ -166,15 +180,18 @@ describe('runtime check', () => {
     expect(wrong.stderr).toMatch(
       /error: Cannot vouch for the runtime ".*": 1 error and 0 warnings, expected no errors\n {2}next: /,
     );
-    expect(await vmlet(['no-such-runtime'])).toMatchObject({ code: 6, stdout: '' });
+    expect(await vmlet('check', ['no-such-runtime'])).toMatchObject({ code: 6, stdout: '' });
   });
 });
 
-/** Runs `vmlet runtime check` in a process of its own, where no node runs. */
-async function vmlet(args: readonly string[]): Promise<{ code: unknown; stdout: string; stderr: string }> {
+/** Runs `vmlet runtime` in a process of its own, where no node runs. */
+async function vmlet(
+  verb: 'build' | 'check',
+  args: readonly string[],
+): Promise<{ code: unknown; stdout: string; stderr: string }> {
   const env = { ...process.env, VMLET_HOME: '/nonexistent', NO_COLOR: '1' };
   const command = join(REPOSITORY, 'packages/cli/bin/vmlet');
-  return await promisify(execFile)(command, ['runtime', 'check', ...args], { env }).then(
+  return await promisify(execFile)(command, ['runtime', verb, ...args], { env }).then(
     ({ stdout, stderr }) => ({ code: 0, stdout, stderr }),
     ({ code, stdout, stderr }) => ({ code, stdout, stderr }),
   );

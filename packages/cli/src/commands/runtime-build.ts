@@ -7,6 +7,7 @@ import { addExamples, type Cli } from '../cli.ts';
 import type { Context } from '../context.ts';
 import { CliError } from '../errors.ts';
 import { findRecipe } from '../known-runtimes.ts';
+import { baseTreesOf } from '../publish/base-trees.ts';
 import { type ImportSettings, importSource } from '../publish/import-source.ts';
 import { initFilesOf } from '../publish/init-files.ts';
 import { RECIPES } from '../publish/runtime.ts';
@@ -71,18 +72,18 @@ function missing(): never {
   throw new CliError('OPTION_MALFORMED', { operands });
 }
 
-async function buildRecipe(
-  recipe: string,
-  { filesystem }: Pick<BuildOptions, 'filesystem'>,
-  { output, paths, cwd, signal }: Context,
-) {
+async function buildRecipe(recipe: string, { filesystem }: Pick<BuildOptions, 'filesystem'>, context: Context) {
+  const { output, paths, cwd, signal } = context;
   const found = await findRecipe(recipe, cwd);
   const { cache } = paths;
   const onProgress = (step: string, detail?: string) => output.step(step, detail);
   const initFiles = initFilesOf({ cache, onProgress, signal });
   const wanted = { cache, initFiles, filesystem: filesystem ?? found.filesystem, official: RECIPES };
   const cached = (await findRuntime(found.folder, wanted)) !== undefined;
-  return { ...(await ensureRuntime(found.folder, { ...wanted, onProgress, signal })), cached };
+  return {
+    ...(await ensureRuntime(found.folder, { ...wanted, base: baseTreesOf(context), onProgress, signal })),
+    cached,
+  };
 }
 
 async function copyOut(

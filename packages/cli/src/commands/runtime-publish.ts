@@ -7,6 +7,8 @@ import { PublicApi } from '../client/api.ts';
 import { locateNode } from '../client/locate.ts';
 import type { Context } from '../context.ts';
 import { findRecipe } from '../known-runtimes.ts';
+import { baseTreesOf } from '../publish/base-trees.ts';
+import { foreignFacts } from '../publish/foreign-facts.ts';
 import { initFilesOf } from '../publish/init-files.ts';
 import { loadSigner } from '../publish/owner-key.ts';
 import { publishNamedRuntime, type RuntimeExtras, recipeIn } from '../publish/publish-runtime.ts';
@@ -36,7 +38,10 @@ export function registerRuntimePublish({ program, run }: Cli): void {
     )
     .argument('<image|recipe>', 'an image, the name of an official runtime, or the folder of a recipe')
     .option('--name <name[@version]>', 'your name for it (default: that of the manifest or the recipe)')
-    .option('--manifest <file>', 'what is in an image, in JSON; see docs/formats/manifest.md')
+    .option(
+      '--manifest <file>',
+      'what is in an image, in JSON; see docs/formats/manifest.md (default: what a machine of it finds)',
+    )
     .option('--recipe <file>', 'what it was made from, published beside it (default: that of the recipe)')
     .option('--sbom <file>', 'list of what is in it, published beside it')
     .option('--channel <name>', 'label of the messages');
@@ -76,24 +81,24 @@ async function publish(what: string, options: PublishOptions, context: Context):
 async function prepare(
   what: string,
   { manifest: manifestFile, name }: PublishOptions,
-  { output, paths, cwd, signal }: Context,
+  context: Context,
 ): Promise<{ runtime: BuiltRuntime; recipe: string | undefined }> {
+  const { output, paths, cwd, signal } = context;
   const imagePath = resolve(cwd, what);
   const found = await stat(imagePath).catch(() => undefined);
   const isImage = found?.isFile() === true && !imagePath.endsWith('recipe.yaml');
   if (isImage) {
     output.step('Reading the image');
     const said = manifestFile === undefined ? {} : await readManifest(resolve(cwd, manifestFile));
-    return {
-      runtime: { manifest: await describeImage(imagePath, { ...said, ...named(name) }, signal), imagePath },
-      recipe: undefined,
-    };
+    const manifest = await describeImage(imagePath, { ...said, ...named(name) }, signal);
+    const facts = manifestFile === undefined ? await foreignFacts(imagePath, context) : {};
+    return { runtime: { manifest: { ...manifest, ...facts }, imagePath }, recipe: undefined };
   }
   const { folder, filesystem } = await findRecipe(what, cwd);
   const onProgress = (step: string, detail?: string) => output.step(`Building the runtime: ${step}`, detail);
   const initFiles = initFilesOf({ cache: paths.cache, onProgress, signal });
   const wanted = { cache: paths.cache, initFiles, filesystem, official: RECIPES };
-  const built = await ensureRuntime(folder, { ...wanted, onProgress, signal });
+  const built = await ensureRuntime(folder, { ...wanted, base: baseTreesOf(context), onProgress, signal });
   return { runtime: { ...built, manifest: { ...built.manifest, ...named(name) } }, recipe: recipeIn(folder) };
 }
 
