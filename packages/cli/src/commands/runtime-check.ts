@@ -11,7 +11,7 @@ import type { Context } from '../context.ts';
 import { CliError } from '../errors.ts';
 import { findKnownRuntime, findRecipe, type KnownRuntime } from '../known-runtimes.ts';
 import type { Output } from '../output.ts';
-import { baseTreesOf } from '../publish/base-trees.ts';
+import { baseTreeOf } from '../publish/base-tree.ts';
 import { fetchImage } from '../publish/fetch-image.ts';
 import { initFilesOf } from '../publish/init-files.ts';
 import { existingAddress } from '../publish/owner-key.ts';
@@ -110,7 +110,7 @@ async function localImage(wanted: string, { context }: Place): Promise<Image | u
   const { output, paths, signal } = context;
   const onProgress = (step: string, detail?: string) => output.step(`Building the runtime: ${step}`, detail);
   const initFiles = initFilesOf({ cache: paths.cache, onProgress, signal });
-  const from = { filesystem: recipe.filesystem, official: RECIPES, base: baseTreesOf(context) };
+  const from = { filesystem: recipe.filesystem, official: RECIPES, base: baseTreeOf(context) };
   return await ensureRuntime(recipe.folder, { cache: paths.cache, onProgress, signal, initFiles, ...from });
 }
 

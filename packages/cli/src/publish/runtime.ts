@@ -11,7 +11,7 @@ import type { OwnerClient } from '../client/owner.ts';
 import type { ListedRuntime } from '../client/owner-schema.ts';
 import { CliError } from '../errors.ts';
 import { formatBytes } from '../terminal-text.ts';
-import { baseTrees } from './base-trees.ts';
+import { treesFrom } from './base-tree.ts';
 import { importSource, isSource } from './import-source.ts';
 import { initFilesOf } from './init-files.ts';
 import { findOfficial, publishedOfficials, RECIPES } from './official.ts';
@@ -88,7 +88,7 @@ export async function resolveRuntime(
     const onProgress = (step: string, detail?: string) => output.step(`Building the runtime: ${step}`, detail);
     const address = async () => publisher.signer.address;
     const built = await ensureRuntime(recipe?.folder ?? wanted, {
-      base: baseTrees({ cache, api: async () => publisher.api, own: address, output, signal }),
+      base: treesFrom({ cache, node: async () => publisher.api.url, own: address, output, signal }),
       filesystem: recipe?.filesystem,
       ...{ cache, onProgress, signal, official: RECIPES },
       initFiles: initFilesOf({ cache, onProgress, signal }),
