@@ -3,4 +3,3 @@ export { type BuiltRuntime, ensureRuntime, findRuntime } from './build.ts';
 export { makeErofs } from './filesystems/index.ts';
 export { type ImageConfig, type Manifest, manifestSchema } from './manifest.ts';
 export { FILESYSTEMS, type Filesystem, splitName } from './recipe/filesystem.ts';
-export { type Verification, verifyRuntime } from './verify.ts';
