@@ -14,6 +14,7 @@ const RECIPE = join(import.meta.dirname, '../../../runtimes/ubuntu-22.04');
 /** What dpkg and the recipe's own step run. */
 const COMMANDS = [
   'sh',
+  'sed',
   'diff',
   'env',
   'dpkg',
@@ -58,7 +59,10 @@ beforeAll(async () => {
     files: {} as Record<string, string>,
   }));
   const systemctl = '#!/bin/sh\necho "$@" >> /etc/asked-of-systemctl\n';
-  for (const each of made) if (each.name === 'systemd-sysv') each.files['usr/bin/systemctl'] = systemctl;
+  for (const { name, files } of made) {
+    if (name === 'systemd-sysv') files['usr/bin/systemctl'] = systemctl;
+    if (name === 'cloud-init') files['etc/cloud/cloud.cfg'] = 'preserve_sources_list: true\n';
+  }
   const packages = [ESSENTIAL, USRMERGE, ...made];
   const whole = stack.use(await startMirror(join(dir.path, 'whole')));
   await whole.publish(packages, { suite: 'jammy' });
