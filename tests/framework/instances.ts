@@ -5,14 +5,8 @@ import { join } from 'node:path';
 import { ensureBootKit } from '@vmlet/guest';
 import { resolvePaths } from '@vmlet/host';
 import { openCage } from '../../packages/node/src/machines/cage/index.ts';
-import {
-  type Backend,
-  bootInstance,
-  haltInstance,
-  type Machine,
-  makeDisk,
-  probeAccelerator,
-} from '../../packages/node/src/machines/index.ts';
+import { type Backend, type Machine, probeAccelerator } from '../../packages/node/src/machines/index.ts';
+import { bootInstance, haltInstance, makeDisk } from '../../packages/node/src/machines/instance/index.ts';
 
 /** Of a boot under emulation on a machine that is busy with other tests. */
 const DEADLINE_MS = 300_000;

@@ -13,7 +13,9 @@ export const RUNTIMES = join(REPOSITORY, 'runtimes');
  * `NAME-ext4` is one in another filesystem than its recipe's.
  */
 export function officialRuntime(name = 'debian-12-python', onProgress?: (step: string) => void): Promise<BuiltRuntime> {
-  const { recipe, filesystem } = existsSync(join(RUNTIMES, name)) ? { recipe: name } : splitName(name);
+  const { recipe, filesystem } = existsSync(join(RUNTIMES, name))
+    ? { recipe: name, filesystem: undefined }
+    : splitName(name);
   return ensureRuntime(join(RUNTIMES, recipe), {
     ...{ cache: resolvePaths().cache, official: RUNTIMES, filesystem },
     ...(onProgress ? { onProgress } : {}),

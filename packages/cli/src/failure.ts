@@ -40,22 +40,26 @@ export function failureOf(error: unknown): Failure {
     const shown = { code: 'COMMAND_FAILED', phase: 'host', cause: error.message, next: 'See: vmlet doctor' };
     return withDetail({ ...shown, exitCode: EXIT_CODES.cannot }, error.stderr.trimEnd());
   }
-  if (error instanceof Error && error.name === 'RecipeError') {
-    const next = 'Correct the recipe of the runtime';
-    const faults = error.message.split('\n');
-    const many = `Cannot use the recipe: ${faults.length} faults in it, expected none`;
-    const cause = faults.length === 1 ? error.message : many;
-    const shown = { code: 'RECIPE_REFUSED', phase: 'runtime', cause, next, exitCode: EXIT_CODES.badInput };
-    // With the lines that it is about, where it is about some.
-    const detail = 'detail' in error && typeof error.detail === 'string' ? error.detail : '';
-    return withDetail(shown, detail === '' && faults.length > 1 ? error.message : detail);
-  }
+  if (error instanceof Error && error.name === 'RecipeError') return ofRecipe(error);
   if (error instanceof Error && error.name === 'ImportError') {
     const next = 'Name another archive, or make this one again; see: vmlet runtime build --help';
     const { message: cause } = error;
     return { code: 'IMPORT_REFUSED', phase: 'runtime', cause, next, exitCode: EXIT_CODES.badInput };
   }
   return unexpected(error);
+}
+
+/** Each fault of a recipe with the lines that it is about. Told by shape: the builder is loaded late. */
+function ofRecipe(error: Error): Failure {
+  const lines = error.message.split('\n');
+  const faults = 'faults' in error && Array.isArray(error.faults) ? error.faults.length : 0;
+  const told = 'detail' in error && typeof error.detail === 'string' ? error.detail : '';
+  const count = faults === 0 ? lines.length : faults;
+  const many = `Cannot use the recipe: ${count} faults in it, expected none`;
+  const cause = count === 1 ? (lines[0] ?? '') : many;
+  const next = 'Correct the recipe of the runtime';
+  const shown = { code: 'RECIPE_REFUSED', phase: 'runtime', cause, next, exitCode: EXIT_CODES.badInput };
+  return withDetail(shown, told === '' && lines.length > 1 ? error.message : told);
 }
 
 /** The exit status of an error of the node, by where it happened and its HTTP status. */

@@ -1,7 +1,7 @@
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { readRecipe } from '@vmlet/builder';
+import { readRecipe } from '@vmlet/builder/recipe';
 import { resolvePaths } from '@vmlet/host';
 import { describe, expect, test } from 'vitest';
 import { findOfficial } from './publish/official.ts';

@@ -1,6 +1,7 @@
 import { stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
-import { type BuiltRuntime, findRuntime, type Manifest, type ReadRecipe, readRecipe } from '@vmlet/builder';
+import { type BuiltRuntime, findRuntime, type Manifest } from '@vmlet/builder';
+import { type ReadRecipe, readRecipe } from '@vmlet/builder/recipe';
 import { locateNode } from './client/locate.ts';
 import { OwnerClient } from './client/owner.ts';
 import type { ListedRuntime } from './client/owner-schema.ts';

@@ -11,7 +11,7 @@
 
 #include "survey.h"
 
-enum { MAX_OF_A_KIND = 100, HEAD_BYTES = 65536, MAX_SEARCHED = 4000, LARGE_BYTES = 100 * 1024 * 1024 };
+enum { MAX_OF_A_KIND = 100, HEAD_BYTES = 65536, MAX_SEARCHED = 4000, LARGE_BYTES = 200 * 1024 * 1024 };
 
 static const char *const kinds[] = {"setuid", "setgid", "capability", "writable", "device", "odd-name", "large", "secret"};
 static long long counts[COUNT(kinds)], files, folders, links, others, bytes, searched;

@@ -57,7 +57,7 @@ static int found, probed;
 
 /* ---- shared libraries ---- */
 
-/* A line of `ld.so --list`: "lib.so => /path (0x...)", "lib.so => not found", or musl's words for what it misses. */
+/* A line of what a loader lists: "lib.so => /path (0x...)", "lib.so => not found", or musl's words for what it misses. */
 static void take_library(char *text, const char *of, int *resolved, int *missing) {
   static const char musl[] = "Error loading shared library ";
   char *name = strstr(text, musl), *arrow = strstr(text, " => ");
@@ -75,10 +75,14 @@ static void take_library(char *text, const char *of, int *resolved, int *missing
   record_end();
 }
 
+/* glibc's `--list` stops at the first that is missing; by its variable, as ldd does it, it names them all. */
 static void list_libraries(const char *path, const struct elf *elf) {
   static struct ran ran;
   int resolved = 0, missing = 0;
-  run((char *const[]){(char *)elf->loader, "--list", (char *)path, NULL}, RUN_MS, &ran);
+  bool is_musl = strstr(elf->loader, "ld-musl") != NULL;
+  if (!is_musl) setenv("LD_TRACE_LOADED_OBJECTS", "1", 1);
+  run((char *const[]){(char *)elf->loader, is_musl ? "--list" : (char *)path, is_musl ? (char *)path : NULL, NULL}, RUN_MS, &ran);
+  unsetenv("LD_TRACE_LOADED_OBJECTS");
   for (char *rest = ran.output, *text; (text = strsep(&rest, "\n"));) take_library(text, path, &resolved, &missing);
   record("libraries");
   put_text("of", path);

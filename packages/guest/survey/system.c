@@ -14,7 +14,7 @@
 
 #include "survey.h"
 
-enum { MAX_LIBC_BYTES = 16 * 1024 * 1024, MAX_BUNDLE_BYTES = 16 * 1024 * 1024, MAX_INIT_BYTES = 32 * 1024 * 1024 };
+enum { MAX_LIBC_BYTES = 16 * 1024 * 1024, MAX_BUNDLE_BYTES = 16 * 1024 * 1024, MAX_INIT_BYTES = 32 * 1024 * 1024, AFTER_BYTES = 32 };
 
 /* Emits the beginning of a text file as it is; who reads the record makes sense of it. */
 static void put_file(const char *kind, const char *path) {
@@ -45,28 +45,29 @@ static void survey_filesystem(void) {
   record_end();
 }
 
-/* Where is `words` in a file of the image? NULL if it is not; the file's bytes stay in memory. */
-static const char *find_in(const char *path, const char *words, size_t most) {
+/* Whether `words` are in a file of the image, and what comes after them there. */
+static bool find_in(const char *path, const char *words, size_t most, char after[AFTER_BYTES]) {
   size_t length;
   char *bytes = load_image(path, most, &length);
   char *at = bytes ? memmem(bytes, length, words, strlen(words)) : NULL;
-  if (!at) free(bytes);
-  return at;
+  if (at) snprintf(after, AFTER_BYTES, "%s", at + strlen(words));
+  free(bytes);
+  return at != NULL;
 }
 
 /* The C library, by its own banner; the file is not run. */
 static void survey_libc(void) {
   static const char *const glibc[] = {"lib/x86_64-linux-gnu/libc.so.6", "usr/lib64/libc.so.6", "lib64/libc.so.6", "usr/lib/libc.so.6"};
-  static const char banner[] = "release version ";
-  const char *name = "none", *at = NULL;
-  char version[24] = "";
-  for (size_t i = 0; i < COUNT(glibc) && !at; i++)
-    if ((at = find_in(glibc[i], banner, MAX_LIBC_BYTES))) {
+  const char *name = "none";
+  char after[AFTER_BYTES], version[AFTER_BYTES] = "";
+  for (size_t i = 0; i < COUNT(glibc) && strcmp(name, "none") == 0; i++)
+    if (find_in(glibc[i], "release version ", MAX_LIBC_BYTES, after)) {
+      size_t n = strspn(after, "0123456789.");
+      if (n > 0 && after[n - 1] == '.') n--;
+      snprintf(version, sizeof version, "%.*s", (int)n, after);
       name = "glibc";
-      snprintf(version, sizeof version, "%.*s", (int)strspn(at + strlen(banner), "0123456789."), at + strlen(banner));
-      version[strlen(version) > 0 && version[strlen(version) - 1] == '.' ? strlen(version) - 1 : strlen(version)] = '\0';
     }
-  if (!at && find_in("lib/ld-musl-x86_64.so.1", "musl", MAX_LIBC_BYTES)) name = "musl";
+  if (strcmp(name, "none") == 0 && find_in("lib/ld-musl-x86_64.so.1", "musl", MAX_LIBC_BYTES, after)) name = "musl";
   record("libc");
   put_text("name", name);
   put_text("version", version);
@@ -75,7 +76,7 @@ static void survey_libc(void) {
 
 static void survey_init(void) {
   static const char *const paths[] = {"sbin/init", "usr/sbin/init", "init"};
-  char path[PATH_MAX], real[PATH_MAX] = "";
+  char path[PATH_MAX], real[PATH_MAX] = "", after[AFTER_BYTES];
   for (size_t i = 0; i < COUNT(paths); i++) {
     int fd = open_image(paths[i], NULL);
     if (fd < 0) continue;
@@ -86,7 +87,7 @@ static void survey_init(void) {
     record("init");
     put_text("path", paths[i]);
     put_text("real", real);
-    put_bool("isVmlet", find_in(paths[i], "--root-is-made", MAX_INIT_BYTES) != NULL);
+    put_bool("isVmlet", find_in(paths[i], "--root-is-made", MAX_INIT_BYTES, after));
     record_end();
     return;
   }

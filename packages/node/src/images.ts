@@ -1,4 +1,4 @@
-import type { Readable } from 'node:stream';
+import { Readable } from 'node:stream';
 import { ensureBootKit } from '@vmlet/guest';
 import {
   type CheckImageOptions,
@@ -8,7 +8,7 @@ import {
   type ImageFacts,
   type ImageOptions,
   type RuntimeReport,
-  streamTree as streamWith,
+  readTree,
 } from './checking/index.ts';
 import { openCage } from './machines/cage/index.ts';
 import { probeAccelerator } from './machines/index.ts';
@@ -54,33 +54,41 @@ export async function describeForeignImage(imagePath: string, options: ImagesOpt
 }
 
 /**
- * All files of an image as a tar archive, for who builds on it. It ends only if it is whole, else `use` sees it fail.
- * The machine that reads the image is there until `use` is done.
- * @throws what `use` throws; VmletError `IMAGE_UNREADABLE`; why the machine did not start
+ * All files of an image as a tar archive, for who builds on it: owners by number, modes, times, links, hard links and
+ * extended attributes, sorted. It ends if, and only if, it is whole; else it is destroyed with why. It is hostile. The
+ * machine that reads the image is there until the stream has ended or was destroyed.
+ * @throws by the stream: VmletError `IMAGE_UNREADABLE`, why the machine did not start or ended, the signal's reason
  */
-export async function withTree<T>(
-  imagePath: string,
-  options: ImagesOptions & { use: (tar: Readable) => Promise<T>; maxBytes?: number },
-): Promise<T> {
-  const { use, maxBytes = MAX_TREE_BYTES } = options;
-  return await withMachines(options, async (machines) => {
-    const tar = streamWith(imagePath, { ...machines, maxBytes, deadlineMs: TREE_DEADLINE_MS });
-    try {
-      return await use(tar);
-    } finally {
-      tar.destroy();
-    }
-  });
+export function streamTree(imagePath: string, options: ImagesOptions & { maxBytes?: number }): Readable {
+  return Readable.from(treeOf(imagePath, options), { objectMode: false });
 }
 
-async function withMachines<T>(options: ImagesOptions, use: (machines: ImageOptions) => Promise<T>): Promise<T> {
+async function* treeOf(
+  imagePath: string,
+  { maxBytes = MAX_TREE_BYTES, ...options }: ImagesOptions & { maxBytes?: number },
+): AsyncGenerator<Buffer> {
+  await using machines = await openMachines(options);
+  yield* readTree(imagePath, { ...machines.images, maxBytes, deadlineMs: TREE_DEADLINE_MS });
+}
+
+async function withMachines<T>(options: ImagesOptions, use: (images: ImageOptions) => Promise<T>): Promise<T> {
+  await using machines = await openMachines(options);
+  return await use(machines.images);
+}
+
+async function openMachines(options: ImagesOptions): Promise<AsyncDisposable & { images: ImageOptions }> {
   const { cache, onProgress, signal = new AbortController().signal } = options;
+  await using stack = new AsyncDisposableStack();
   await openCache(cache);
   const progress = onProgress ? { onProgress } : {};
   const kit = await ensureBootKit({ cache, signal, ...progress });
   const namePrefix = `vmlet-check-${process.pid}-`;
-  await using cage = await openCage({ name: `vmlet-check-${process.pid}`, homeId: '', cache, signal });
+  const cage = stack.use(await openCage({ name: `vmlet-check-${process.pid}`, homeId: '', cache, signal }));
   const { accelerator, tscKhz } = await probeAccelerator(kit, { cache, namePrefix, cage, signal, ...progress });
   const backend = { kit, accelerator, tscKhz, cage, namePrefix };
-  return await use({ backend, bootDeadlineMs: BOOT_DEADLINE_MS[accelerator], signal });
+  const owned = stack.move();
+  return {
+    images: { backend, bootDeadlineMs: BOOT_DEADLINE_MS[accelerator], signal },
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
 }

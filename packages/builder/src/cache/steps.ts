@@ -103,6 +103,8 @@ async function keep(
   // Beside the work folder first, where nothing of the box can reach: its name is known when it has been read.
   const taken = join(dirname(box.work), 'kept.tar');
   const tar = await takeFile(box, 'kept.tar', { to: taken });
+  // With --no-cache, what was kept before is of no more use.
+  for (const file of await readdir(folder)) if (file.startsWith(key)) await rm(join(folder, file), { force: true });
   await rename(taken, join(folder, `${key}-${tar?.sha256}.tar`));
 }
 

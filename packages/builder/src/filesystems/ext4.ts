@@ -2,20 +2,20 @@ import { CommandFailed } from '@vmlet/host';
 import { type MakeIn, SETTLED } from './make.ts';
 import { steadily, uuidOf } from './steadily.ts';
 
-const BLOCK_BYTES = 4096;
+const BLOCK_SIZE = 4096;
 const INODES_PER_BLOCK = 16;
-const BLOCKS_PER_MIB = 256;
+const MIB_BLOCKS = 256;
 const BLOCKS_PER_GROUP = 32_768;
-const DESCRIPTOR_BYTES = 64;
+const DESCRIPTOR_SIZE = 64;
 /** What mke2fs keeps for descriptors where an image may grow, about. */
 const DESCRIPTORS_GROWN_BLOCKS = 128;
 /** One for each 16 KiB that is left free, as mke2fs has it. */
-const INODES_PER_FREE_MIB = 64;
+const MIB_INODES = 64;
 /** Those that ext4 keeps for itself, and lost+found. */
 const RESERVED_INODES = 11;
 /** The journal of an image that is written to. */
 const JOURNAL_MIB = 16;
-const LABEL_MAX_BYTES = 16;
+const MAX_LABEL_BYTES = 16;
 /**
  * What is added to the blocks that are counted, one after another until it is enough: extended attributes, and the maps
  * of files in many pieces.
@@ -96,8 +96,8 @@ interface Counted {
 function argumentsOf({ tree, image, filesystem, label, uuid }: MakeIn, counted: Counted): string[] {
   const { freeMiB = 0 } = filesystem;
   const isWritable = freeMiB > 0;
-  const inodes = Math.ceil((counted.inodes + RESERVED_INODES) * 1.02) + freeMiB * INODES_PER_FREE_MIB;
-  const free = isWritable ? (freeMiB + JOURNAL_MIB) * BLOCKS_PER_MIB : 0;
+  const inodes = Math.ceil((counted.inodes + RESERVED_INODES) * 1.02) + freeMiB * MIB_INODES;
+  const free = isWritable ? (freeMiB + JOURNAL_MIB) * MIB_BLOCKS : 0;
   const content = counted.blocks + Math.ceil(inodes / INODES_PER_BLOCK) + free;
   const features = isWritable ? [...FEATURES, ...WRITABLE_FEATURES] : FEATURES;
   const extended = [`hash_seed=${uuidOf('ext4 hash seed', uuid)}`, 'lazy_itable_init=0', 'lazy_journal_init=0'];
@@ -113,14 +113,14 @@ function argumentsOf({ tree, image, filesystem, label, uuid }: MakeIn, counted: 
       '-O',
       features.join(','),
       '-b',
-      String(BLOCK_BYTES),
+      String(BLOCK_SIZE),
       '-I',
       '256',
     ],
     // Nothing is kept for root.
     ...['-m', '0', '-N', String(inodes), '-U', uuid, '-E', [...extended, 'nodiscard', 'root_owner=0:0'].join(',')],
     ...(isWritable ? ['-J', `size=${JOURNAL_MIB}`] : []),
-    ...(label === '' ? [] : ['-L', Buffer.from(label).subarray(0, LABEL_MAX_BYTES).toString('latin1')]),
+    ...(label === '' ? [] : ['-L', Buffer.from(label).subarray(0, MAX_LABEL_BYTES).toString('latin1')]),
     ...['-d', tree, image, String(content + overheadOf(content, isWritable))],
   ];
 }
@@ -128,6 +128,6 @@ function argumentsOf({ tree, image, filesystem, label, uuid }: MakeIn, counted: 
 /** Blocks of the groups themselves: two bitmaps each, and copies of superblock and descriptors, with room to grow. */
 function overheadOf(blocks: number, isWritable: boolean): number {
   const groups = Math.ceil(blocks / BLOCKS_PER_GROUP);
-  const descriptors = Math.ceil((groups * DESCRIPTOR_BYTES) / BLOCK_BYTES);
+  const descriptors = Math.ceil((groups * DESCRIPTOR_SIZE) / BLOCK_SIZE);
   return 32 + groups * (3 + (isWritable ? DESCRIPTORS_GROWN_BLOCKS : descriptors));
 }

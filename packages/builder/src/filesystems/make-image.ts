@@ -1,5 +1,5 @@
+import { join } from 'node:path';
 import type { Box } from '../box/index.ts';
-import { explainFullDisk } from '../disk-full.ts';
 import type { Recipe } from '../recipe.ts';
 import { makeBtrfs } from './btrfs.ts';
 import { makeExt4 } from './ext4.ts';
@@ -20,6 +20,9 @@ export interface MakeImageOptions {
   signal?: AbortSignal | undefined;
 }
 
+/** The box's work folder, as the box sees it. */
+const WORK = '/work';
+
 const MAKERS: Readonly<Record<Recipe['filesystem']['format'], (making: MakeIn) => Promise<void>>> = {
   erofs: makeErofsImage,
   squashfs: makeSquashfs,
@@ -33,20 +36,27 @@ const MAKERS: Readonly<Record<Recipe['filesystem']['format'], (making: MakeIn) =
  *
  * Kept are owners, modes with setuid, times, hard links, symbolic links, pipes, whiteouts and extended attributes
  * (squashfs: no ACLs; btrfs: the root folder is root's with mode 0755). If it fails, no image is left.
- * @throws DiskFull; RecipeError when the format cannot hold the tree; CommandFailed
+ * @throws RecipeError when the format cannot hold the tree; CommandFailed
  */
 export async function makeImage(box: Box, options: MakeImageOptions): Promise<void> {
   const { tree, image, filesystem, epochSeconds, label = '', signal } = options;
   const uuid = uuidOf('vmlet filesystem', filesystem.format, label, String(epochSeconds));
-  const making = { box, tree: `/work/${tree}`, image: `/work/${image}`, filesystem, epochSeconds, label, uuid, signal };
+  const making = {
+    box,
+    tree: join(WORK, tree),
+    image: join(WORK, image),
+    filesystem,
+    epochSeconds,
+    label,
+    uuid,
+    signal,
+  };
   await box.run(['rm', '-rf', making.image], { signal });
   try {
     await MAKERS[filesystem.format](making);
   } catch (error) {
-    // Looked at before room is made again by removing what there is of the image.
-    const explained = await explainFullDisk(error, box.work);
     // What went wrong is the news, and the box takes along whatever is in it.
     await box.run(['rm', '-f', making.image]).catch(() => {});
-    throw explained;
+    throw error;
   }
 }

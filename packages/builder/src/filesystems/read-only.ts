@@ -3,7 +3,7 @@ import { type MakeIn, SETTLED } from './make.ts';
 import { steadily } from './steadily.ts';
 
 /** mkfs.erofs 1.5 cuts longer ones, and then does not find the file. */
-const EROFS_NAME_MAX_BYTES = 254;
+const MAX_EROFS_NAME_BYTES = 254;
 /** mksquashfs' own. */
 const SQUASHFS_CLUSTER_KIB = 128;
 
@@ -23,12 +23,12 @@ export async function makeErofsImage({ box, tree, image, filesystem, uuid, epoch
 
 async function refuseLongNames({ box, tree, signal }: Pick<MakeIn, 'box' | 'tree' | 'signal'>): Promise<void> {
   // Bytes, whatever letters they are: the pattern is one of the C locale.
-  const long = `*/${'?'.repeat(EROFS_NAME_MAX_BYTES + 1)}`;
+  const long = `*/${'?'.repeat(MAX_EROFS_NAME_BYTES + 1)}`;
   const argv = ['find', tree, '-path', long, '-name', long.slice(2), '-printf', '%P\\n', '-quit'];
   const found = await box.run(argv, { env: { LC_ALL: 'C' }, signal });
   if (found === '') return;
   throw new RecipeError(
-    `Cannot make the erofs image: "${found.trimEnd()}" has a name of over ${EROFS_NAME_MAX_BYTES} bytes, expected a shorter one, or another filesystem`,
+    `Cannot make the erofs image: "${found.trimEnd()}" has a name of over ${MAX_EROFS_NAME_BYTES} bytes, expected a shorter one, or another filesystem`,
   );
 }
 

@@ -7,12 +7,15 @@ import { pipeline } from 'node:stream/promises';
 import { CommandFailed, makeWorkFolder, readJsonIfExists, writeFileAtomic } from '@vmlet/host';
 import { type Box, openBox } from '../box/index.ts';
 import type { BuiltRuntime } from '../build.ts';
+import { explainFullDisk } from '../disk-full.ts';
+import { makeImage } from '../filesystems/index.ts';
 import { type Manifest, manifestSchema } from '../manifest.ts';
 import type { Recipe } from '../recipe.ts';
+import { describeTree, factsOf, kernelNeeds } from '../sbom/index.ts';
 import { readBoxFile } from './blob.ts';
 import { refused } from './errors.ts';
 import type { Folded } from './fold.ts';
-import { type ImportResult, importTree, readTree } from './import-tree.ts';
+import { type ImportResult, importTree, readTree, TREE } from './import-tree.ts';
 import { type OpenedSource, openSource } from './open-source.ts';
 import type { ImportSource } from './source.ts';
 
@@ -39,9 +42,17 @@ export interface ImportedRuntime extends BuiltRuntime {
 /**
  * The runtime of a source: from the cache, when the same bytes were built before, else built now. The same source gives
  * the same image. It appears in the cache whole or not at all.
- * @throws ImportError, BoxUnavailable, CommandFailed
+ * @throws ImportError, BoxUnavailable, DiskFull, CommandFailed
  */
 export async function buildImport(source: ImportSource, options: ImportBuild): Promise<ImportedRuntime> {
+  try {
+    return await build(source, options);
+  } catch (error) {
+    throw await explainFullDisk(error, options.cache);
+  }
+}
+
+async function build(source: ImportSource, options: ImportBuild): Promise<ImportedRuntime> {
   const runtimes = join(options.cache, 'runtimes');
   await using stack = new AsyncDisposableStack();
   const work = stack.use(await makeWorkFolder(runtimes, options.name));
@@ -86,10 +97,18 @@ async function findBuilt(runtimes: string, recordPath: string): Promise<BuiltRun
 /** The tree as an image, in `image`, and what is said of it. */
 async function makeRuntime(box: Box, tree: ImportResult, options: ImportBuild & { image: string }): Promise<Manifest> {
   const { filesystem, signal } = options;
-  const os = await osName(box, tree);
   const interpreters = await findInterpreters(box, tree, signal);
+  options.onProgress?.('Listing what is in it');
+  const facts = factsOf(await describeTree(box, TREE, { added: [], tarballs: [], signal }));
   options.onProgress?.(`Making the ${filesystem.format} image`);
-  await box.run(['mkfs.erofs', '-U', '00000000-0000-4000-8000-000000000000', '-zlz4hc', 'image', 'root'], { signal });
+  await makeImage(box, {
+    tree: TREE,
+    image: 'image',
+    filesystem,
+    epochSeconds: tree.newestMtime,
+    label: options.name,
+    signal,
+  });
   const { size, hash } = await takeOut(join(box.work, 'image'), options.image);
   const most = filesystem.maxSizeMiB * 1024 * 1024;
   if (size > most) throw refused(`"${options.name}"`, `the image has ${size} bytes`, `at most ${most} (--max-size)`);
@@ -97,8 +116,9 @@ async function makeRuntime(box: Box, tree: ImportResult, options: ImportBuild & 
   return {
     ...{ format: 1, kind: 'vmlet/runtime', name: options.name, version: options.version },
     description: `Imported, ${tree.digest}`.slice(0, 256),
-    ...{ os, interpreters, filesystem: filesystem.format, init: 'kit', sizeBytes: size, fileHash: hash },
-    epoch: tree.newestMtime,
+    os: (facts.osRelease?.PRETTY_NAME ?? facts.osRelease?.NAME ?? '').slice(0, 128),
+    ...{ interpreters, filesystem: filesystem.format, init: 'kit', sizeBytes: size, fileHash: hash },
+    ...{ ...facts, kernel: kernelNeeds({ filesystem, init: 'kit' }), epoch: tree.newestMtime },
     ...(Object.keys(tree.config).length > 0 ? { config: tree.config } : {}),
   };
 }
@@ -116,14 +136,6 @@ async function takeOut(from: string, to: string): Promise<{ size: number; hash: 
   });
   await pipeline(readBoxFile(from), measured, createWriteStream(to));
   return { size, hash: hash.digest('hex') };
-}
-
-/** As its os-release says. An image with none is of no distribution. */
-async function osName(box: Box, tree: ImportResult): Promise<string> {
-  const path = tree.find('etc/os-release') ?? tree.find('usr/lib/os-release');
-  if (path === undefined) return '';
-  const text = await box.run(['head', '-c', '65536', '--', `root/${path}`]);
-  return (/^PRETTY_NAME=(["']?)(.*)\1\s*$/m.exec(text)?.[2] ?? '').slice(0, 128);
 }
 
 const INTERPRETERS = { python: 'python3', node: 'node' };

@@ -1,13 +1,13 @@
 import { Readable } from 'node:stream';
-import { CommandFailed } from '@vmlet/host';
 import type { Box } from '../box/index.ts';
+import { explainFullDisk } from '../disk-full.ts';
 import type { ImageConfig } from '../manifest.ts';
 import { ImportError } from './errors.ts';
 import { type Folded, foldedTar, type LeftOut, readLayers } from './fold.ts';
 import type { OpenedSource } from './open-source.ts';
 
 /** Folder of the box's work folder that becomes the root filesystem. */
-const TREE = 'root';
+export const TREE = 'root';
 /** Written to by every machine at its start. */
 const NEEDED_FOLDERS = ['etc'];
 
@@ -81,9 +81,7 @@ async function extract(box: Box, input: Readable, signal: AbortSignal | undefine
   } catch (cause) {
     // What the archive itself is refused for comes first: tar only sees that its input ends.
     if (failure instanceof ImportError) throw failure;
-    if (!(cause instanceof CommandFailed) || !/No space left|quota/i.test(cause.stderr)) throw cause;
-    const found = 'no space left where images are built';
-    throw new ImportError(`Cannot import the image: ${found}, expected room for all of its files`, { cause });
+    throw await explainFullDisk(cause, box.work);
   }
 }
 

@@ -2,8 +2,9 @@ import { createHash } from 'node:crypto';
 import { mkdir, mkdtempDisposable, readdir, readFile, stat, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { run } from '@vmlet/host';
+import { resolvePaths, run } from '@vmlet/host';
 import { expect, test } from 'vitest';
+import { openBox } from '../box/index.ts';
 import { RecipeError } from '../recipe.ts';
 import { fetchNpmPackage, unpackNpmPackage } from './npm.ts';
 
@@ -69,12 +70,13 @@ test('fetchNpmPackage: refuses a package with other bytes than the recipe’s, a
 
 test('unpackNpmPackage: keeps names and modes, whatever the tarball’s folder is called', async () => {
   await using it = await setUp();
-  await unpackNpmPackage(it.tarball, join(it.path, 'one'));
-  expect((await stat(join(it.path, 'one/package/bin/tool'))).mode & 0o777).toBe(0o755);
+  await using box = await openBox(join(it.path, 'boxes'), 'npm', resolvePaths());
+  await unpackNpmPackage(it.tarball, 'one', { box });
+  expect((await stat(join(box.work, 'one/package/bin/tool'))).mode & 0o777).toBe(0o755);
   const renamed = join(it.path, 'renamed.tgz');
   await run('tar', ['-czf', renamed, '-C', it.path, '--transform=s/^package/tool/', 'package']);
-  await unpackNpmPackage(renamed, join(it.path, 'two'));
-  expect(await readdir(join(it.path, 'two/package/bin'))).toEqual(['tool']);
+  await unpackNpmPackage(renamed, 'two', { box });
+  expect(await readdir(join(box.work, 'two/package/bin'))).toEqual(['tool']);
 });
 
 test.each([
@@ -86,9 +88,9 @@ test.each([
   await symlink('/etc', join(it.path, 'link'));
   const evil = join(it.path, 'evil.tgz');
   await run('tar', ['-czPf', evil, '-C', it.path, ...args, 'package']);
-  const into = join(it.path, 'a/b');
-  const failure = unpackNpmPackage(evil, into);
+  await using box = await openBox(join(it.path, 'boxes'), 'npm', resolvePaths());
+  const failure = unpackNpmPackage(evil, 'a/b', { box });
   await expect(failure).rejects.toBeInstanceOf(RecipeError);
   await expect(failure).rejects.toThrow(/expected files and folders inside of it$/);
-  await expect(stat(into)).rejects.toThrow('ENOENT');
+  await expect(stat(join(box.work, 'a'))).rejects.toThrow('ENOENT');
 });

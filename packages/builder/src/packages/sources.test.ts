@@ -1,8 +1,9 @@
 import { mkdir, mkdtempDisposable, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { CommandFailed } from '@vmlet/host';
+import { CommandFailed, resolvePaths } from '@vmlet/host';
 import { expect, test } from 'vitest';
+import { openBox } from '../box/index.ts';
 import { RecipeError } from '../recipe.ts';
 import { sourcesOf } from './sources.ts';
 
@@ -15,8 +16,16 @@ async function setUp(name: string, text: (mirror: string) => string, suites: rea
     await writeFile(join(dir.path, 'mirror/dists', suite, 'InRelease'), 'signed\n');
   }
   await writeFile(join(dir.path, name), text(mirror));
-  const options = { work: dir.path, machineSources: [join(dir.path, 'absent'), join(dir.path, name)] };
-  return { mirror, options: { ...options, machineSuite: 'bookworm' }, [Symbol.asyncDispose]: () => dir.remove() };
+  const box = await openBox(join(dir.path, 'boxes'), 'sources', resolvePaths());
+  const machineSources = [join(dir.path, 'absent'), join(dir.path, name)];
+  return {
+    mirror,
+    options: { box, env: {}, machineSources, machineSuite: 'bookworm' },
+    async [Symbol.asyncDispose]() {
+      await box[Symbol.asyncDispose]();
+      await dir.remove();
+    },
+  };
 }
 
 const DEB822 = (mirror: string) => `# the machine's own

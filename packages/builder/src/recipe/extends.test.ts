@@ -109,6 +109,9 @@ test('extends: leaves each file beside the recipe that names it, and each member
   const refusal = refuse(['packages', 1], 'expected a package');
   expect(refusal.message).toBe(`${inFolder('base/recipe.yaml')}:11:5: "packages.1": expected a package`);
   expect(refusal.detail).toContain('> 11 |   - python3-flask # a comment');
+  const told = refuse(['name'], 'expected it to end well, found exit code 1:\n  E: no\n  E: room');
+  expect(told.detail).toMatch(/\n {2}3 \| extends: .*\n {2}E: no\n {2}E: room$/);
+  expect(told.faults).toHaveLength(1);
 });
 
 test.each([

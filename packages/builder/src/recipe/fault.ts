@@ -9,7 +9,7 @@ export interface Fault {
   place: Place;
   /** The member that it is about: `filesystem.format`. Empty for the file itself. */
   member: string;
-  /** What was expected, and what was found. */
+  /** What was expected, and what was found; further lines are what a command said of it. */
   message: string;
 }
 
@@ -28,7 +28,10 @@ export class RecipeError extends Error {
   get detail(): string {
     const isOne = this.faults.length === 1;
     return this.faults
-      .map((fault) => (isOne ? frameOf(fault.place) : `${wordsOf(fault)}\n${frameOf(fault.place)}`))
+      .map((fault) => {
+        const [words = '', ...said] = wordsOf(fault).split('\n');
+        return [...(isOne ? [] : [words]), frameOf(fault.place), ...said].join('\n');
+      })
       .join('\n\n');
   }
 }
@@ -47,5 +50,5 @@ export function faultAt(root: RecipeNode, path: MemberPath, message: string): Fa
 function wordsOf({ place, member, message }: Fault): string {
   const { source, line, column } = place;
   const about = member === '' ? '' : `"${member.slice(0, MAX_MEMBER_LENGTH)}": `;
-  return `${source.path}:${line}:${column}: ${shownText(`${about}${message}`)}`;
+  return `${source.path}:${line}:${column}: ${`${about}${message}`.split('\n').map(shownText).join('\n')}`;
 }

@@ -58,7 +58,7 @@ const none: JsonSchema = { maxItems: 0 };
 /** Rules of several members, as far as they are of this file alone: what it extends an editor does not know. */
 const TOGETHER: JsonSchema[] = [
   { anyOf: [{ required: ['extends'] }, { required: ['distribution', 'suite'] }] },
-  rule(isSaid('variant', { const: 'extract' }), { properties: { include: none, remove: none, run: none } }),
+  rule(isSaid('variant', { const: 'extract' }), { properties: { include: none, remove: none } }),
   ...Object.entries(COMPRESSIONS).map(([format, compressions]) => {
     const refused = format === 'erofs' || format === 'squashfs' ? { freeMiB: false } : { clusterKiB: false };
     const members = { compression: { enum: [...compressions] }, ...refused };

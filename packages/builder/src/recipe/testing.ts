@@ -208,7 +208,11 @@ const ROWS: Row[] = [
     GOOD.replace('maxSizeMiB: 90', 'clusterKiB: 512'),
     /expected at most 64 with erofs, found 512$/,
   ],
-  ['commands of what only unpacks', `${EXTRACT}run: [id]\n`, /"run": expected none with variant "extract"$/],
+  [
+    'what only unpacks, and is to unpack more',
+    `${EXTRACT}include: [/a]\n`,
+    /"include": expected none with variant "extract"$/,
+  ],
   [
     'how a published base was made',
     `${ON_PUBLISHED}variant: apt\n`,

@@ -23,8 +23,8 @@ export function refusedTogether(recipe: Recipe): Refusal[] {
 
 function ofVariant(recipe: Recipe): Refusal[] {
   if (recipe.variant === 'extract') {
-    return (['include', 'remove', 'run'] as const)
-      .filter((member) => (recipe[member] ?? []).length > 0)
+    return (['include', 'remove'] as const)
+      .filter((member) => recipe[member].length > 0)
       .map((member) => ({ path: [member], message: 'expected none with variant "extract"' }));
   }
   const message = 'expected it with variant "extract" only';

@@ -1,4 +1,4 @@
-import type { DescribedImage } from './spdx.ts';
+import type { DescribedImage } from './described-image.ts';
 import type { TreeSurvey } from './survey-schema.ts';
 
 /** A package of SPDX 2.3: the members that are written here. */

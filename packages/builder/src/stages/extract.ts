@@ -31,8 +31,9 @@ export async function extract(read: ReadRecipe, lock: Lock, options: StageOption
       throw tellFailure(read, { member, what: 'to unpack', error });
     }
   }
-  for (const [path, mode] of Object.entries(recipe.directories ?? {}))
-    await box.run(['install', '-d', `--mode=${mode}`, inTree(path)], { signal });
+  const folders = Object.entries(recipe.directories ?? {}).flatMap(([path, mode]) => [mode, inTree(path)]);
+  const making = 'while [ $# -gt 0 ]; do install -d --mode="$1" "$2" || exit 1; shift 2; done';
+  await box.run(['sh', '-c', making, 'sh', ...folders], { signal });
   await joinFiles(read, options);
 }
 

@@ -1,5 +1,6 @@
 import { basename } from 'node:path';
-import { buildImport, type ImportedRuntime, isSource, parseSource, type Recipe } from '@vmlet/builder';
+import { buildImport, type ImportedRuntime, isSource, parseSource } from '@vmlet/builder/import';
+import type { Recipe } from '@vmlet/builder/recipe';
 import type { Output } from '../output.ts';
 import { cleanLine } from '../terminal-text.ts';
 

@@ -31,6 +31,7 @@ export async function* outputOf(
   const decoder = new RecordDecoder();
   const end: CommandEnd = { status: -1, stderr: '' };
   try {
+    signal.throwIfAborted();
     for await (const chunk of stream) {
       for (const { type, payload: bytes } of decoder.push(chunk)) {
         if (type === FROM_COMMAND.STDOUT) yield bytes;

@@ -3,4 +3,4 @@ export { type CheckImageOptions, checkImage, describeImage, type RuntimeReport }
 export type { ImageFacts } from './facts.ts';
 export type { ImageOptions } from './image-machine.ts';
 export type { ClaimedFacts } from './judge/finding.ts';
-export { streamTree } from './tree.ts';
+export { readTree } from './tree.ts';

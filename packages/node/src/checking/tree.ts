@@ -1,4 +1,3 @@
-import { Readable } from 'node:stream';
 import { z } from 'zod';
 import { deadline } from '../deadline.ts';
 import { VmletError } from '../errors.ts';
@@ -21,15 +20,11 @@ export interface TreeOptions extends ImageOptions {
 
 /**
  * All files of an image as a tar archive (pax), read by a guest: owners, modes, times, links, hard links, devices and
- * extended attributes; sorted, so that one image gives the same bytes each time. The stream ends if, and only if, the
- * archive is whole; else it is destroyed with why. Whoever reads it MUST take it for hostile.
- * @throws by the stream: VmletError `IMAGE_UNREADABLE`, why the machine did not start or ended, the signal's reason
+ * extended attributes; sorted, so that one image gives the same bytes each time. It comes to its end if, and only if,
+ * the archive is whole. Whoever reads it MUST take it for hostile.
+ * @throws VmletError `IMAGE_UNREADABLE`, why the machine did not start or ended; the signal's reason
  */
-export function streamTree(imagePath: string, options: TreeOptions): Readable {
-  return Readable.from(archiveOf(imagePath, options), { objectMode: false });
-}
-
-async function* archiveOf(imagePath: string, options: TreeOptions): AsyncGenerator<Buffer> {
+export async function* readTree(imagePath: string, options: TreeOptions): AsyncGenerator<Buffer> {
   using limit = deadline(options.deadlineMs, options.signal);
   await using booted = await bootImage(imagePath, { ...options, signal: limit.signal });
   const argv = [SURVEY, 'tar', String(options.maxBytes)];

@@ -12,8 +12,6 @@ export const catalogue = {
   ...guestApiErrors,
   ...networkErrors,
   ...operateErrors,
-  ...networkErrors,
-  ...operateErrors,
   ...triggerErrors,
 };
 

@@ -383,22 +383,4 @@ export const computeErrors = {
     fault: 'user',
     retryable: false,
   }),
-  SESSION_REFUSED: entry({
-    phase: 'serve',
-    status: 422,
-    title: 'The machine starts no such session',
-    template: 'Cannot start the session: {found}, expected what the machine can do',
-    hint: 'Name a command that the runtime has: vmlet exec PROGRAM -- COMMAND',
-    fault: 'user',
-    retryable: false,
-  }),
-  OWNER_REQUEST_MALFORMED: entry({
-    phase: 'route',
-    status: 400,
-    title: 'The request is malformed',
-    template: 'Cannot read the request: {found}, expected what the owner socket takes',
-    hint: 'Use the vmlet command of the same version as the node',
-    fault: 'user',
-    retryable: false,
-  }),
 };

@@ -1,9 +1,7 @@
 /** MicroVMs: boot, load, halt, and what this host can run them with. */
 export { type Probe, probeAccelerator } from './accelerator.ts';
 export { type Backend, bootMachine } from './boot.ts';
-export { makeDisk } from './disk.ts';
 export { haltMachine } from './halt.ts';
-export { bootInstance, haltInstance } from './instance.ts';
 export { loadProgram } from './load.ts';
 export type { LogLine, Machine } from './machine.ts';
 export { sweepMachines } from './sweep.ts';

@@ -2,6 +2,7 @@ import type { Check } from '../../telemetry/index.ts';
 import { type CheckGroup, type Evidence, filesOf, mib, shown, some } from './finding.ts';
 
 const LARGEST = 10;
+const REPORT = 'Report it: the kernel of the machine did not tell';
 
 /** What the image is: its filesystem, how large it is and what makes it so. */
 export function judgeImage(evidence: Evidence): CheckGroup {
@@ -12,7 +13,7 @@ export function judgeImage(evidence: Evidence): CheckGroup {
 function filesystem({ survey }: Evidence): Check {
   const found = survey.one('filesystem');
   const title = 'Filesystem';
-  if (found === undefined) return { code: 'FILESYSTEM', title, status: 'error', text: 'not known' };
+  if (found === undefined) return { code: 'FILESYSTEM', title, status: 'error', text: 'not known', fix: REPORT };
   const free = found.blocks > 0 ? Math.round((100 * found.freeBlocks) / found.blocks) : 0;
   const text = `${found.type}${free > 0 ? `, ${free} % of it free` : ''}`;
   return { code: 'FILESYSTEM', title, status: 'ok', text };

@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto';
-import { deadline, orAborted } from '../deadline.ts';
-import { type Backend, broughtUp } from './boot.ts';
-import { Machine } from './machine.ts';
-import type { EgressOptions } from './network/egress.ts';
-import { launchQemu } from './qemu/launch.ts';
+import { deadline, orAborted } from '../../deadline.ts';
+import { type Backend, broughtUp } from '../boot.ts';
+import { Machine } from '../machine.ts';
+import type { EgressOptions } from '../network/egress.ts';
+import { launchQemu } from '../qemu/launch.ts';
 
 /** What a getty of any distribution asks with, behind the name of its host. */
 const LOGIN_PROMPT = /\blogin: ?/;

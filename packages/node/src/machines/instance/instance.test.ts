@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
+import type { Machine } from '../machine.ts';
+import { backend, HELLO, isAlive, type Scenario, standInForQemu } from '../testing.ts';
 import { bootInstance, haltInstance, type InstanceSpec } from './instance.ts';
-import type { Machine } from './machine.ts';
-import { backend, HELLO, isAlive, type Scenario, standInForQemu } from './testing.ts';
 
 const spec: InstanceSpec = { disk: '/own.disk', vcpus: 2, memoryMiB: 512, internet: false };
 const LOGIN = `${HELLO} say('booting\\r\\nhost lo'); setImmediate(() => say('gin: '));`;

@@ -1,6 +1,6 @@
 import { open, rm, stat } from 'node:fs/promises';
 import { run } from '@vmlet/host';
-import { VmletError } from '../errors.ts';
+import { VmletError } from '../../errors.ts';
 
 const MIB = 1024 * 1024;
 
