@@ -13,6 +13,7 @@ import { findKnownRuntime, type KnownRuntime } from '../known-runtimes.ts';
 import type { Output } from '../output.ts';
 import { fetchImage } from '../publish/fetch-image.ts';
 import { initFilesOf } from '../publish/init-files.ts';
+import { RECIPES } from '../publish/official.ts';
 import { existingAddress } from '../publish/owner-key.ts';
 import { readManifest } from '../publish/runtime-image.ts';
 import { findNamedRuntime, readRuntimeName } from '../publish/runtime-names.ts';
@@ -106,7 +107,8 @@ async function localImage(wanted: string, { context }: Place): Promise<Image | u
   const { output, paths, signal } = context;
   const onProgress = (step: string, detail?: string) => output.step(`Building the runtime: ${step}`, detail);
   const initFiles = initFilesOf({ cache: paths.cache, onProgress, signal });
-  return await ensureRuntime(resolve(known.recipePath, '..'), { cache: paths.cache, onProgress, signal, initFiles });
+  const how = { cache: paths.cache, official: RECIPES, filesystem: known.filesystem };
+  return await ensureRuntime(resolve(known.recipePath, '..'), { ...how, onProgress, signal, initFiles });
 }
 
 async function knownOrUndefined(wanted: string, context: Context): Promise<KnownRuntime | undefined> {
