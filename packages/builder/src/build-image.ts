@@ -7,6 +7,7 @@ import { runSteps, type Step } from './cache/steps.ts';
 import { makeImage } from './filesystems/index.ts';
 import type { Manifest } from './manifest.ts';
 import type { Lock } from './packages/lock.ts';
+import { configOf } from './recipe/settings.ts';
 import type { ReadRecipe } from './recipe.ts';
 import { addPackages, unpackBase } from './stages/base.ts';
 import { extract, linkApplets } from './stages/extract.ts';
@@ -54,6 +55,7 @@ export async function buildImage(plan: Plan, lock: Lock, options: BuildImageOpti
   const image = await takeFile(box, 'image', { to: taken });
   const { sha256: fileHash = '', sizeBytes = 0 } = image ?? {};
   checkSize(read, sizeBytes);
+  const config = configOf(recipe);
   const manifest: Manifest = {
     format: 1,
     kind: 'vmlet/runtime',
@@ -67,6 +69,7 @@ export async function buildImage(plan: Plan, lock: Lock, options: BuildImageOpti
     sizeBytes,
     fileHash,
     epoch: epochSeconds,
+    ...(config === undefined ? {} : { config }),
   };
   const imagePath = imagePathOf(runtimes, manifest);
   await rename(taken, imagePath);

@@ -14,6 +14,8 @@ import { openOrigins, type ResolveOptions } from './resolve.ts';
 import { addressesIn } from './sources.ts';
 
 const APT_HELPER = '/usr/lib/apt/apt-helper';
+/** What apt says of a file that a mirror does not have, or has with other bytes. */
+const NOT_THERE = /\b404\b|File not found|Hash Sum mismatch|unexpected size/i;
 /** As many as a command line can name, with room to spare. */
 const FETCHED_AT_ONCE = 200;
 
@@ -56,33 +58,48 @@ export async function fetchPackages(read: ReadRecipe, lock: Lock, options: Fetch
   throw gone(read, missing, failures);
 }
 
-/** @returns what is not there */
+interface FetchFrom extends FetchOptions {
+  env: Record<string, string>;
+  readOnly: Record<string, string>;
+}
+
+/**
+ * @returns what the mirror does not have
+ * @throws CommandFailed when it does not answer
+ */
 async function fetchFrom(
   address: string,
   wanted: readonly LockedPackage[],
-  options: FetchOptions & { env: Record<string, string>; readOnly: Record<string, string> },
+  options: FetchFrom,
 ): Promise<LockedPackage[]> {
-  const { box, packages, env, readOnly, signal } = options;
+  const { box, packages, signal } = options;
   await box.run(['sh', '-c', 'rm -rf fetched && mkdir fetched'], { signal });
-  for (let start = 0; start < wanted.length; start += FETCHED_AT_ONCE) {
-    const some = wanted.slice(start, start + FETCHED_AT_ONCE);
-    const files = some.flatMap(({ path, sha256 }) => [
-      `${address}${path}`,
-      `/work/fetched/${sha256}`,
-      `SHA256:${sha256}`,
-    ]);
-    try {
-      await box.run([APT_HELPER, 'download-file', ...files], { env, readOnly, network: true, signal });
-    } catch (error) {
-      // Those that are there have been fetched all the same; the others may be at the next mirror.
-      if (!(error instanceof CommandFailed) || isFull(error)) throw error;
-    }
-  }
+  for (let start = 0; start < wanted.length; start += FETCHED_AT_ONCE)
+    await download(address, wanted.slice(start, start + FETCHED_AT_ONCE), options);
   for (const locked of wanted) {
     const path = keptPath(packages, locked);
     await takeFile(box, `fetched/${locked.sha256}`, { to: path, sha256: locked.sha256, optional: true });
   }
   return await missingOf(wanted, packages);
+}
+
+async function download(address: string, wanted: readonly LockedPackage[], options: FetchFrom): Promise<void> {
+  const { box, env, readOnly, signal } = options;
+  const files = wanted.flatMap(({ path, sha256 }) => [
+    `${address}${path}`,
+    `/work/fetched/${sha256}`,
+    `SHA256:${sha256}`,
+  ]);
+  try {
+    await box.run([APT_HELPER, 'download-file', ...files], { env, readOnly, network: true, signal });
+  } catch (error) {
+    if (!(error instanceof CommandFailed) || !NOT_THERE.test(error.stderr)) throw error;
+    // It gives up at the first one that is not there; the others may be all the same.
+    if (wanted.length === 1) return;
+    const half = Math.ceil(wanted.length / 2);
+    await download(address, wanted.slice(0, half), options);
+    await download(address, wanted.slice(half), options);
+  }
 }
 
 async function missingOf(wanted: readonly LockedPackage[], packages: string): Promise<LockedPackage[]> {
