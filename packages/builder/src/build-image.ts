@@ -2,13 +2,16 @@ import { rename } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { BaseTree } from './base.ts';
 import { type Box, takeFile } from './box/index.ts';
-import { type BuiltRuntime, imagePathOf, type Plan } from './build-plan.ts';
+import { BUILDER_VERSION, type BuiltRuntime, imagePathOf, type Plan } from './build-plan.ts';
 import { runSteps, type Step } from './cache/steps.ts';
+import { failpoint } from './failpoint.ts';
 import { makeImage } from './filesystems/index.ts';
 import type { Manifest } from './manifest.ts';
 import type { Lock } from './packages/lock.ts';
+import { fetchNpmPackage } from './packages/npm.ts';
 import { configOf } from './recipe/settings.ts';
 import type { ReadRecipe } from './recipe.ts';
+import { describeRuntime } from './sbom/index.ts';
 import { addPackages, unpackBase } from './stages/base.ts';
 import { extract, linkApplets } from './stages/extract.ts';
 import { install } from './stages/install.ts';
@@ -21,6 +24,11 @@ import { type StageOptions, TREE } from './stages/stage.ts';
 const MIB_BYTES = 1024 * 1024;
 /** As much as a line of progress shows of a step. */
 const SHOWN_LENGTH = 60;
+
+/** An image, and the list of what is in it: SPDX. */
+export interface BuiltImage extends BuiltRuntime {
+  sbom: string;
+}
 
 export interface BuildImageOptions {
   box: Box;
@@ -35,7 +43,7 @@ export interface BuildImageOptions {
  * Builds the image of a recipe and its lock, whose packages are in the cache.
  * @throws RecipeError, CommandFailed
  */
-export async function buildImage(plan: Plan, lock: Lock, options: BuildImageOptions): Promise<BuiltRuntime> {
+export async function buildImage(plan: Plan, lock: Lock, options: BuildImageOptions): Promise<BuiltImage> {
   const { read, runtimes } = plan;
   const { recipe } = read;
   const { box, cache, noCache = false, onProgress, signal } = options;
@@ -48,12 +56,16 @@ export async function buildImage(plan: Plan, lock: Lock, options: BuildImageOpti
   const interpreters = await interpreterVersions(read, stage);
   const { epochSeconds } = lock;
   await normalise(read, { ...stage, epochSeconds });
+  await failpoint('build.normalised');
   const os = await osName(recipe.name, stage);
+  const { facts, sbomOf } = await describe(plan, lock, stage);
   const { filesystem, name: label } = recipe;
   await makeImage(box, { tree: TREE, image: 'image', filesystem, epochSeconds, label, signal });
+  await failpoint('build.made');
   const taken = join(dirname(box.work), 'image');
   const image = await takeFile(box, 'image', { to: taken });
   const { sha256: fileHash = '', sizeBytes = 0 } = image ?? {};
+  await failpoint('build.taken');
   checkSize(read, sizeBytes);
   const config = configOf(recipe);
   const manifest: Manifest = {
@@ -69,11 +81,30 @@ export async function buildImage(plan: Plan, lock: Lock, options: BuildImageOpti
     sizeBytes,
     fileHash,
     epoch: epochSeconds,
+    ...facts,
     ...(config === undefined ? {} : { config }),
   };
   const imagePath = imagePathOf(runtimes, manifest);
   await rename(taken, imagePath);
-  return { manifest, imagePath };
+  return { manifest, imagePath, sbom: sbomOf(manifest) };
+}
+
+/** How many steps are told of a plan, as far as that is known before its packages are chosen. */
+export function countSteps({ read: { recipe } }: Plan): number {
+  const packages = recipe.extends !== undefined && recipe.packages.length > 0 ? 2 : 1;
+  const overlay = hasOverlay(recipe) || recipe.applets !== undefined ? 1 : 0;
+  return packages + overlay + (recipe.run ?? []).length + 1;
+}
+
+async function describe({ read }: Plan, { packages: locked }: Lock, { box, packages, signal }: StageOptions) {
+  const { recipe } = read;
+  const tarballs: { name: string; version: string; path: string }[] = [];
+  for (const wanted of recipe.npm ?? []) {
+    const path = await fetchNpmPackage(wanted, { packages, signal });
+    tarballs.push({ name: wanted.package, version: wanted.version, path });
+  }
+  const builder = `vmlet-builder-${BUILDER_VERSION}`;
+  return await describeRuntime(box, { tree: TREE, recipe, packages: locked, tarballs, builder, signal });
 }
 
 interface StepContext extends BuildImageOptions {

@@ -9,6 +9,7 @@ import { type Manifest, manifestSchema } from './manifest.ts';
 import { differences, type Lock, readLock } from './packages/lock.ts';
 import { requestOf } from './packages/resolve.ts';
 import { type Filesystem, type ReadRecipe, RecipeError, readRecipe } from './recipe.ts';
+import { findSbom } from './sbom/index.ts';
 import type { InitFiles } from './stages/overlay.ts';
 
 /** Raised when the way an image is made changes: a cached image of an older builder is not reused. */
@@ -18,6 +19,10 @@ export const BUILDER_VERSION = 3;
 export interface BuiltRuntime {
   manifest: Manifest;
   imagePath: string;
+  /** The list of what is in it, SPDX; undefined for what was built before there was one. */
+  sbomPath?: string | undefined;
+  /** The lock file that it was built by; undefined for what comes of no recipe. */
+  lockPath?: string | undefined;
 }
 
 /** What says which image a recipe is. */
@@ -101,7 +106,8 @@ export async function findRecorded(runtimes: string, recordPath: string): Promis
   if (!record.success) return undefined;
   const imagePath = imagePathOf(runtimes, record.data);
   const found = await stat(imagePath).catch(() => undefined);
-  return found?.size === record.data.sizeBytes ? { manifest: record.data, imagePath } : undefined;
+  if (found?.size !== record.data.sizeBytes) return undefined;
+  return { manifest: record.data, imagePath, sbomPath: await findSbom(recordPath) };
 }
 
 /** Where an image is kept. */

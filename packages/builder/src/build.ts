@@ -2,21 +2,23 @@ import { mkdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { writeFileAtomic } from '@vmlet/host';
 import { type Box, openBox } from './box/index.ts';
-import { buildImage } from './build-image.ts';
+import { buildImage, countSteps } from './build-image.ts';
 import { type BuiltRuntime, findRecorded, makePlan, type Plan, type PlanOptions, recordPathOf } from './build-plan.ts';
 import { explainFullDisk } from './disk-full.ts';
+import { failpoint } from './failpoint.ts';
 import { fetchPackages } from './packages/fetch.ts';
 import { type Lock, writeLock } from './packages/lock.ts';
 import { resolve } from './packages/resolve.ts';
+import { numbered, type OnProgress } from './progress.ts';
 import { RecipeError } from './recipe.ts';
+import { writeSbom } from './sbom/index.ts';
 import { unpackBase, withoutTrees } from './stages/base.ts';
 import { TREE } from './stages/stage.ts';
 
 export type { BuiltRuntime } from './build-plan.ts';
 
 export interface BuildOptions extends PlanOptions {
-  /** Told each step as it starts, and what a long step is doing; `cached` for what need not be done. */
-  onProgress?: ((step: string, detail?: string) => void) | undefined;
+  onProgress?: OnProgress | undefined;
   /** Builds what the lock file says and nothing else; refuses when the recipe is another. */
   locked?: boolean | undefined;
   /** Takes the newest packages, and writes the lock file anew. */
@@ -26,6 +28,9 @@ export interface BuildOptions extends PlanOptions {
   signal?: AbortSignal | undefined;
 }
 
+/** Packages are chosen and fetched before an image is made of them. */
+const STEPS_BEFORE = 2;
+
 /**
  * The runtime of a recipe, if it was built before, of what its lock file says, and is in the cache as it was built.
  * @param folder holds `recipe.yaml`
@@ -34,7 +39,7 @@ export interface BuildOptions extends PlanOptions {
 export async function findRuntime(folder: string, options: PlanOptions): Promise<BuiltRuntime | undefined> {
   const plan = await makePlan(folder, options);
   const lock = lockOf(plan);
-  return lock === undefined ? undefined : await findRecorded(plan.runtimes, recordPathOf(plan, lock));
+  return lock === undefined ? undefined : await recorded(plan, lock);
 }
 
 /**
@@ -48,12 +53,14 @@ export async function ensureRuntime(folder: string, options: BuildOptions): Prom
   const plan = await makePlan(folder, options);
   const lock = options.update ? undefined : lockOf(plan);
   if (options.locked && lock === undefined) throw notLocked(plan);
-  const known = lock && !options.noCache ? await findRecorded(plan.runtimes, recordPathOf(plan, lock)) : undefined;
+  const known = lock && !options.noCache ? await recorded(plan, lock) : undefined;
   if (known !== undefined) return known;
   await mkdir(plan.runtimes, { recursive: true });
   try {
     await using box = await openBox(join(options.cache, 'builds'), plan.read.recipe.name, options);
-    return await buildIn(box, { plan, lock, options });
+    await failpoint('build.begun');
+    const onProgress = numbered(options.onProgress, STEPS_BEFORE + countSteps(plan));
+    return await buildIn(box, { plan, lock, options: { ...options, onProgress } });
   } catch (error) {
     throw await explainFullDisk(error, options.cache);
   }
@@ -81,17 +88,26 @@ async function buildIn(box: Box, { plan, lock, options }: BuildIn): Promise<Buil
   onProgress?.(lists, lock === undefined ? undefined : 'as in the lock file');
   const onLine = (step: string) => (line: string) => onProgress?.(step, line);
   const chosen = lock ?? (await chooseAndWrite(box, { plan, options, onLine: onLine(lists) }));
-  const recordPath = recordPathOf(plan, chosen);
+  await failpoint('build.chosen');
   // Other packages may be the same ones that were there before.
-  const known = options.noCache ? undefined : await findRecorded(plan.runtimes, recordPath);
+  const known = options.noCache ? undefined : await recorded(plan, chosen);
   if (known !== undefined) return known;
   const fetching = 'Fetching packages';
   onProgress?.(fetching);
   const packages = join(cache, 'packages');
   await fetchPackages(plan.read, chosen, { box, packages, onLine: onLine(fetching), signal });
-  const built = await buildImage(plan, chosen, { ...options, box });
+  await failpoint('build.fetched');
+  const { sbom, ...built } = await buildImage(plan, chosen, { ...options, box });
+  await failpoint('build.placed');
+  const recordPath = recordPathOf(plan, chosen);
+  const sbomPath = await writeSbom(recordPath, sbom);
   await writeFileAtomic(recordPath, `${JSON.stringify(built.manifest, null, 2)}\n`);
-  return built;
+  return { ...built, sbomPath, lockPath: plan.lockPath };
+}
+
+async function recorded(plan: Plan, lock: Lock): Promise<BuiltRuntime | undefined> {
+  const found = await findRecorded(plan.runtimes, recordPathOf(plan, lock));
+  return found && { ...found, lockPath: plan.lockPath };
 }
 
 interface ChooseOptions {

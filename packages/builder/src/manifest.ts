@@ -69,7 +69,8 @@ export const manifestSchema = z.object({
   recipe: itemHashSchema.optional(),
   lock: itemHashSchema.optional(),
   sbom: itemHashSchema.optional(),
-  /** item_hash of the STORE of the list of packages that were published with it, see docs/formats/lock.md. */
+  /** item_hash of the STOREs of the list of files that the recipe names, and of that of packages published with it. */
+  recipeFiles: itemHashSchema.optional(),
   packageStore: itemHashSchema.optional(),
 });
 

@@ -11,7 +11,7 @@ import { explainFullDisk } from '../disk-full.ts';
 import { makeImage } from '../filesystems/index.ts';
 import { type Manifest, manifestSchema } from '../manifest.ts';
 import type { Recipe } from '../recipe.ts';
-import { describeTree, factsOf, kernelNeeds } from '../sbom/index.ts';
+import { describeRuntime, findSbom, writeSbom } from '../sbom/index.ts';
 import { readBoxFile } from './blob.ts';
 import { refused } from './errors.ts';
 import type { Folded } from './fold.ts';
@@ -70,11 +70,13 @@ async function build(source: ImportSource, options: ImportBuild): Promise<Import
 
   const folded = early ?? (await readTree(found, options));
   const tree = await importTree(await box(), { source: found, folded }, options);
-  const manifest = await makeRuntime(await box(), tree, { ...options, image: join(work.path, 'image') });
+  const image = join(work.path, 'image');
+  const { manifest, sbom } = await makeRuntime(await box(), tree, { ...options, image });
   const imagePath = join(runtimes, `${manifest.fileHash}.${manifest.filesystem}`);
-  await rename(join(work.path, 'image'), imagePath);
+  await rename(image, imagePath);
+  const sbomPath = await writeSbom(recordPath, sbom);
   await writeFileAtomic(recordPath, `${JSON.stringify(manifest, null, 2)}\n`);
-  return { manifest, imagePath, cached: false, notes: tree.notes };
+  return { manifest, imagePath, sbomPath, cached: false, notes: tree.notes };
 }
 
 function keyOf(source: OpenedSource, folded: Folded | undefined, { name, version, filesystem }: ImportBuild): string {
@@ -91,15 +93,22 @@ async function findBuilt(runtimes: string, recordPath: string): Promise<BuiltRun
   if (!record.success) return undefined;
   const imagePath = join(runtimes, `${record.data.fileHash}.${record.data.filesystem}`);
   const found = await stat(imagePath).catch(() => undefined);
-  return found?.size === record.data.sizeBytes ? { manifest: record.data, imagePath } : undefined;
+  if (found?.size !== record.data.sizeBytes) return undefined;
+  return { manifest: record.data, imagePath, sbomPath: await findSbom(recordPath) };
 }
 
-/** The tree as an image, in `image`, and what is said of it. */
-async function makeRuntime(box: Box, tree: ImportResult, options: ImportBuild & { image: string }): Promise<Manifest> {
+/** The tree as an image, in `image`, what is said of it, and the list of what is in it. */
+async function makeRuntime(
+  box: Box,
+  tree: ImportResult,
+  options: ImportBuild & { image: string },
+): Promise<{ manifest: Manifest; sbom: string }> {
   const { filesystem, signal } = options;
   const interpreters = await findInterpreters(box, tree, signal);
   options.onProgress?.('Listing what is in it');
-  const facts = factsOf(await describeTree(box, TREE, { added: [], tarballs: [], signal }));
+  const recipe = { filesystem, init: 'kit' } as const;
+  const builder = `vmlet-import-${IMPORT_VERSION}`;
+  const { facts, sbomOf } = await describeRuntime(box, { tree: TREE, recipe, builder, signal });
   options.onProgress?.(`Making the ${filesystem.format} image`);
   await makeImage(box, {
     tree: TREE,
@@ -113,14 +122,15 @@ async function makeRuntime(box: Box, tree: ImportResult, options: ImportBuild & 
   const most = filesystem.maxSizeMiB * 1024 * 1024;
   if (size > most) throw refused(`"${options.name}"`, `the image has ${size} bytes`, `at most ${most} (--max-size)`);
   await chmod(options.image, 0o444);
-  return {
+  const manifest: Manifest = {
     ...{ format: 1, kind: 'vmlet/runtime', name: options.name, version: options.version },
     description: `Imported, ${tree.digest}`.slice(0, 256),
     os: (facts.osRelease?.PRETTY_NAME ?? facts.osRelease?.NAME ?? '').slice(0, 128),
     ...{ interpreters, filesystem: filesystem.format, init: 'kit', sizeBytes: size, fileHash: hash },
-    ...{ ...facts, kernel: kernelNeeds({ filesystem, init: 'kit' }), epoch: tree.newestMtime },
+    ...{ ...facts, epoch: tree.newestMtime },
     ...(Object.keys(tree.config).length > 0 ? { config: tree.config } : {}),
   };
+  return { manifest, sbom: sbomOf(manifest) };
 }
 
 /** Copies what a box has made, and nothing that it may have put in its place. */

@@ -9,6 +9,8 @@ export interface DescribeOptions {
   added: readonly string[];
   /** Tarballs of npm that the recipe took files of, on the host. */
   tarballs: readonly { name: string; version: string; path: string }[];
+  /** Packages of Debian whose files were only unpacked: nothing in the tree tells of them. */
+  unpacked?: readonly { name: string; version: string; architecture: string }[] | undefined;
   signal?: AbortSignal | undefined;
 }
 
@@ -21,14 +23,14 @@ const INSIDE = '/survey';
  * @throws CommandFailed
  */
 export async function describeTree(box: Box, tree: string, options: DescribeOptions): Promise<TreeSurvey> {
-  const { added, tarballs, signal } = options;
+  const { added, tarballs, unpacked = [], signal } = options;
   const inBox = tarballs.map(({ name, version }, index) => ({ name, version, path: `${INSIDE}/npm/${index}.tgz` }));
   const readOnly = {
     [join(import.meta.dirname, 'inside')]: `${INSIDE}/src`,
     [process.execPath]: `${INSIDE}/node`,
     ...Object.fromEntries(tarballs.map(({ path }, index) => [path, `${INSIDE}/npm/${index}.tgz`])),
   };
-  const request = JSON.stringify({ root: `/work/${tree}`, added, tarballs: inBox });
+  const request = JSON.stringify({ root: `/work/${tree}`, added, tarballs: inBox, unpacked });
   const input = Readable.from([request]);
   const answer = await box.run([`${INSIDE}/node`, `${INSIDE}/src/main.ts`], { readOnly, input, signal });
   return surveySchema.parse(JSON.parse(answer));

@@ -9,6 +9,8 @@ export interface DescribedImage {
   epochSeconds: number;
   /** What made it, such as `vmlet-3`. */
   builder: string;
+  /** Where its packages come from, where that is known; else its os-release says so. */
+  origin?: { distribution?: string | undefined; release?: string | undefined } | undefined;
   /** SHA-256 of a package of the distribution, in hex, as it was installed; undefined where that is not known. */
   sha256Of: (installed: { name: string; version: string; architecture: string }) => string | undefined;
   /** SHA-512 of a package of npm, in hex. */

@@ -37,7 +37,10 @@ type LanguagePackage = TreeSurvey['languages'][number];
 const TYPES = { dpkg: 'deb', apk: 'apk', rpm: 'rpm', none: 'generic' } as const;
 
 /** The packages of a tree's package manager, then those of languages; each has an identifier of its own. */
-export function spdxPackages(survey: TreeSurvey, hashes: Pick<DescribedImage, 'sha256Of' | 'sha512Of'>): SpdxPackage[] {
+export function spdxPackages(
+  survey: TreeSurvey,
+  hashes: Pick<DescribedImage, 'sha256Of' | 'sha512Of' | 'origin'>,
+): SpdxPackage[] {
   const taken = new Set<string>();
   const idOf = (...words: string[]) => {
     const plain = `SPDXRef-${words.join('-')}`.replaceAll(/[^A-Za-z0-9.-]/g, (char) => (char === '+' ? 'plus' : '-'));
@@ -49,7 +52,7 @@ export function spdxPackages(survey: TreeSurvey, hashes: Pick<DescribedImage, 's
   return [
     ...survey.packages.map((one) => ({
       SPDXID: idOf(TYPES[survey.manager], one.name, one.architecture),
-      ...ofSystem(one, survey),
+      ...ofSystem(one, survey, hashes.origin),
       ...checksum('SHA256', hashes.sha256Of(one)),
     })),
     ...survey.languages.map((one) => ({
@@ -60,9 +63,14 @@ export function spdxPackages(survey: TreeSurvey, hashes: Pick<DescribedImage, 's
   ];
 }
 
-function ofSystem(one: SystemPackage, { manager, osRelease }: TreeSurvey): Omit<SpdxPackage, 'SPDXID'> {
+function ofSystem(
+  one: SystemPackage,
+  { manager, osRelease }: TreeSurvey,
+  origin: DescribedImage['origin'],
+): Omit<SpdxPackage, 'SPDXID'> {
   const { name, version, architecture, source, maintainer, homepage, summary, licence } = one;
-  const { ID: distribution = 'unknown', VERSION_ID: release, NAME: supplier } = osRelease;
+  const { distribution = osRelease.ID ?? 'unknown', release = osRelease.VERSION_ID } = origin ?? {};
+  const supplier = origin?.distribution ?? osRelease.NAME;
   const from = source.name === name && source.version === version ? undefined : `${source.name} ${source.version}`;
   const qualifiers = [
     `arch=${encoded(architecture)}`,

@@ -24,6 +24,8 @@ const publishedSchema = z.object({
   details: z.object({ errors: z.array(z.unknown()) }).nullish(),
 });
 
+const storedFileSchema = z.object({ file_hash: z.string(), size: z.number() });
+
 /** Which runtimes are asked for; all where nothing is said. */
 export interface RuntimesQuery {
   addresses?: readonly string[];
@@ -97,6 +99,11 @@ export class PublicApi {
   /** What the node knows of a message. @throws ProblemError `MESSAGE_UNKNOWN`, `HASH_MALFORMED` */
   async message(itemHash: string, signal: AbortSignal): Promise<MessageState> {
     return await this.#get(`/api/v0/messages/${encodeURIComponent(itemHash)}`, messageStateSchema, signal);
+  }
+
+  /** The file that a STORE message stores. @throws ProblemError */
+  async storedFile(itemHash: string, signal: AbortSignal): Promise<{ file_hash: string; size: number }> {
+    return await this.#get(`/api/v0/storage/by-message-hash/${encodeURIComponent(itemHash)}`, storedFileSchema, signal);
   }
 
   /** What a message in force costs. @throws ProblemError `PRICE_NONE`, `PRICE_GONE`, `MESSAGE_UNKNOWN` */

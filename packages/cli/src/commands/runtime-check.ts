@@ -11,7 +11,7 @@ import type { Context } from '../context.ts';
 import { CliError } from '../errors.ts';
 import { findKnownRuntime, type KnownRuntime } from '../known-runtimes.ts';
 import type { Output } from '../output.ts';
-import { baseTrees } from '../publish/base-trees.ts';
+import { baseTreeOf } from '../publish/base-tree.ts';
 import { fetchImage } from '../publish/fetch-image.ts';
 import { initFilesOf } from '../publish/init-files.ts';
 import { RECIPES } from '../publish/official.ts';
@@ -109,7 +109,7 @@ async function localImage(wanted: string, { context }: Place): Promise<Image | u
   const onProgress = (step: string, detail?: string) => output.step(`Building the runtime: ${step}`, detail);
   const initFiles = initFilesOf({ cache: paths.cache, onProgress, signal });
   const { cache } = paths;
-  const base = baseTrees(context);
+  const base = baseTreeOf(context);
   const folder = resolve(known.recipePath, '..');
   return await ensureRuntime(folder, { cache, onProgress, signal, initFiles, base, official: RECIPES });
 }

@@ -9,6 +9,7 @@ import { registerRuntimeNew } from './runtime-new.ts';
 import { registerRuntimePublish } from './runtime-publish.ts';
 import { registerRuntimeSchema } from './runtime-schema.ts';
 import { registerRuntimeShow } from './runtime-show.ts';
+import { registerRuntimeVerify } from './runtime-verify.ts';
 
 const COMMANDS = [
   registerRuntimeLs,
@@ -17,6 +18,7 @@ const COMMANDS = [
   registerRuntimeBuild,
   registerRuntimeCheck,
   registerRuntimePublish,
+  registerRuntimeVerify,
   registerRuntimeImport,
   registerRuntimeAlias,
   registerRuntimeInitFiles,

@@ -35,6 +35,24 @@ export const operateErrors = {
     hint: 'Nothing outside the target was touched; copy less, or look at what the program has made there',
     exitCode: refused,
   },
+  RUNTIME_UNVERIFIABLE: {
+    phase: 'runtime',
+    template: 'Cannot build "{runtime}" again: {found}, expected a recipe and a lock file',
+    hint: 'Its publisher can publish it from its recipe: vmlet runtime publish FOLDER',
+    exitCode: badInput,
+  },
+  SBOM_MISSING: {
+    phase: 'runtime',
+    template: 'Cannot list what is in "{runtime}": nothing was built or published with it, expected an SBOM',
+    hint: 'Build it anew with: vmlet runtime build --no-cache',
+    exitCode: notFound,
+  },
+  RUNTIME_DIFFERS: {
+    phase: 'runtime',
+    template: 'Cannot vouch for the runtime "{runtime}": {found}, expected what its recipe makes',
+    hint: 'It was built by {theirs}, and here by {own}; if they are the same, do not trust it',
+    exitCode: badInput,
+  },
   RECIPE_UNREADABLE: {
     phase: 'runtime',
     template: 'Cannot read the recipe "{path}": {found}, expected a folder with "recipe.yaml", or a name of {known}',

@@ -1,26 +1,16 @@
-import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { stat } from 'node:fs/promises';
-import { basename, join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import type { BuiltRuntime, Manifest } from '@vmlet/builder';
 import type { ItemHash } from '@vmlet/messages';
-import type { Upload } from '../client/multipart.ts';
 import type { NetworkRuntime } from '../client/network-schema.ts';
 import { CliError } from '../errors.ts';
 import { formatBytes } from '../terminal-text.ts';
 import { type Publisher, setAggregate, storeFile } from './publisher.ts';
+import { publishExtras, type RuntimeExtras } from './runtime-extras.ts';
 import { checkOwnName, orUnknown } from './runtime-names.ts';
 
 /** Key of the AGGREGATE that leads names of runtimes to their STOREs. */
 const NAMES_KEY = 'runtimes';
-
-/** What goes with an image. */
-export interface RuntimeExtras {
-  /** Files that are published beside it and named in its manifest. */
-  readonly recipe?: string | undefined;
-  readonly sbom?: string | undefined;
-}
 
 /** A runtime that was published under its name. */
 export interface NamedRuntime {
@@ -71,12 +61,7 @@ async function store(
   publisher: Publisher,
   { extras, updates }: { extras: RuntimeExtras; updates: ItemHash | undefined },
 ): Promise<Pick<NamedRuntime, 'itemHash' | 'updates' | 'manifest' | 'uploaded'>> {
-  const beside: Partial<Pick<Manifest, 'recipe' | 'sbom'>> = {};
-  for (const what of ['recipe', 'sbom'] as const) {
-    const path = extras[what];
-    if (path !== undefined) beside[what] = (await storeFile(publisher, await uploadOf(path))).itemHash;
-  }
-  const metadata: Manifest = { ...manifest, ...beside };
+  const metadata: Manifest = { ...manifest, ...(await publishExtras(publisher, extras)) };
   const { name, filesystem, sizeBytes, fileHash } = manifest;
   publisher.output.step('Publishing the runtime', `${name}, ${formatBytes(sizeBytes)}`);
   const file = { fileHash, sizeBytes, name: `${name}.${filesystem}`, open: () => createReadStream(imagePath) };
@@ -105,22 +90,4 @@ async function lead(
     NAMES_KEY,
     Object.fromEntries(names.map((one) => [one, { item_hash: itemHash, version }])),
   );
-}
-
-/** A small file as it is uploaded. @throws CliError `INPUT_UNREADABLE` */
-async function uploadOf(path: string): Promise<Upload> {
-  try {
-    const hash = createHash('sha256');
-    for await (const chunk of createReadStream(path)) hash.update(chunk as Buffer);
-    const { size: sizeBytes } = await stat(path);
-    return { fileHash: hash.digest('hex'), sizeBytes, name: basename(path), open: () => createReadStream(path) };
-  } catch (cause) {
-    const found = cause instanceof Error ? cause.message : String(cause);
-    throw new CliError('INPUT_UNREADABLE', { operands: { path, found }, cause });
-  }
-}
-
-/** The recipe of a folder. */
-export function recipeIn(folder: string): string {
-  return join(folder, 'recipe.yaml');
 }

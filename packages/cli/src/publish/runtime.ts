@@ -11,7 +11,7 @@ import type { OwnerClient } from '../client/owner.ts';
 import type { ListedRuntime } from '../client/owner-schema.ts';
 import { CliError } from '../errors.ts';
 import { formatBytes } from '../terminal-text.ts';
-import { baseTreesOf } from './base-trees.ts';
+import { treesFrom } from './base-tree.ts';
 import { importSource, isSource } from './import-source.ts';
 import { initFilesOf } from './init-files.ts';
 import { findOfficial, publishedOfficials, RECIPES } from './official.ts';
@@ -90,8 +90,8 @@ export async function resolveRuntime(
       filesystem: recipe?.filesystem,
       ...{ cache, onProgress, signal, official: RECIPES },
       initFiles: initFilesOf({ cache, onProgress, signal }),
-      base: baseTreesOf({
-        api: async () => publisher.api,
+      base: treesFrom({
+        node: async () => publisher.api.url,
         own: async () => publisher.signer.address,
         cache,
         output,

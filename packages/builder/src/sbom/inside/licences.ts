@@ -71,10 +71,10 @@ export function spdxExpression(
   const [first = '', ...rest] = words.split(/, (?=(?:and|or) )/i);
   const parts = rest.map((part) => /^(and|or) (.*)$/i.exec(part)?.slice(1) ?? []);
   const texts = [first, ...parts.map(([, text = '']) => text)];
-  const read = texts.map((text) =>
-    readExpression(text, { termOf: (name, exception) => termOf({ name, exception }, own) }),
-  );
-  if (!read.every((part) => part !== undefined)) return own(words);
+  // Only words that are an expression as a whole make references.
+  if (texts.some((text) => readExpression(text, { termOf: (name) => name }) === undefined)) return own(words);
+  const terms = { termOf: (name: string, exception: string | undefined) => termOf({ name, exception }, own) };
+  const read = texts.map((text) => readExpression(text, terms) ?? '');
   return read
     .slice(1)
     .reduce(

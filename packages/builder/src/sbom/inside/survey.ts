@@ -14,6 +14,8 @@ export interface SurveyRequest {
   /** Absolute paths in it, of files that the recipe put there. */
   readonly added: readonly string[];
   readonly tarballs: readonly Tarball[];
+  /** Packages of Debian whose files were only unpacked, so that no package manager in the tree knows of them. */
+  readonly unpacked: readonly Pick<SystemPackage, 'name' | 'version' | 'architecture'>[];
 }
 
 /** What a tree is made of, as far as it tells. */
@@ -43,10 +45,10 @@ const APK = '/lib/apk/db/installed';
 const RPM = ['/var/lib/rpm', '/usr/lib/sysimage/rpm'];
 
 /** Looks at a tree that somebody else made. Reads only what lies in it, and of each file only so much. */
-export async function survey({ root, added, tarballs }: SurveyRequest): Promise<Survey> {
+export async function survey({ root, added, tarballs, unpacked }: SurveyRequest): Promise<Survey> {
   const tree = new Tree(root);
   const own = new OwnLicences();
-  const { manager, packages } = await systemPackages(tree, own);
+  const { manager, packages } = await systemPackages(tree, { own, unpacked });
   const { unpackedBytes, npm, wheels } = walk(tree);
   const languages = await languagesIn(tree, { npm, wheels }, own.refer);
   for (const tarball of tarballs) {
@@ -62,13 +64,17 @@ export async function survey({ root, added, tarballs }: SurveyRequest): Promise<
   };
 }
 
-async function systemPackages(tree: Tree, own: OwnLicences): Promise<Pick<Survey, 'manager' | 'packages'>> {
+async function systemPackages(
+  tree: Tree,
+  { own, unpacked }: { own: OwnLicences; unpacked: SurveyRequest['unpacked'] },
+): Promise<Pick<Survey, 'manager' | 'packages'>> {
   const status = await tree.read(DPKG, MAX_STATUS_BYTES);
   const parts: string[] = [];
   if (status === '')
     for (const name of await tree.list(DPKG_PARTS))
       if (!name.endsWith('.md5sums')) parts.push(await tree.read(`${DPKG_PARTS}/${name}`, MAX_OS_RELEASE_BYTES));
-  const dpkg = readDpkgStatus(status === '' ? parts.join('\n\n') : status);
+  const installed = readDpkgStatus(status === '' ? parts.join('\n\n') : status);
+  const dpkg = installed.length > 0 ? installed : unpacked.map(ofUnpacked);
   if (dpkg.length > 0) {
     const packages: SystemPackage[] = [];
     for (const one of dpkg) packages.push({ ...one, licence: await debianLicence(tree, one.name, own) });
@@ -79,6 +85,11 @@ async function systemPackages(tree: Tree, own: OwnLicences): Promise<Pick<Survey
     return { manager: 'apk', packages: apk.map((one) => ({ ...one, licence: apkLicence(one, own) })) };
   for (const folder of RPM) if ((await tree.list(folder)).length > 0) return { manager: 'rpm', packages: [] };
   return { manager: 'none', packages: [] };
+}
+
+function ofUnpacked({ name, version, architecture }: SurveyRequest['unpacked'][number]): SystemPackage {
+  const nothing = { maintainer: undefined, homepage: undefined, summary: undefined, licence: undefined };
+  return { ...nothing, name, version, architecture, source: { name, version }, installedBytes: undefined };
 }
 
 async function debianLicence(tree: Tree, name: string, { refer }: OwnLicences): Promise<string | undefined> {
