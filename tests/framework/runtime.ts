@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { type BuiltRuntime, ensureRuntime, splitName } from '@vmlet/builder';
+import { type BuiltRuntime, ensureRuntime } from '@vmlet/builder';
+import { splitName } from '@vmlet/builder/recipe';
 import { resolvePaths } from '@vmlet/host';
 
 /** The repository's own folder. */

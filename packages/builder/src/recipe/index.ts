@@ -5,5 +5,6 @@ export {
   RecipeError,
   readRecipe,
 } from '../recipe.ts';
+export { splitName } from './filesystem.ts';
 export { recipeJsonSchema } from './json-schema.ts';
 export { SCHEMA_FILE, type StarterKind, starterRecipe } from './starter.ts';

@@ -1,8 +1,8 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { type Filesystem, splitName } from '@vmlet/builder';
-import { readRecipe } from '@vmlet/builder/recipe';
+import type { Filesystem } from '@vmlet/builder';
+import { readRecipe, splitName } from '@vmlet/builder/recipe';
 
 /** The recipes of the official runtimes, each in a folder of its name. */
 export const RECIPES = fileURLToPath(new URL('../../../../runtimes', import.meta.url));
