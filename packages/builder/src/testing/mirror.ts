@@ -11,7 +11,7 @@ export interface TestPackage {
   version: string;
   depends?: string;
   files: Record<string, string>;
-  /** Commands of this machine that are put in at the same place, with what they are linked to. */
+  /** Commands of this machine that are put into `/bin`, with what they are linked to. */
   commands?: readonly string[];
 }
 
@@ -108,8 +108,9 @@ ${depends === undefined ? '' : `Depends: ${depends}\n`}Description: Of a test
   }
   const linked = `set -e; cd "$1"; shift; mkdir -p bin lib64
 for name; do
-  cp -L "/bin/$name" "bin/$name"
-  for library in $(ldd "/bin/$name" | grep -o '/[^ ]*'); do cp -L --parents "$library" .; done
+  path=$(PATH=/usr/sbin:/usr/bin command -v "$name")
+  cp -L "$path" "bin/$name"
+  for library in $(ldd "$path" | grep -o '/[^ ]*'); do cp -L --parents "$library" .; done
 done`;
   if (commands.length > 0) await run('sh', ['-c', linked, 'sh', work, ...commands]);
   // Older than what any test calls now.
