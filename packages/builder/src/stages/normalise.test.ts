@@ -50,6 +50,9 @@ test('normalise: takes out what differs between builds, sets later times back, a
   expect(await box.run(['stat', '-c', '%Y', 'usr/lib/python/old.py'], at)).toBe('1714000000\n');
   // Python says which bytecode it takes, and compiles what it does not.
   const importing = 'import sys; sys.path.insert(0, "usr/lib/python"); import new, old';
-  const said = await box.run(['sh', '-c', `python3 -v -c '${importing}' 2>&1 | grep -c 'matches .*usr/lib/python/'`], at);
+  const said = await box.run(
+    ['sh', '-c', `python3 -v -c '${importing}' 2>&1 | grep -c 'matches .*usr/lib/python/'`],
+    at,
+  );
   expect(said).toBe('2\n');
 });
