@@ -20,6 +20,8 @@ export interface KnownRuntime {
   readonly manifest: Manifest | undefined;
   /** The image in the cache. */
   readonly imagePath: string | undefined;
+  /** The list of what is in it, SPDX, where it was built here. */
+  readonly sbomPath?: string | undefined;
   /** The STORE messages of these bytes. */
   readonly published: readonly { itemHash: string; address: string }[];
 }
@@ -93,7 +95,10 @@ async function ofRecipe({ folder, filesystem }: FoundRecipe, { listed, context }
   const { cache } = context.paths;
   const initFiles = initFilesOf({ cache, signal: context.signal });
   const built: BuiltRuntime | undefined = await findRuntime(folder, { cache, initFiles, ...wanted });
-  if (built !== undefined) return ofManifest(built.manifest, { listed, imagePath: built.imagePath, recipePath });
+  if (built !== undefined) {
+    const { manifest, imagePath, sbomPath } = built;
+    return { ...ofManifest(manifest, { listed, imagePath, recipePath }), sbomPath };
+  }
   const { name, version } = recipe;
   return { name, version, recipePath, manifest: undefined, imagePath: undefined, published: [] };
 }
