@@ -2,7 +2,7 @@ import { mkdtempDisposable } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
-import type { BuildOptions } from '@vmlet/builder';
+import type { ensureRuntime } from '@vmlet/builder';
 import { PublicApi } from '../client/api.ts';
 import { locateNode } from '../client/locate.ts';
 import type { Context } from '../context.ts';
@@ -11,6 +11,9 @@ import type { Output } from '../output.ts';
 import { fetchImage } from './fetch-image.ts';
 import { existingAddress } from './owner-key.ts';
 import { findNamedRuntime, readRuntimeName } from './runtime-names.ts';
+
+/** What the builder is given for them. */
+type BaseTree = NonNullable<Parameters<typeof ensureRuntime>[1]['base']>;
 
 const ITEM_HASH = /^([0-9a-f]{64}|Qm[1-9A-HJ-NP-Za-km-z]{44}|b[a-z2-7]{58})$/;
 
@@ -30,20 +33,14 @@ export interface BaseTools {
  * Gives recipes that extend a published runtime its files: the node has the image, and a machine of this process reads
  * it. Nothing is asked of the node, and no machine started, for recipes that extend none.
  */
-export function baseTreeOf(context: Context): NonNullable<BuildOptions['base']> {
+export function baseTreeOf(context: Context): BaseTree {
   const { output, signal, paths } = context;
   const node = async () => (await locateNode(context)).url;
   return treesFrom({ node, cache: paths.cache, config: paths.config, output, signal });
 }
 
 /** The same, for a node that is known. */
-export function treesFrom({
-  node,
-  cache,
-  config,
-  output,
-  signal: usual,
-}: BaseTools): NonNullable<BuildOptions['base']> {
+export function treesFrom({ node, cache, config, output, signal: usual }: BaseTools): BaseTree {
   return {
     async resolve(reference, signal = usual) {
       const api = new PublicApi(await node());
