@@ -8,6 +8,8 @@ import { type Source, textFiles } from './sources.ts';
 const MACHINE_PATHS = /(?<![\w.~$}])\/(work|tmp\/\w+_jobs|root|home\/\w+)\/[\w.-]*/g;
 /** In a guest, `/root` is where programs have their home, and where init0 puts the tree that becomes `/`. */
 const GUEST_FILES = /^packages\/guest\//;
+/** In a box, `/work` is the folder that may be written to. */
+const BOX_FILES = /^packages\/builder\//;
 /** Where an image that brings its own init has the launchers, as its authors are told. */
 const IMAGE_FOLDER = ['', 'root', 'vmlet'].join('/');
 
@@ -42,7 +44,9 @@ function placesOf({ path, text }: Source): string[] {
   const hosts = [...new Set([...REGISTRIES, ...hostsOfThisMachine()])];
   return text.split('\n').flatMap((line, index) => {
     const found = (line.match(MACHINE_PATHS) ?? []).filter((name) => name !== IMAGE_FOLDER);
-    const paths = found.filter((name) => !(name.startsWith(['', 'root', ''].join('/')) && GUEST_FILES.test(path)));
+    const paths = found
+      .filter((name) => !(name.startsWith(['', 'root', ''].join('/')) && GUEST_FILES.test(path)))
+      .filter((name) => !(name.startsWith(['', 'work', ''].join('/')) && BOX_FILES.test(path)));
     const registries = hosts.filter((host) => line.includes(host));
     return [...paths, ...registries].map((name) => `${path}:${index + 1}: ${name}`);
   });

@@ -21,7 +21,6 @@ import { hasOverlay, layOver } from './stages/overlay.ts';
 import { runStep } from './stages/run-steps.ts';
 import { type StageOptions, TREE } from './stages/stage.ts';
 
-const MIB_BYTES = 1024 * 1024;
 /** As much as a line of progress shows of a step. */
 const SHOWN_LENGTH = 60;
 
@@ -164,7 +163,7 @@ function overlayStep({ read, sources, initFiles }: Plan, context: StepContext): 
 
 function checkSize(read: ReadRecipe, sizeBytes: number): void {
   const { maxSizeMiB } = read.recipe.filesystem;
-  const maxBytes = maxSizeMiB * MIB_BYTES;
+  const maxBytes = maxSizeMiB * 1024 * 1024;
   if (sizeBytes <= maxBytes) return;
   const found = `the image has ${sizeBytes} bytes, expected at most ${maxBytes}`;
   throw read.refuse(['filesystem', 'maxSizeMiB'], found);

@@ -1,7 +1,8 @@
+import { createReadStream } from 'node:fs';
 import { chmod, copyFile, mkdir, mkdtempDisposable, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
-import { resolvePaths } from '@vmlet/host';
+import { resolvePaths, run } from '@vmlet/host';
 import { expect, test } from 'vitest';
 import { openBox } from './box/index.ts';
 import { type BuildOptions, ensureRuntime, findRuntime } from './build.ts';
@@ -284,4 +285,59 @@ test('ensureRuntime: puts an init and its launchers in, where the recipe says so
   await it.write('init: image\nlinks: { /sbin: usr/bin }\n');
   const linked = await it.ensure({ initFiles: initOf('one') });
   expect(await inImage(linked.imagePath, 'cat usr/bin/init; readlink sbin')).toBe('oneusr/bin\n');
+});
+
+/** A tree with a dpkg in it, as a machine that reads a published image gives it. */
+async function makeBase(it: Awaited<ReturnType<typeof setUp>>): Promise<string> {
+  const dpkg = ['dpkg', 'dpkg-deb', 'dpkg-split', 'tar', 'rm', 'chmod', 'ldconfig', 'start-stop-daemon', 'diff'];
+  const files = {
+    ...SHELL.files,
+    'var/lib/dpkg/status': 'Package: greeting\nStatus: install ok installed\nVersion: 1.0\nArchitecture: all\n\n',
+    'var/lib/dpkg/info/greeting.list': '/.\n',
+    'var/lib/dpkg/updates/.keep': '',
+    'usr/sbin/.keep': '',
+    'run/.keep': '',
+    'etc/own': 'of the base',
+  };
+  const more = { name: 'more', version: '1.0', depends: 'greeting (>= 1.0)', files: { 'usr/share/more': 'more\n' } };
+  const base = { name: 'base', version: '1.0', files, commands: [...(SHELL.commands ?? []), ...dpkg] };
+  await it.mirror.publish([SHELL, GREETING, more, base]);
+  const tar = join(it.path, 'base.tar');
+  const deb = join(it.path, 'mirror/site/pool/main/base_1.0_all.deb');
+  await run('sh', ['-c', 'dpkg-deb --fsys-tarfile "$1" > "$2"', 'sh', deb, tar]);
+  return tar;
+}
+
+test('ensureRuntime: extends a published runtime, whose tree is given to it, with packages and steps of its own', async () => {
+  await using it = await setUp();
+  const tar = await makeBase(it);
+  const hash = 'ab'.repeat(32);
+  const opened: string[] = [];
+  const base = {
+    resolve: async (reference: string) => (reference === 'theirs@2' ? hash : 'unknown'),
+    open: async (fileHash: string) => {
+      opened.push(fileHash);
+      return createReadStream(tar);
+    },
+  };
+  const text = recipeOf(it.mirror.url, 'extends: theirs@2\nrun: ["cat /etc/own > /seen"]\n');
+  await writeFile(
+    join(it.folder, 'recipe.yaml'),
+    text.replace('variant: extract\n', '').replace('  - shell\n  - greeting\n', '  - more\n'),
+  );
+  expect(await messageOf(it.ensure())).toMatch(/recipe\.yaml:\d+:\d+: "extends": expected a folder/);
+  const built = await it.ensure({ base });
+  expect(await inImage(built.imagePath, 'cat seen usr/share/more; grep -A1 "Package: more" var/lib/dpkg/status')).toBe(
+    'of the basemore\nPackage: more\nStatus: install ok installed\n',
+  );
+  const lock = parseLock(await readFile(it.lockPath, 'utf8'), 'lock');
+  // What the base has is not installed again.
+  expect({ base: lock.base, packages: lock.packages.map(({ name }) => name) }).toEqual({
+    base: hash,
+    packages: ['more'],
+  });
+  expect(new Set(opened)).toEqual(new Set([hash]));
+  opened.length = 0;
+  expect((await it.ensure({ base })).manifest).toEqual(built.manifest);
+  expect(opened).toEqual([]);
 });

@@ -12,7 +12,7 @@ import { addressesIn, codeName, type Sources, sourcesAt, sourcesOf } from './sou
 
 /** What a recipe's packages come from where it names no mirror: those of the machine. */
 const KEYRINGS = { debian: 'debian-archive-keyring.gpg', ubuntu: 'ubuntu-archive-keyring.gpg' };
-const DEFAULT_COMPONENTS = ['main'];
+const USUAL_COMPONENTS = ['main'];
 
 /** A place that packages may come from; its sources are looked at when its turn comes. */
 export interface Origin {
@@ -38,7 +38,7 @@ export async function requestOf(read: ReadRecipe): Promise<LockRequest> {
   return {
     ...(base === undefined ? {} : { extends: base }),
     ...{ distribution, suite, architecture, variant },
-    components: components ?? DEFAULT_COMPONENTS,
+    components: components ?? USUAL_COMPONENTS,
     packages: packages.toSorted(),
     keyrings: hashes,
     npm: npm.map((wanted) => `${wanted.package}@${wanted.version}`).toSorted(),
@@ -90,7 +90,7 @@ export async function openOrigins(read: ReadRecipe, options: ResolveOptions): Pr
   const usual = `/usr/share/keyrings/${KEYRINGS[recipe.distribution === 'ubuntu' ? 'ubuntu' : 'debian']}`;
   const origins = recipe.mirrors.map(({ url, keyring }, index): Origin => {
     const keys = keyring === undefined ? (own ?? usual) : inBox(read.beside('mirrors', index, 'keyring'));
-    const at = { ...asking, suite: recipe.suite, components: recipe.components ?? DEFAULT_COMPONENTS, keyring: keys };
+    const at = { ...asking, suite: recipe.suite, components: recipe.components ?? USUAL_COMPONENTS, keyring: keys };
     return { member: ['mirrors', index], name: url, sources: () => sourcesAt(url, at) };
   });
   return { apt, origins };

@@ -13,7 +13,7 @@ export interface TestPackage {
   /** Of those that each system has: it is installed whatever a recipe says. */
   isEssential?: boolean;
   files: Record<string, string>;
-  /** Commands of this machine that are put in at the same place, with what they are linked to. */
+  /** Commands of this machine that are put into `/bin`, with what they are linked to. */
   commands?: readonly string[];
 }
 
@@ -110,8 +110,9 @@ ${depends === undefined ? '' : `Depends: ${depends}\n`}${isEssential ? 'Essentia
   }
   const linked = `set -e; cd "$1"; shift; mkdir -p bin lib64
 for name; do
-  cp -L "/bin/$name" "bin/$name"
-  for library in $(ldd "/bin/$name" | grep -o '/[^ ]*'); do cp -L --parents "$library" .; done
+  path=$(PATH=/usr/sbin:/usr/bin command -v "$name")
+  cp -L "$path" "bin/$name"
+  for library in $(ldd "$path" | grep -o '/[^ ]*'); do cp -L --parents "$library" .; done
 done`;
   if (commands.length > 0) await run('sh', ['-c', linked, 'sh', work, ...commands]);
   // Older than what any test calls now.

@@ -1,7 +1,7 @@
 import { access } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type BuiltRuntime, ensureRuntime, type Filesystem, findRuntime } from '@vmlet/builder';
-import { readLock } from '@vmlet/builder/publishing';
+import { readLock } from '@vmlet/builder/packages';
 import { PublicApi } from '../client/api.ts';
 import { locateNode } from '../client/locate.ts';
 import type { Context } from '../context.ts';

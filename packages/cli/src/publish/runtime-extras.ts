@@ -3,13 +3,8 @@ import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import type { Manifest } from '@vmlet/builder';
-import {
-  keptPath,
-  type PackageStore,
-  type PortableRecipe,
-  type RecipeFiles,
-  readLock,
-} from '@vmlet/builder/publishing';
+import { keptPath, readLock } from '@vmlet/builder/packages';
+import type { PackageStore, PortableRecipe, RecipeFiles } from '@vmlet/builder/publishing';
 import type { Upload } from '../client/multipart.ts';
 import { CliError } from '../errors.ts';
 import { type Publisher, storeFile } from './publisher.ts';

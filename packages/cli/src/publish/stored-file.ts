@@ -4,7 +4,7 @@ import { mkdir, mkdtempDisposable, rename } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { keptPath, type Lock } from '@vmlet/builder/publishing';
+import { keptPath, type Lock } from '@vmlet/builder/packages';
 import type { PublicApi } from '../client/api.ts';
 import { broken, expectStatus, readBytes, send } from '../client/http.ts';
 import { CliError } from '../errors.ts';

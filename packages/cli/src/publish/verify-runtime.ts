@@ -2,7 +2,8 @@ import { access, mkdir, mkdtempDisposable, readFile, writeFile } from 'node:fs/p
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { type BuiltRuntime, ensureRuntime, type Manifest } from '@vmlet/builder';
-import { differingFiles, parseLock, recipeFilesSchema } from '@vmlet/builder/publishing';
+import { parseLock } from '@vmlet/builder/packages';
+import { differingFiles, recipeFilesSchema } from '@vmlet/builder/publishing';
 import { CommandFailed } from '@vmlet/host';
 import type { PublicApi } from '../client/api.ts';
 import type { RuntimeDetail } from '../client/network-schema.ts';
