@@ -94,7 +94,7 @@ test('deploy: says in words that an image names no command, and refuses what is 
   await writeLayout(join(folder.path, 'none'), { layers: [await tarOf([{ name: 'etc/' }])] });
   const none = await vmlet('deploy', '--runtime', 'oci:none', '--name', 'none');
   expect(none).toMatchObject({
-    exitCode: 2,
+    exitCode: 7,
     stderr: expect.stringContaining('it names no command, expected an image'),
   });
   const missing = await vmlet('runtime', 'build', '--from', 'docker:nowhere');
