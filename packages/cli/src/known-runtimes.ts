@@ -1,6 +1,6 @@
 import { stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
-import { type BuiltRuntime, findRuntime, type Manifest } from '@vmlet/builder';
+import { type BuiltRuntime, type Filesystem, findRuntime, type Manifest } from '@vmlet/builder';
 import { type ReadRecipe, readRecipe } from '@vmlet/builder/recipe';
 import { locateNode } from './client/locate.ts';
 import { OwnerClient } from './client/owner.ts';
@@ -16,10 +16,14 @@ export interface KnownRuntime {
   readonly version: string;
   /** The recipe's file; undefined for one that only the node knows. */
   readonly recipePath: string | undefined;
+  /** Where it is another than the recipe's. */
+  readonly filesystem?: Filesystem | undefined;
   /** Undefined where it was not built yet. */
   readonly manifest: Manifest | undefined;
   /** The image in the cache. */
   readonly imagePath: string | undefined;
+  /** The list of what is in it, SPDX, where it was built here. */
+  readonly sbomPath?: string | undefined;
   /** The STORE messages of these bytes. */
   readonly published: readonly { itemHash: string; address: string }[];
 }
@@ -93,9 +97,12 @@ async function ofRecipe({ folder, filesystem }: FoundRecipe, { listed, context }
   const { cache } = context.paths;
   const initFiles = initFilesOf({ cache, signal: context.signal });
   const built: BuiltRuntime | undefined = await findRuntime(folder, { cache, initFiles, ...wanted });
-  if (built !== undefined) return ofManifest(built.manifest, { listed, imagePath: built.imagePath, recipePath });
+  if (built !== undefined) {
+    const { manifest, imagePath, sbomPath } = built;
+    return { ...ofManifest(manifest, { listed, imagePath, recipePath }), filesystem, sbomPath };
+  }
   const { name, version } = recipe;
-  return { name, version, recipePath, manifest: undefined, imagePath: undefined, published: [] };
+  return { name, version, recipePath, filesystem, manifest: undefined, imagePath: undefined, published: [] };
 }
 
 function ofManifest(

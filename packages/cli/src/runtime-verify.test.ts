@@ -1,4 +1,4 @@
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { resolvePaths } from '@vmlet/host';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -13,8 +13,7 @@ distribution: debian
 suite: bookworm
 variant: extract
 packages: [busybox-static]
-exclude: [/usr/share/*]
-include: []
+exclude: [/usr/share/initramfs-tools, /usr/share/man]
 applets: /bin/busybox
 files: [{ path: /etc/motd, source: motd }]
 `;
@@ -61,8 +60,88 @@ function answer({ exitCode, stdout, stderr }: CliResult) {
   return JSON.parse(stdout);
 }
 
-test('vmlet runtime verify: builds what another published, from the node alone, and finds out what was tampered with', async () => {
+test('vmlet runtime verify: builds what another has published, from what the node has, and finds the same bytes', async () => {
   const published = answer(await as('alice', 'runtime', 'publish', 'mine', '--with-packages', '--json'));
-  const verified = await as('bob', 'runtime', 'verify', published.itemHash);
-  expect(verified).toMatchObject({ exitCode: 0 });
+  expect(published.manifest).toMatchObject({ name: 'mine', packages: { manager: 'dpkg', count: 1 } });
+  const { itemHash, address } = published;
+  const verified = answer(await as('bob', 'runtime', 'verify', `${address}/mine`, '--json'));
+  expect(verified).toMatchObject({ itemHash, verified: true, differences: [] });
+  expect(verified.built.fileHash).toBe(published.manifest.fileHash);
+  // The package came from the node: bob has it, and no mirror was asked.
+  const [deb] = await readdir(join(folder.path, 'bob/cache/packages/debian'));
+  const kept = await as('carol', 'runtime', 'show', itemHash, '--sbom');
+  expect(JSON.parse(kept.stdout).packages).toContainEqual(
+    expect.objectContaining({
+      name: 'busybox-static',
+      checksums: [{ algorithm: 'SHA256', checksumValue: deb?.slice(0, 64) }],
+    }),
+  );
+
+  const shown = (await as('carol', 'runtime', 'show', itemHash)).stdout;
+  expect(shown).toMatch(/^packages +1 \(dpkg\)$/m);
+  expect(shown).toMatch(/^licences +GPL-2\.0-only \(1\)|^licences +not told \(1\)$/m);
+  expect(shown).toMatch(/^size +\S+ MB, \S+ MB unpacked$/m);
+  for (const name of ['recipe', 'lock', 'sbom', 'packages'])
+    expect(shown).toMatch(new RegExp(`^${name} message +[0-9a-f]{64}$`, 'm'));
+});
+
+test('vmlet runtime verify: tells another image under a recipe, and what is not true of it, from what the recipe makes', async () => {
+  const { manifest } = answer(await as('alice', 'runtime', 'build', 'mine', '--output', 'image', '--json'));
+  const published = answer(await as('alice', 'runtime', 'publish', 'mine', '--json')).manifest;
+  const image = await readFile(join(folder.path, 'image'));
+  // One bit of a file in it, as somebody would who has something to hide.
+  const at = image.indexOf('BusyBox v');
+  image[at] = (image[at] ?? 0) ^ 1;
+  await writeFile(join(folder.path, 'tampered'), image);
+  const claims = { ...published, name: 'tampered', packages: { manager: 'dpkg', count: 7 } };
+  await writeFile(join(folder.path, 'claims.json'), JSON.stringify(claims));
+  const { itemHash } = answer(
+    await as('alice', 'runtime', 'publish', 'tampered', '--manifest', 'claims.json', '--json'),
+  );
+  const verified = await as('bob', 'runtime', 'verify', itemHash, '--json');
+  expect(verified).toMatchObject({ exitCode: 7 });
+  expect(JSON.parse(verified.stdout)).toMatchObject({
+    verified: false,
+    built: { fileHash: manifest.fileHash },
+    differences: [
+      { what: 'image', built: expect.stringContaining(`1 blocks of 4 KiB differ, the first at byte ${at}`) },
+      { what: 'packages', published: '{"manager":"dpkg","count":7}', built: '{"manager":"dpkg","count":1}' },
+    ],
+  });
+  expect(JSON.parse(verified.stderr.trim().split('\n').at(-1) ?? '')).toMatchObject({
+    error: { code: 'RUNTIME_DIFFERS' },
+  });
+});
+
+test('vmlet runtime verify: says so of a runtime that was published without a recipe, and of none at all', async () => {
+  await writeFile(
+    join(folder.path, 'bare'),
+    await readFile(answer(await as('alice', 'runtime', 'build', 'mine', '--json')).image),
+  );
+  const { itemHash } = answer(await as('dave', 'runtime', 'publish', 'bare', '--name', 'bare', '--json'));
+  const bare = await as('bob', 'runtime', 'verify', itemHash);
+  expect(bare).toMatchObject({ exitCode: 7, stderr: expect.stringContaining('its manifest names no recipe') });
+  expect(await as('bob', 'runtime', 'verify', 'bare')).toMatchObject({ exitCode: 3 });
+  expect(await as('bob', 'runtime', 'verify', './bare')).toMatchObject({ exitCode: 3 });
+  expect(await as('bob', 'runtime', 'show', itemHash, '--sbom')).toMatchObject({ exitCode: 3 });
+});
+
+test('vmlet runtime build: writes a lock file, takes what it says, and makes the same bytes again', async () => {
+  const built = await as('alice', 'runtime', 'build', 'mine', '--out', 'images');
+  expect(built.exitCode).toBe(0);
+  const read = (name: string) => readFile(join(folder.path, name));
+  expect(JSON.parse((await read('mine/recipe.lock')).toString()).packages).toMatchObject([{ name: 'busybox-static' }]);
+  expect(JSON.parse((await read('images/mine.spdx.json')).toString())).toMatchObject({ spdxVersion: 'SPDX-2.3' });
+  const again = await as('alice', 'runtime', 'build', 'mine', '--locked', '--no-cache', '--output', 'again', '--json');
+  expect(answer(again)).toMatchObject({ cached: false, lock: join(folder.path, 'mine/recipe.lock') });
+  expect((await read('again')).equals(await read('images/mine.erofs'))).toBe(true);
+  expect(again.stderr).toMatch(/^\[1\/5\] Choosing packages\n\[2\/5\] Fetching packages\n\[3\/5\] /m);
+  const other = await as('alice', 'runtime', 'build', 'mine', '--filesystem', 'squashfs', '--locked', '--json');
+  expect(answer(other)).toMatchObject({ manifest: { name: 'mine-squashfs', filesystem: 'squashfs' } });
+  expect(other.stderr).toMatch(/: cached$/m);
+  expect(await as('alice', 'runtime', 'build', 'mine', '--locked', '--update')).toMatchObject({ exitCode: 2 });
+  expect(await as('alice', 'runtime', 'build', 'base', '--locked')).toMatchObject({
+    exitCode: 7,
+    stderr: expect.stringContaining('expected a lock file, found none'),
+  });
 });

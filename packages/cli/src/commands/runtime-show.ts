@@ -8,8 +8,9 @@ import type { Context } from '../context.ts';
 import { CliError } from '../errors.ts';
 import { findKnownRuntime, type KnownRuntime } from '../known-runtimes.ts';
 import { existingAddress } from '../publish/owner-key.ts';
+import { type ContentPlaces, contentOf, contentOrThrow, licencesIn } from '../publish/runtime-content.ts';
 import { findNamedRuntime, orUnknown, readRuntimeName } from '../publish/runtime-names.ts';
-import { cleanLine, formatBytes, formatTable } from '../terminal-text.ts';
+import { clean, cleanLine, formatBytes, formatTable } from '../terminal-text.ts';
 import { wellKnownRuntime } from '../well-known-runtimes.ts';
 import { runtimeAnswer, stateOf } from './runtime-ls.ts';
 
@@ -26,30 +27,63 @@ export function registerRuntimeShow({ program, run }: Cli): void {
         'its publisher, its versions, the programs that use it, and what it stands in for. A name is that of an official ' +
         'one, one of yours, or one of the operator; others are ADDRESS/NAME.',
     )
-    .argument('<runtime>', 'name, item_hash or file_hash, or the folder of a recipe');
+    .argument('<runtime>', 'name, item_hash or file_hash, or the folder of a recipe')
+    .option('--sbom', 'print the list of what is in it: a document of SPDX 2.3, in JSON');
   addExamples(command, [
     ['vmlet runtime show debian-12-python', 'by name'],
     ['vmlet runtime show 0xA07B1214bAe0D5ccAA25449C3149c0aC83658874/theirs@2', 'of another publisher'],
+    [`vmlet runtime show debian-12-python --sbom | jq -r '.packages[].name'`, 'every package of it'],
     ['vmlet runtime show ./runtimes/mine', 'of a recipe: whether it is built, and what came of it'],
   ]);
-  command.action(async (wanted: string, _options: unknown, self: Command) => {
-    await run(self, (context) => show(wanted, context));
+  command.action(async (wanted: string, options: { sbom?: boolean }, self: Command) => {
+    await run(self, (context) => show(wanted, options.sbom === true, context));
   });
 }
 
-async function show(wanted: string, context: Context): Promise<undefined> {
+async function show(wanted: string, isSbom: boolean, context: Context): Promise<undefined> {
   const { output } = context;
   const local = await orUndefined(findKnownRuntime(wanted, context));
   const published = await findPublished(local?.published[0]?.itemHash ?? wanted, context);
   const runtime = local ?? (published && ofPublished(published));
   if (runtime === undefined) throw unknown(wanted) ?? (await findKnownRuntime(wanted, context));
+  const places = await placesOf({ runtime, published }, context);
+  if (isSbom) {
+    await output.bytes(clean(await contentOrThrow(wanted, places)), context.signal);
+    return;
+  }
   if (output.isJson) {
     output.json({ ...runtimeAnswer(runtime), network: published ?? null });
     return;
   }
-  const rows = [...rowsOf(runtime), ...(published === undefined ? [] : networkRows(published))];
+  const licences = await licencesOf(places);
+  const rows = [...rowsOf(runtime, licences), ...(published === undefined ? [] : networkRows(published))];
   for (const line of formatTable(rows)) output.line(line);
   if (runtime.manifest === undefined) output.note(`Build it with: vmlet runtime build ${wanted}`);
+}
+
+/** Where the list of its content may be: here, or on the node that it is published on. */
+async function placesOf(
+  { runtime, published }: { runtime: KnownRuntime; published: RuntimeDetail | undefined },
+  context: Context,
+): Promise<ContentPlaces> {
+  const itemHash = published?.metadata.sbom;
+  const node = itemHash === undefined ? undefined : await orUndefined(locateNode(context));
+  return {
+    sbomPath: runtime.sbomPath,
+    published: itemHash === undefined || node === undefined ? undefined : { itemHash, api: new PublicApi(node.url) },
+    signal: context.signal,
+  };
+}
+
+/** In one line; nothing where the list is not to be had, for it is one line of many. */
+async function licencesOf(places: ContentPlaces): Promise<string | undefined> {
+  try {
+    const text = await contentOf(places);
+    return text === undefined ? undefined : licencesIn(text);
+  } catch (error) {
+    if (places.signal.aborted) throw error;
+    return undefined;
+  }
 }
 
 /** What a node knows of it; undefined where none runs, or knows nothing. */
@@ -94,7 +128,7 @@ function row(key: string, value: string | undefined): string[][] {
   return value === undefined || value === '' ? [] : [[key, cleanLine(value)]];
 }
 
-function rowsOf(runtime: KnownRuntime): string[][] {
+function rowsOf(runtime: KnownRuntime, licences: string | undefined): string[][] {
   const { name, version, manifest, recipePath, imagePath, published } = runtime;
   return [
     ...row('name', name),
@@ -105,14 +139,31 @@ function rowsOf(runtime: KnownRuntime): string[][] {
     ...Object.entries(manifest?.interpreters ?? {}).flatMap(([language, { path, version: one, others = [] }]) =>
       row(language, [{ path, version: one }, ...others].map((it) => `${it.version} (${it.path})`).join(', ')),
     ),
+    ...factRows(manifest),
+    ...row('licences', licences),
     ...row('filesystem', manifest?.filesystem),
     ...row('init', manifest?.init),
-    ...row('size', manifest && formatBytes(manifest.sizeBytes)),
+    ...row('size', manifest && sizesOf(manifest)),
     ...row('file_hash', manifest?.fileHash),
     ...row('image', imagePath),
     ...row('recipe', recipePath),
     ...published.flatMap(({ itemHash, address }) => row('item_hash', `${itemHash} of ${address}`)),
   ];
+}
+
+function factRows(manifest: KnownRuntime['manifest']): string[][] {
+  const { packages, largestPackages = [], kernel } = manifest ?? {};
+  const largest = largestPackages.map(({ name, installedBytes }) => `${name} (${formatBytes(installedBytes)})`);
+  return [
+    ...row('packages', packages && `${packages.count} (${packages.manager})`),
+    ...row('largest', largest.join(', ')),
+    ...row('kernel', kernel && `${kernel.minVersion} or newer, with ${kernel.modules.join(', ')}`),
+  ];
+}
+
+function sizesOf({ sizeBytes, unpackedBytes }: NonNullable<KnownRuntime['manifest']>): string {
+  const unpacked = unpackedBytes === undefined ? '' : `, ${formatBytes(unpackedBytes)} unpacked`;
+  return `${formatBytes(sizeBytes)}${unpacked}`;
 }
 
 function networkRows(detail: RuntimeDetail): string[][] {
@@ -128,6 +179,8 @@ function networkRows(detail: RuntimeDetail): string[][] {
     ...(alias === null ? [] : row('alias', `${alias.hash} leads here, by the operator`)),
     ...standsInFor.flatMap((hash) => row('stands in for', hash)),
     ...row('recipe message', metadata.recipe),
+    ...row('lock message', metadata.lock),
+    ...row('packages message', metadata.packageStore),
     ...row('sbom message', metadata.sbom),
   ];
 }

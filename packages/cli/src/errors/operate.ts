@@ -41,6 +41,12 @@ export const operateErrors = {
     hint: 'Its publisher can publish it from its recipe: vmlet runtime publish FOLDER',
     exitCode: badInput,
   },
+  SBOM_MISSING: {
+    phase: 'runtime',
+    template: 'Cannot list what is in "{runtime}": nothing was built or published with it, expected an SBOM',
+    hint: 'Build it anew with: vmlet runtime build --no-cache',
+    exitCode: notFound,
+  },
   RUNTIME_DIFFERS: {
     phase: 'runtime',
     template: 'Cannot vouch for the runtime "{runtime}": {found}, expected what its recipe makes',
