@@ -30,14 +30,14 @@ export interface BaseTools {
  * Gives recipes that extend a published runtime its files: this host's cache or the node has the image, and a machine of
  * this process reads it. Nothing is asked of the node, and no machine started, for recipes that extend none.
  */
-export function baseTreeOf(context: Context): NonNullable<BuildOptions['base']> {
+export function baseTreeOf(context: Context): BaseTree {
   const { output, signal, paths } = context;
   const node = async () => (await locateNode(context)).url;
   return treesFrom({ node, cache: paths.cache, own: () => existingAddress(paths.config), output, signal });
 }
 
 /** The same, for a node that is known. */
-export function treesFrom({ node, cache, own, output, signal: usual }: BaseTools): NonNullable<BuildOptions['base']> {
+export function treesFrom({ node, cache, own, output, signal: usual }: BaseTools): BaseTree {
   const fetched = async (fileHash: string, stack: AsyncDisposableStack, signal: AbortSignal) => {
     const folder = stack.use(await mkdtempDisposable(join(tmpdir(), 'vmlet-base-')));
     return await fetchImage(fileHash, { node: await node(), folder: folder.path, output, signal });
