@@ -1,7 +1,8 @@
 import { mkdtempDisposable, readdir } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type BuildOptions, FILESYSTEMS } from '@vmlet/builder';
+import { FILESYSTEMS } from '@vmlet/builder';
+import type { BaseTree } from '@vmlet/builder/recipe';
 import { PublicApi } from '../client/api.ts';
 import { locateNode } from '../client/locate.ts';
 import type { Context } from '../context.ts';

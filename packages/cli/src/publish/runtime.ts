@@ -86,7 +86,9 @@ export async function resolveRuntime(
     }
     const { output, signal } = publisher;
     const onProgress = (step: string, detail?: string) => output.step(`Building the runtime: ${step}`, detail);
+    const address = async () => publisher.signer.address;
     const built = await ensureRuntime(recipe?.folder ?? wanted, {
+      base: treesFrom({ cache, node: async () => publisher.api.url, own: address, output, signal }),
       filesystem: recipe?.filesystem,
       ...{ cache, onProgress, signal, official: RECIPES },
       initFiles: initFilesOf({ cache, onProgress, signal }),
