@@ -22,7 +22,7 @@ import {
   restoreMachine,
 } from '../../packages/node/src/machines/snapshot/index.ts';
 import { type Launch, launcherArgv } from '../../packages/node/src/runtimes/index.ts';
-import { GUEST_HTTP_PORT, launcherEnvironment } from '../../packages/node/src/starts/index.ts';
+import { GUEST_HTTP_PORT, launcherEnvironment } from '../../packages/node/src/starts/environment/index.ts';
 import { officialRuntime } from './runtime.ts';
 
 const MEMORY_MIB = 256;

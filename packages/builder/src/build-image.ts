@@ -8,7 +8,8 @@ import { makeImage } from './filesystems/index.ts';
 import type { Manifest } from './manifest.ts';
 import type { Lock } from './packages/lock.ts';
 import { fetchNpmPackage } from './packages/npm.ts';
-import type { ReadRecipe, Recipe } from './recipe.ts';
+import { configOf } from './recipe/settings.ts';
+import type { ReadRecipe } from './recipe.ts';
 import { describeRuntime } from './sbom/index.ts';
 import { addPackages, unpackBase } from './stages/base.ts';
 import { extract, linkApplets } from './stages/extract.ts';
@@ -62,6 +63,7 @@ export async function buildImage(plan: Plan, lock: Lock, options: BuildImageOpti
   const image = await takeFile(box, 'image', { to: taken });
   const { sha256: fileHash = '', sizeBytes = 0 } = image ?? {};
   checkSize(read, sizeBytes);
+  const config = configOf(recipe);
   const manifest: Manifest = {
     format: 1,
     kind: 'vmlet/runtime',
@@ -76,7 +78,7 @@ export async function buildImage(plan: Plan, lock: Lock, options: BuildImageOpti
     fileHash,
     epoch: epochSeconds,
     ...facts,
-    ...ownConfig(recipe),
+    ...(config === undefined ? {} : { config }),
   };
   const imagePath = imagePathOf(runtimes, manifest);
   await rename(taken, imagePath);
@@ -99,12 +101,6 @@ async function describe({ read }: Plan, { packages: locked }: Lock, { box, packa
   }
   const builder = `vmlet-builder-${BUILDER_VERSION}`;
   return await describeRuntime(box, { tree: TREE, recipe, packages: locked, tarballs, builder, signal });
-}
-
-/** What a recipe says of how its programs are run, as the manifest of an OCI image would. */
-function ownConfig({ environment, user }: Recipe): Pick<Manifest, 'config'> {
-  if (environment === undefined && user === undefined) return {};
-  return { config: { ...(environment ? { env: environment } : {}), ...(user === undefined ? {} : { user }) } };
 }
 
 interface StepContext extends BuildImageOptions {

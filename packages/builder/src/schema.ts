@@ -58,7 +58,7 @@ const environmentSchema = z
       .max(128),
     z
       .string()
-      .max(32_768)
+      .max(4096)
       .regex(/^[^\0]*$/, 'expected text without NUL'),
   )
   .refine((all) => Object.keys(all).length <= 128, 'expected at most 128 variables')

@@ -176,7 +176,8 @@ export class Tree {
           throw this.#refused(entry, 'is below a link that leads to itself', 'a folder');
         if (there.inode.linkname.startsWith('/')) way.length = 1;
         left.push(...partsOf(there.inode.linkname).toReversed());
-      } else throw this.#refused(entry, `is below ${quoted(name)}, which is no folder`, 'a folder');
+      } else if (layer === undefined) return undefined;
+      else throw this.#refused(entry, `is below ${quoted(name)}, which is no folder`, 'a folder');
       if (way.length > this.#limits.depth)
         throw this.#refused(entry, 'is too many folders deep', `at most ${this.#limits.depth}`);
     }

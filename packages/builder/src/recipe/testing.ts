@@ -204,6 +204,11 @@ const ROWS: Row[] = [
   ],
   ['a base of no kind', ON_PUBLISHED.replace(/extends: .*/, 'extends: A b'), /^r\.yaml:3:10: "extends": /],
   [
+    'an environment that no message can hold',
+    `${GOOD}environment: { A: ${'a'.repeat(4000)}, B: ${'b'.repeat(4000)}, C: ${'c'.repeat(4000)}, D: ${'d'.repeat(4000)} }\n`,
+    /^r\.yaml:21:1: "environment": expected at most 16000 characters/,
+  ],
+  [
     'clusters that erofs cannot',
     GOOD.replace('maxSizeMiB: 90', 'clusterKiB: 512'),
     /expected at most 64 with erofs, found 512$/,
@@ -227,6 +232,7 @@ const ROWS: Row[] = [
 /** What is about the text, or about members that an editor does not compare. */
 const UNSEEN = [
   ...['something where init0 goes', 'a key twice', 'text that is no YAML', 'a link below a link'],
+  'an environment that no message can hold',
   ...['applets of a whole system', 'joined files of a whole system', 'clusters that erofs cannot'],
   ...['room in what nothing writes to', 'how a published base was made', 'packages on a base of unknown suite'],
 ];

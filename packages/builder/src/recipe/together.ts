@@ -16,9 +16,18 @@ export const COMPRESSIONS: Readonly<Record<Recipe['filesystem']['format'], reado
 /** What erofs can take at once, in KiB. */
 const MAX_EROFS_CLUSTER_KIB = 64;
 
+/** What a manifest can take of an environment and labels, in characters of JSON. */
+const MAX_SETTINGS_CHARS = 16_000;
+
 /** What may not stand together, in a recipe whose members are right by themselves. */
 export function refusedTogether(recipe: Recipe): Refusal[] {
-  return [...ofVariant(recipe), ...ofBase(recipe), ...ofPlaces(recipe), ...ofFilesystem(recipe.filesystem)];
+  return [
+    ...ofVariant(recipe),
+    ...ofBase(recipe),
+    ...ofPlaces(recipe),
+    ...ofFilesystem(recipe.filesystem),
+    ...ofManifest(recipe),
+  ];
 }
 
 function ofVariant(recipe: Recipe): Refusal[] {
@@ -63,6 +72,14 @@ function ofPlaces(recipe: Recipe): Refusal[] {
       refused.push({ path: ['links', path], message: 'expected no link above it' });
   }
   return refused;
+}
+
+/** Both travel in the manifest, which is a part of a message. */
+function ofManifest({ environment = {}, labels = {} }: Recipe): Refusal[] {
+  const found = JSON.stringify([environment, labels]).length;
+  if (found <= MAX_SETTINGS_CHARS) return [];
+  const message = `expected at most ${MAX_SETTINGS_CHARS} characters of it and of "labels" together, found ${found}`;
+  return [{ path: ['environment'], message }];
 }
 
 function ofFilesystem({ format, compression, clusterKiB, freeMiB }: Recipe['filesystem']): Refusal[] {

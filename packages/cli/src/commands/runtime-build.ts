@@ -1,7 +1,6 @@
 import { copyFile, mkdir, rename } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
-import type { BuiltRuntime } from '@vmlet/builder';
-import { FILESYSTEMS } from '@vmlet/builder/recipe';
+import { type BuiltRuntime, FILESYSTEMS } from '@vmlet/builder';
 import { writeFileAtomic } from '@vmlet/host';
 import { type Command, Option } from 'commander';
 import { addExamples, type Cli } from '../cli.ts';

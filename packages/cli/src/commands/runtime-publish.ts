@@ -9,6 +9,7 @@ import { locateNode } from '../client/locate.ts';
 import type { Context } from '../context.ts';
 import { CliError } from '../errors.ts';
 import { findRecipe } from '../known-runtimes.ts';
+import { baseTreeOf } from '../publish/base-tree.ts';
 import { initFilesOf } from '../publish/init-files.ts';
 import { loadSigner } from '../publish/owner-key.ts';
 import { publishNamedRuntime } from '../publish/publish-runtime.ts';
@@ -89,8 +90,9 @@ async function publish(what: string, options: PublishOptions, context: Context):
 async function prepare(
   what: string,
   { manifest: manifestFile, name }: PublishOptions,
-  { output, paths, cwd, signal }: Context,
+  context: Context,
 ): Promise<{ runtime: BuiltRuntime; recipe: PortableRecipe | undefined }> {
+  const { output, paths, cwd, signal } = context;
   const imagePath = resolve(cwd, what);
   const found = await stat(imagePath).catch(() => undefined);
   const isImage = found?.isFile() === true && !imagePath.endsWith('recipe.yaml');
@@ -106,7 +108,7 @@ async function prepare(
   const onProgress = (step: string, detail?: string) => output.step(`Building the runtime: ${step}`, detail);
   const initFiles = initFilesOf({ cache: paths.cache, onProgress, signal });
   const wanted = { cache: paths.cache, initFiles, filesystem, official: RECIPES };
-  const built = await ensureRuntime(folder, { ...wanted, onProgress, signal });
+  const built = await ensureRuntime(folder, { ...wanted, base: baseTreeOf(context), onProgress, signal });
   return {
     runtime: { ...built, manifest: { ...built.manifest, ...named(name) } },
     recipe: await portableRecipe(folder, { official: RECIPES, filesystem }),

@@ -1,14 +1,14 @@
 import { access } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type BuiltRuntime, ensureRuntime, findRuntime } from '@vmlet/builder';
+import { type BuiltRuntime, ensureRuntime, type Filesystem, findRuntime } from '@vmlet/builder';
 import { readLock } from '@vmlet/builder/publishing';
-import type { Filesystem } from '@vmlet/builder/recipe';
 import { PublicApi } from '../client/api.ts';
 import { locateNode } from '../client/locate.ts';
 import type { Context } from '../context.ts';
 import { CliError } from '../errors.ts';
 import { findRecipe } from '../known-runtimes.ts';
 import type { Output } from '../output.ts';
+import { baseTreeOf } from './base-tree.ts';
 import { initFilesOf } from './init-files.ts';
 import { RECIPES } from './runtime.ts';
 import { fetchStoredPackages } from './stored-file.ts';
@@ -54,10 +54,11 @@ export async function buildRecipe(
   const onProgress = tellBuild(output);
   const initFiles = initFilesOf({ cache, onProgress, signal });
   const wanted = { cache, initFiles, filesystem: filesystem ?? found.filesystem, official: RECIPES };
+  const base = baseTreeOf(context);
   const known = noCache || update ? undefined : await findRuntime(found.folder, wanted);
   if (known !== undefined) return { ...known, cached: true };
   if (locked) await takeStored(found.folder, context);
-  const built = await ensureRuntime(found.folder, { ...wanted, locked, update, noCache, onProgress, signal });
+  const built = await ensureRuntime(found.folder, { ...wanted, base, locked, update, noCache, onProgress, signal });
   return { ...built, cached: false };
 }
 

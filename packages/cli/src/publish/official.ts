@@ -1,7 +1,7 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { type Filesystem, splitName } from '@vmlet/builder/recipe';
+import { type Filesystem, splitName } from '@vmlet/builder';
 
 /** The recipes of the official runtimes, each in a folder of its name. */
 export const RECIPES = fileURLToPath(new URL('../../../../runtimes', import.meta.url));

@@ -2,11 +2,13 @@ import { access, mkdir, mkdtempDisposable, readFile, writeFile } from 'node:fs/p
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { type BuiltRuntime, ensureRuntime, type Manifest } from '@vmlet/builder';
-import { parseLock, recipeFilesSchema } from '@vmlet/builder/publishing';
+import { differingFiles, parseLock, recipeFilesSchema } from '@vmlet/builder/publishing';
+import { CommandFailed } from '@vmlet/host';
 import type { PublicApi } from '../client/api.ts';
 import type { RuntimeDetail } from '../client/network-schema.ts';
 import { CliError } from '../errors.ts';
 import type { Output } from '../output.ts';
+import { treesFrom } from './base-tree.ts';
 import { compareImages, compareManifests, compareSboms, type Difference } from './compare-builds.ts';
 import { fetchImage } from './fetch-image.ts';
 import { initFilesOf } from './init-files.ts';
@@ -38,10 +40,13 @@ export async function verifyRuntime(runtime: RuntimeDetail, tools: VerifyTools):
   const { cache, output, signal } = tools;
   const onProgress = (step: string, detail?: string) => output.step(step, detail);
   const initFiles = initFilesOf({ cache, onProgress, signal });
-  const built = await ensureRuntime(folder.path, { cache, onProgress, initFiles, signal, locked: true, noCache: true });
+  // Which runtime is extended, the lock says.
+  const base = treesFrom({ node: async () => tools.api.url, cache, config: '', output, signal });
+  const wanted = { cache, onProgress, initFiles, base, signal };
+  const built = await ensureRuntime(folder.path, { ...wanted, locked: true, noCache: true });
   output.step('Comparing');
   const differences = [
-    ...(await imageDifference(runtime, built, { ...tools, folder: folder.path })),
+    ...(await imageDifferences(runtime, built, { ...tools, folder: folder.path })),
     ...compareManifests(metadata, built.manifest),
     ...(await sbomDifferences(metadata, built, tools)),
   ];
@@ -84,15 +89,32 @@ async function fetchFiles(listHash: string, { folder, ...from }: VerifyTools & {
   }
 }
 
-async function imageDifference(
+async function imageDifferences(
   runtime: RuntimeDetail,
-  { manifest, imagePath }: BuiltRuntime,
-  { api, output, signal, folder }: VerifyTools & { folder: string },
+  built: BuiltRuntime,
+  { api, cache, output, signal, folder }: VerifyTools & { folder: string },
 ): Promise<Difference[]> {
-  if (runtime.file_hash === manifest.fileHash) return [];
-  const published = await fetchImage(runtime.file_hash, { node: api.url, folder, output, signal });
-  const difference = await compareImages(published, imagePath);
-  return difference === undefined ? [] : [difference];
+  if (runtime.file_hash === built.manifest.fileHash) return [];
+  const path = await fetchImage(runtime.file_hash, { node: api.url, folder, output, signal });
+  const difference = await compareImages(path, built.imagePath);
+  if (difference === undefined) return [];
+  try {
+    const files = await differingFiles(path, built, { cache, signal });
+    return [
+      difference,
+      ...files.map((file) => {
+        return {
+          what: `file ${file.path}`,
+          published: file.published ?? 'not there',
+          built: file.built ?? 'not there',
+        };
+      }),
+    ];
+  } catch (error) {
+    // What was published may be no filesystem at all: that its bytes are others is said all the same.
+    if (error instanceof CommandFailed) return [difference];
+    throw error;
+  }
 }
 
 async function sbomDifferences(published: Manifest, built: BuiltRuntime, tools: VerifyTools): Promise<Difference[]> {

@@ -1,6 +1,6 @@
 import { type Backend, bootMachine, type Machine } from '../machines/index.ts';
 import { launcherArgv } from '../runtimes/index.ts';
-import { launcherEnvironment } from '../starts/index.ts';
+import { launcherEnvironment } from '../starts/environment/index.ts';
 
 /** What looks at an image has room for interpreters that are started one after the other. In MiB. */
 const MEMORY_MIB = 512;

@@ -6,7 +6,7 @@ import { asVmletError, type VmletError } from '../errors.ts';
 import { connectTo } from '../executions/index.ts';
 import { bootMachine, loadProgram, type Machine } from '../machines/index.ts';
 import { initOf, launcherArgv } from '../runtimes/index.ts';
-import { GUEST_HTTP_PORT, launcherEnvironment } from '../starts/index.ts';
+import { GUEST_HTTP_PORT, launcherEnvironment } from '../starts/environment/index.ts';
 import { outputOf } from './guest-command.ts';
 import { type ImageOptions, SURVEY } from './image-machine.ts';
 import { collectSurvey, readSurvey, type Survey } from './records.ts';

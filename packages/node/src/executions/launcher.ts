@@ -3,7 +3,7 @@ import { Pool } from 'undici';
 import { failpoint } from '../failpoint.ts';
 import type { Machine } from '../machines/index.ts';
 
-export { GUEST_HTTP_PORT, launcherEnvironment } from '../starts/index.ts';
+export { GUEST_HTTP_PORT, launcherEnvironment } from '../starts/environment/index.ts';
 
 /** How long a connection to a program's own server is kept, in milliseconds: less than any server is known to. */
 const OWN_SERVER_KEPT_MS = 1000;

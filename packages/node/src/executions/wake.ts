@@ -2,7 +2,8 @@ import type { Duplex } from 'node:stream';
 import type { Pool } from 'undici';
 import type { LogLine, Machine } from '../machines/index.ts';
 import type { RunnableProgram } from '../runtimes/index.ts';
-import { keepsConnections, portOf, type Starts } from '../starts/index.ts';
+import { keepsConnections, portOf } from '../starts/environment/index.ts';
+import type { Starts } from '../starts/index.ts';
 import type { WakePhases } from '../timelines/index.ts';
 import { connectTo } from './launcher.ts';
 

@@ -5,7 +5,8 @@ import type { Backend } from '../machines/index.ts';
 import { shapeOf } from '../machines/snapshot/index.ts';
 import type { ProgramFacts } from '../runtimes/index.ts';
 import { hashFile, type SnapshotInputs, snapshotKey } from '../snapshots/index.ts';
-import { environmentOf, loadOf, machineOf } from './program-machine.ts';
+import { environmentOf } from './environment/index.ts';
+import { loadOf, machineOf } from './program-machine.ts';
 
 /** What of this host a snapshot depends on. */
 export type HostFacts = Pick<SnapshotInputs, 'qemu' | 'host'>;

@@ -7,16 +7,8 @@ import { type Backend, bootMachine, type LogLine, loadProgram, type Machine } fr
 import { captureMachine, expectRestores, openStateReceiver, restoreMachine } from '../machines/snapshot/index.ts';
 import type { RunnableProgram } from '../runtimes/index.ts';
 import type { Snapshot, SnapshotDraft, SnapshotInputs, Snapshots } from '../snapshots/index.ts';
-import {
-  fitsPlaceholder,
-  GUEST_HTTP_PORT,
-  type HostOfProgram,
-  keepsConnections,
-  loadOf,
-  machineOf,
-  PLACEHOLDER_BYTES,
-  told,
-} from './program-machine.ts';
+import { GUEST_HTTP_PORT, keepsConnections } from './environment/index.ts';
+import { fitsPlaceholder, type HostOfProgram, loadOf, machineOf, PLACEHOLDER_BYTES, told } from './program-machine.ts';
 
 const MIB = 1024 * 1024;
 /**

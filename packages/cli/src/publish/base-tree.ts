@@ -1,0 +1,76 @@
+import { mkdtempDisposable } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Readable } from 'node:stream';
+import type { BuildOptions } from '@vmlet/builder';
+import { PublicApi } from '../client/api.ts';
+import { locateNode } from '../client/locate.ts';
+import type { Context } from '../context.ts';
+import { CliError } from '../errors.ts';
+import type { Output } from '../output.ts';
+import { fetchImage } from './fetch-image.ts';
+import { existingAddress } from './owner-key.ts';
+import { findNamedRuntime, readRuntimeName } from './runtime-names.ts';
+
+const ITEM_HASH = /^([0-9a-f]{64}|Qm[1-9A-HJ-NP-Za-km-z]{44}|b[a-z2-7]{58})$/;
+
+/** What gives the files of published runtimes. */
+export interface BaseTools {
+  /** URL of a node that has them; asked for when it is needed. */
+  node: () => Promise<string>;
+  /** `$VMLET_CACHE`. */
+  cache: string;
+  /** Folder of one's keys, since a name is one's own first. */
+  config: string;
+  output: Output;
+  signal: AbortSignal;
+}
+
+/**
+ * Gives recipes that extend a published runtime its files: the node has the image, and a machine of this process reads
+ * it. Nothing is asked of the node, and no machine started, for recipes that extend none.
+ */
+export function baseTreeOf(context: Context): NonNullable<BuildOptions['base']> {
+  const { output, signal, paths } = context;
+  const node = async () => (await locateNode(context)).url;
+  return treesFrom({ node, cache: paths.cache, config: paths.config, output, signal });
+}
+
+/** The same, for a node that is known. */
+export function treesFrom({
+  node,
+  cache,
+  config,
+  output,
+  signal: usual,
+}: BaseTools): NonNullable<BuildOptions['base']> {
+  return {
+    async resolve(reference, signal = usual) {
+      const api = new PublicApi(await node());
+      if (ITEM_HASH.test(reference)) return (await api.runtime(reference, signal)).file_hash;
+      const name = readRuntimeName(reference);
+      if (name === undefined) {
+        const operands = {
+          runtime: reference,
+          found: 'it is no name and no hash',
+          known: 'those of `vmlet runtime ls`',
+        };
+        throw new CliError('RUNTIME_UNKNOWN', { operands });
+      }
+      const own = await existingAddress(config);
+      const found = await findNamedRuntime(name, { api, own, signal });
+      return (await api.runtime(found.item_hash, signal)).file_hash;
+    },
+    async open(fileHash, signal = usual) {
+      const url = await node();
+      const onProgress = (step: string, detail?: string) => output.step(step, detail);
+      const files = async function* () {
+        await using folder = await mkdtempDisposable(join(tmpdir(), 'vmlet-base-'));
+        const imagePath = await fetchImage(fileHash, { node: url, folder: folder.path, output, signal });
+        const { streamTree } = await import('@vmlet/node/images');
+        yield* streamTree(imagePath, { cache, onProgress, signal });
+      };
+      return Readable.from(files(), { objectMode: false });
+    },
+  };
+}
