@@ -4,6 +4,7 @@ import type { BaseTree } from './base.ts';
 import { type Box, takeFile } from './box/index.ts';
 import { BUILDER_VERSION, type BuiltRuntime, imagePathOf, type Plan } from './build-plan.ts';
 import { runSteps, type Step } from './cache/steps.ts';
+import { failpoint } from './failpoint.ts';
 import { makeImage } from './filesystems/index.ts';
 import type { Manifest } from './manifest.ts';
 import type { Lock } from './packages/lock.ts';
@@ -55,13 +56,16 @@ export async function buildImage(plan: Plan, lock: Lock, options: BuildImageOpti
   const interpreters = await interpreterVersions(read, stage);
   const { epochSeconds } = lock;
   await normalise(read, { ...stage, epochSeconds });
+  await failpoint('build.normalised');
   const os = await osName(recipe.name, stage);
   const { facts, sbomOf } = await describe(plan, lock, stage);
   const { filesystem, name: label } = recipe;
   await makeImage(box, { tree: TREE, image: 'image', filesystem, epochSeconds, label, signal });
+  await failpoint('build.made');
   const taken = join(dirname(box.work), 'image');
   const image = await takeFile(box, 'image', { to: taken });
   const { sha256: fileHash = '', sizeBytes = 0 } = image ?? {};
+  await failpoint('build.taken');
   checkSize(read, sizeBytes);
   const config = configOf(recipe);
   const manifest: Manifest = {

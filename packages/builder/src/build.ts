@@ -5,6 +5,7 @@ import { type Box, openBox } from './box/index.ts';
 import { buildImage, countSteps } from './build-image.ts';
 import { type BuiltRuntime, findRecorded, makePlan, type Plan, type PlanOptions, recordPathOf } from './build-plan.ts';
 import { explainFullDisk } from './disk-full.ts';
+import { failpoint } from './failpoint.ts';
 import { fetchPackages } from './packages/fetch.ts';
 import { type Lock, writeLock } from './packages/lock.ts';
 import { resolve } from './packages/resolve.ts';
@@ -57,6 +58,7 @@ export async function ensureRuntime(folder: string, options: BuildOptions): Prom
   await mkdir(plan.runtimes, { recursive: true });
   try {
     await using box = await openBox(join(options.cache, 'builds'), plan.read.recipe.name, options);
+    await failpoint('build.begun');
     const onProgress = numbered(options.onProgress, STEPS_BEFORE + countSteps(plan));
     return await buildIn(box, { plan, lock, options: { ...options, onProgress } });
   } catch (error) {
@@ -86,6 +88,7 @@ async function buildIn(box: Box, { plan, lock, options }: BuildIn): Promise<Buil
   onProgress?.(lists, lock === undefined ? undefined : 'as in the lock file');
   const onLine = (step: string) => (line: string) => onProgress?.(step, line);
   const chosen = lock ?? (await chooseAndWrite(box, { plan, options, onLine: onLine(lists) }));
+  await failpoint('build.chosen');
   // Other packages may be the same ones that were there before.
   const known = options.noCache ? undefined : await recorded(plan, chosen);
   if (known !== undefined) return known;
@@ -93,7 +96,9 @@ async function buildIn(box: Box, { plan, lock, options }: BuildIn): Promise<Buil
   onProgress?.(fetching);
   const packages = join(cache, 'packages');
   await fetchPackages(plan.read, chosen, { box, packages, onLine: onLine(fetching), signal });
+  await failpoint('build.fetched');
   const { sbom, ...built } = await buildImage(plan, chosen, { ...options, box });
+  await failpoint('build.placed');
   const recordPath = recordPathOf(plan, chosen);
   const sbomPath = await writeSbom(recordPath, sbom);
   await writeFileAtomic(recordPath, `${JSON.stringify(built.manifest, null, 2)}\n`);

@@ -44,6 +44,14 @@ describe('failureOf', () => {
     expect(failureOf(error)).toMatchObject({ code: 'COMMAND_FAILED', exitCode: 8, detail: 'E: no space' });
   });
 
+  test('failureOf: says what to do, when a build has filled the disk', () => {
+    const error = Object.assign(new Error('Cannot build in "/c": its disk is full'), { name: 'DiskFull' });
+    expect(failureOf(error)).toEqual({
+      ...{ code: 'DISK_FULL', phase: 'runtime', cause: error.message, exitCode: 8 },
+      next: 'Free some, or set VMLET_CACHE to a folder on a larger disk',
+    });
+  });
+
   test('failureOf: names the message format, when a message cannot be made', () => {
     const error = new MessageError('ITEM_CONTENT_TOO_LONG', { found: '3', expected: '2' });
     expect(failureOf(error)).toMatchObject({ code: 'ITEM_CONTENT_TOO_LONG', phase: 'message', exitCode: 7 });

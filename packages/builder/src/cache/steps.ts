@@ -6,6 +6,7 @@ import { pipeline } from 'node:stream/promises';
 import { CommandFailed } from '@vmlet/host';
 import { type Box, takeFile } from '../box/index.ts';
 import { isFull } from '../disk-full.ts';
+import { failpoint } from '../failpoint.ts';
 import { TREE } from '../stages/stage.ts';
 
 /** All kept trees together: what was used longest ago goes first. */
@@ -49,7 +50,9 @@ export async function runSteps(steps: readonly Step[], options: StepsOptions): P
     if (index < start) continue;
     onProgress?.(step.name);
     await step.run();
+    await failpoint('build.ran');
     await keep(keys[index] ?? '', { box, folder, signal });
+    await failpoint('build.kept');
   }
   await sweep(folder);
   return keys.at(-1) ?? '';

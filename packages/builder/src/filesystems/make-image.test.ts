@@ -232,3 +232,29 @@ test('makeImage: leaves no image when it fails or is aborted', async () => {
   }
   expect(await readdir(it.box.work)).toEqual([]);
 });
+
+test('makeImage: says that the disk is full, whatever its tools say, and leaves no image', async (context) => {
+  context.skip(process.getuid?.() !== 0, 'only root may mount a small filesystem');
+  await using dir = await mkdtempDisposable(join(tmpdir(), 'vmlet-test-'));
+  const script = `
+    import { readdir } from 'node:fs/promises';
+    import { openBox } from ${JSON.stringify(join(import.meta.dirname, '../box/index.ts'))};
+    import { makeImage } from ${JSON.stringify(join(import.meta.dirname, 'index.ts'))};
+    const [folder, cache, ...formats] = process.argv.slice(1);
+    await using box = await openBox(folder, 'full', { cache });
+    await box.run(['sh', '-c', 'mkdir root; for name in a b; do head -c 6000000 /dev/urandom > root/$name; done']);
+    for (const format of formats) {
+      const filesystem = { format, maxSizeMiB: 64 };
+      const error = await makeImage(box, { tree: 'root', image: 'image', epochSeconds: 1, filesystem }).catch((e) => e);
+      console.log(JSON.stringify({ format, name: error?.name, cause: error?.cause?.name, left: await readdir(box.work) }));
+    }`;
+  // In a mount namespace of its own, so that nothing is mounted on the host.
+  const shell = `mount -t tmpfs -o size=16m tmpfs "$0" && exec "$1" --input-type=module -e "$2" "$0" "$3" $4`;
+  const args = ['sh', '-euc', shell, dir.path, process.execPath, script, cache, FORMATS.join(' ')];
+  const printed = await run('unshare', ['--mount', ...args]);
+  const told = printed
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line));
+  expect(told).toEqual(FORMATS.map((format) => ({ format, name: 'DiskFull', cause: 'CommandFailed', left: ['root'] })));
+});

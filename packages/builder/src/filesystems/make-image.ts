@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import type { Box } from '../box/index.ts';
+import { explainFailure } from '../disk-full.ts';
 import type { Recipe } from '../recipe.ts';
 import { makeBtrfs } from './btrfs.ts';
 import { makeExt4 } from './ext4.ts';
@@ -36,7 +37,7 @@ const MAKERS: Readonly<Record<Recipe['filesystem']['format'], (making: MakeIn) =
  *
  * Kept are owners, modes with setuid, times, hard links, symbolic links, pipes, whiteouts and extended attributes
  * (squashfs: no ACLs; btrfs: the root folder is root's with mode 0755). If it fails, no image is left.
- * @throws RecipeError when the format cannot hold the tree; CommandFailed
+ * @throws DiskFull; RecipeError when the format cannot hold the tree; CommandFailed
  */
 export async function makeImage(box: Box, options: MakeImageOptions): Promise<void> {
   const { tree, image, filesystem, epochSeconds, label = '', signal } = options;
@@ -55,8 +56,9 @@ export async function makeImage(box: Box, options: MakeImageOptions): Promise<vo
   try {
     await MAKERS[filesystem.format](making);
   } catch (error) {
+    const explained = await explainFailure(error, box.work);
     // What went wrong is the news, and the box takes along whatever is in it.
     await box.run(['rm', '-f', making.image]).catch(() => {});
-    throw error;
+    throw explained;
   }
 }
