@@ -116,6 +116,7 @@ node-starts: packages/node/src/starts/up.ts <- ../executions/index.ts
 node-guest-api: packages/node/src/guest-api/up.ts <- ../executions/index.ts
 node-executions: packages/node/src/executions/up.ts <- ../gateway/index.ts
 node-executions: packages/node/src/executions/side.ts <- ../ledger/index.ts
+node-checking: packages/node/src/checking/up.ts <- ../gateway/index.ts
 node-triggers: packages/node/src/triggers/edge.ts <- ../gateway/index.ts
 node-triggers: packages/node/src/triggers/guest.ts <- ../guest-api/index.ts
 node-gateway: packages/node/src/gateway/edge.ts <- ../api/index.ts

@@ -17,7 +17,8 @@ import { openCache } from './store/index.ts';
 export type { ClaimedFacts, ImageFacts, RuntimeReport } from './checking/index.ts';
 
 /** From the start of a machine to its launcher, in milliseconds: emulation on a busy host takes its time. */
-const BOOT_DEADLINE_MS = { kvm: 20_000, tcg: 120_000 };
+const KVM_BOOT_MS = 20_000;
+const TCG_BOOT_MS = 120_000;
 /** How long the files of an image may take to come out of it, in milliseconds. */
 const TREE_DEADLINE_MS = 30 * 60_000;
 /** Files of an image that is extended, as an archive. */
@@ -88,7 +89,7 @@ async function openMachines(options: ImagesOptions): Promise<AsyncDisposable & {
   const backend = { kit, accelerator, tscKhz, cage, namePrefix };
   const owned = stack.move();
   return {
-    images: { backend, bootDeadlineMs: BOOT_DEADLINE_MS[accelerator], signal },
+    images: { backend, bootDeadlineMs: accelerator === 'kvm' ? KVM_BOOT_MS : TCG_BOOT_MS, signal },
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
 }

@@ -75,7 +75,23 @@ describe('buildImport', () => {
     expect(await it.images()).toEqual([
       `${manifest.fileHash}.erofs`,
       expect.stringMatching(/^test-[0-9a-f]{16}\.json$/),
+      expect.stringMatching(/^test-[0-9a-f]{16}\.spdx\.json$/),
     ]);
+  });
+
+  test('buildImport: asks the interpreters that it finds on the image’s PATH for their versions, inside', async () => {
+    await using it = await setUp();
+    const program = join(it.dir, 'program');
+    await writeFile(`${program}.c`, '#include <stdio.h>\nint main(void) { puts("Python 3.99.1"); }');
+    await command('gcc', '-static', '-s', '-o', program, `${program}.c`);
+    const entries: TestEntry[] = [
+      { name: 'opt/bin/python3.99', content: await readFile(program), mode: 0o755 },
+      { name: 'opt/bin/python3', kind: 'symlink', linkname: '/opt/bin/python3.99' },
+      { name: 'bin/node', content: 'no program', mode: 0o755 },
+    ];
+    await it.layout('layout', { layers: [await tarOf(entries)], config: { Env: ['PATH=/bin:/opt/bin'] } });
+    const { manifest } = await it.build('oci:layout');
+    expect(manifest.interpreters).toEqual({ python: { path: '/opt/bin/python3', version: '3.99.1' } });
   });
 
   test('buildImport: takes the same source from the cache, and makes the same image anew elsewhere', async () => {

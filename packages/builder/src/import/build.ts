@@ -25,7 +25,7 @@ const IMPORT_VERSION = 1;
 export interface ImportBuild {
   /** `$VMLET_CACHE`. */
   cache: string;
-  /** Of the runtime, and where nothing is said its description is where it came from. */
+  /** Of the runtime. */
   name: string;
   version: string;
   filesystem: Recipe['filesystem'];
@@ -120,7 +120,7 @@ async function makeRuntime(
   });
   const { size, hash } = await takeOut(join(box.work, 'image'), options.image);
   const most = filesystem.maxSizeMiB * 1024 * 1024;
-  if (size > most) throw refused(`"${options.name}"`, `the image has ${size} bytes`, `at most ${most} (--max-size)`);
+  if (size > most) throw refused(`"${options.name}"`, `the image has ${size} bytes`, `at most ${most}`);
   await chmod(options.image, 0o444);
   const manifest: Manifest = {
     ...{ format: 1, kind: 'vmlet/runtime', name: options.name, version: options.version },
@@ -149,6 +149,8 @@ async function takeOut(from: string, to: string): Promise<{ size: number; hash: 
 }
 
 const INTERPRETERS = { python: 'python3', node: 'node' };
+/** A file of a stranger's with that name may do anything, and for as long as it likes. */
+const VERSION_SECONDS = 20;
 const USUAL_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
 /** Those that its PATH leads to and that answer in the box, where the tree is all they see. */
@@ -162,7 +164,8 @@ async function findInterpreters(
   for (const [name, command] of Object.entries(INTERPRETERS)) {
     const path = folders.map((folder) => `${folder.replace(/\/+$/, '')}/${command}`).find((each) => tree.find(each));
     if (path === undefined) continue;
-    const said = await box.run([path, '--version'], { root: 'root', signal }).catch((error: unknown) => {
+    const asked = ['timeout', '--kill-after=1', String(VERSION_SECONDS), 'chroot', TREE, path, '--version'];
+    const said = await box.run(asked, { signal }).catch((error: unknown) => {
       if (error instanceof CommandFailed) return undefined;
       throw error;
     });

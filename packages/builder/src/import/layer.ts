@@ -25,11 +25,11 @@ const MAGICS: readonly (readonly [Packing, string])[] = [
   ['xz', 'fd377a585a00'],
   ['bzip2', '425a68'],
 ];
-const MAGIC_BYTES = 6;
+const MAGIC_SIZE = 6;
 
 /** How a file that begins so is packed. */
 export function packingOf(head: Buffer): Packing | undefined {
-  const hex = head.toString('hex', 0, MAGIC_BYTES);
+  const hex = head.toString('hex', 0, MAGIC_SIZE);
   return MAGICS.find(([, magic]) => hex.startsWith(magic))?.[0];
 }
 
@@ -90,7 +90,7 @@ async function readHead(stream: Readable): Promise<Buffer> {
     const { value, done } = await iterator.next();
     if (done) break;
     head = Buffer.concat([head, value]);
-    if (head.length >= MAGIC_BYTES) break;
+    if (head.length >= MAGIC_SIZE) break;
   }
   await iterator.return?.();
   if (head.length > 0) stream.unshift(head);

@@ -7,7 +7,7 @@ import { type TarEntry, TarReader } from './tar/reader.ts';
 import { type WrittenEntry, writeTar } from './tar/writer.ts';
 
 /** An entry of a tar in a test: a name, and what of it matters. */
-export type TestEntry = Partial<WrittenEntry> & { name: string; content?: string };
+export type TestEntry = Partial<WrittenEntry> & { name: string; content?: string | Buffer };
 
 /** A tar of these entries; a name with a slash at its end is a folder. */
 export function tarOf(entries: readonly TestEntry[]): Promise<Buffer> {

@@ -3,6 +3,7 @@ import { extname } from 'node:path';
 import { Readable } from 'node:stream';
 import { run } from '@vmlet/host';
 import type { Box } from '../box/index.ts';
+import type { Recipe } from '../recipe.ts';
 import { foldersIn, type Sources } from './sources.ts';
 
 /** The keys that the machine trusts for sources that name none of their own; what others name is below /usr, too. */
@@ -33,7 +34,12 @@ Acquire::Retries "2";
  * Without this pin, apt satisfies init-system-helpers with usrmerge, which brings all of perl (46 MB) to convert a
  * root filesystem that is laid out merged right from the start.
  */
-export const NO_USRMERGE = 'Package: usrmerge\nPin: release *\nPin-Priority: -1\n';
+const NO_USRMERGE = 'Package: usrmerge\nPin: release *\nPin-Priority: -1\n';
+
+/** What apt prefers in a system of this distribution: Ubuntu has no other package that says that /usr is merged. */
+export function preferencesOf({ distribution }: Pick<Recipe, 'distribution'>): string {
+  return distribution === 'ubuntu' ? '' : NO_USRMERGE;
+}
 
 /** An apt of a box's own: it knows no package of this machine, and trusts only the keys that it is told. */
 export interface Apt {
@@ -48,16 +54,18 @@ export interface AptOptions {
   keyrings: readonly string[];
   /** The system that is added to: its dpkg's status, in the box. */
   status?: string | undefined;
+  /** What apt prefers, as its preferences say it. */
+  preferences?: string | undefined;
   signal?: AbortSignal | undefined;
 }
 
 /** Sets apt up in a box, without sources. */
-export async function prepareApt(box: Box, { keyrings, status, signal }: AptOptions): Promise<Apt> {
+export async function prepareApt(box: Box, { keyrings, status, preferences = '', signal }: AptOptions): Promise<Apt> {
   const folders = ['state/lists/partial', 'cache/archives/partial', 'log', 'empty', 'preferences.d'];
   const script = `rm -rf apt && mkdir -p ${folders.map((name) => `apt/${name}`).join(' ')} && cat > apt/apt.conf`;
   const configuration = `${await reachingOfMachine(signal)}${CONFIGURATION}`;
   await box.run(['sh', '-c', script], { input: Readable.from([configuration]), signal });
-  await box.run(['sh', '-c', 'cat > apt/preferences.d/vmlet'], { input: Readable.from([NO_USRMERGE]), signal });
+  await box.run(['sh', '-c', 'cat > apt/preferences.d/vmlet'], { input: Readable.from([preferences]), signal });
   // Only what can be read at all: it is nobody there who reads it.
   await box.run(['sh', '-c', status === undefined ? ': > apt/status' : 'cp "$1" apt/status', 'sh', status ?? ''], {
     signal,

@@ -5,7 +5,7 @@ import type { Box } from '../box/index.ts';
 import { isFull } from '../disk-full.ts';
 import type { ReadRecipe, Recipe } from '../recipe.ts';
 import { OVERLAY_UNIX_TIME } from '../stages/overlay.ts';
-import { type Apt, keyringInBox, prepareApt, useSources } from './apt.ts';
+import { type Apt, keyringInBox, preferencesOf, prepareApt, useSources } from './apt.ts';
 import { faultOfLists, faultOfPackages } from './faults.ts';
 import { type Lock, type LockedPackage, type LockRequest, lockSchema } from './lock.ts';
 import { addressesIn, codeName, type Sources, sourcesAt, sourcesOf } from './sources.ts';
@@ -81,7 +81,7 @@ export async function resolve(read: ReadRecipe, options: ResolveOptions): Promis
 export async function openOrigins(read: ReadRecipe, options: ResolveOptions): Promise<{ apt: Apt; origins: Origin[] }> {
   const { box, status, signal } = options;
   const keyrings = keyringsOf(read);
-  const apt = await prepareApt(box, { keyrings, status, signal });
+  const apt = await prepareApt(box, { keyrings, status, preferences: preferencesOf(read.recipe), signal });
   const { recipe } = read;
   const asking = { box, env: apt.env, signal };
   const inBox = (path: string) => keyringInBox(keyrings.indexOf(path), path);

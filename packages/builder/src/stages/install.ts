@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { CommandFailed } from '@vmlet/host';
 import type { Box } from '../box/index.ts';
-import { NO_USRMERGE } from '../packages/apt.ts';
+import { preferencesOf } from '../packages/apt.ts';
 import type { Lock } from '../packages/lock.ts';
 import type { ReadRecipe } from '../recipe.ts';
 import { type StageOptions, tellFailure } from './stage.ts';
@@ -26,7 +26,7 @@ export async function install(read: ReadRecipe, lock: Lock, options: StageOption
     `--architectures=${recipe.architecture}`,
     ...(recipe.packages.length > 0 ? [`--include=${recipe.packages.join(',')}`] : []),
     ...mergedUsr(lock),
-    `--setup-hook=mkdir -p "$1"/etc/apt/preferences.d; printf '${NO_USRMERGE.replaceAll('\n', '\\n')}' > ${PIN_FILE}`,
+    `--setup-hook=mkdir -p "$1"/etc/apt/preferences.d; printf '${preferencesOf(recipe).replaceAll('\n', '\\n')}' > ${PIN_FILE}`,
     `--customize-hook=rm ${PIN_FILE}`,
     '--aptopt=APT::Install-Recommends "false"',
     '--aptopt=APT::Sandbox::User "root"',

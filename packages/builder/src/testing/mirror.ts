@@ -10,6 +10,8 @@ export interface TestPackage {
   name: string;
   version: string;
   depends?: string;
+  /** Of those that each system has: it is installed whatever a recipe says. */
+  isEssential?: boolean;
   files: Record<string, string>;
   /** Commands of this machine that are put in at the same place, with what they are linked to. */
   commands?: readonly string[];
@@ -90,7 +92,7 @@ async function serve(path: string, response: import('node:http').ServerResponse)
 }
 
 async function pack(
-  { name, version, depends, files, commands = [] }: TestPackage,
+  { name, version, depends, isEssential, files, commands = [] }: TestPackage,
   { site, work }: { site: string; work: string },
 ): Promise<void> {
   await rm(work, { recursive: true, force: true });
@@ -99,12 +101,12 @@ async function pack(
 Version: ${version}
 Architecture: all
 Maintainer: A test <test@example.org>
-${depends === undefined ? '' : `Depends: ${depends}\n`}Description: Of a test
+${depends === undefined ? '' : `Depends: ${depends}\n`}${isEssential ? 'Essential: yes\nPriority: required\n' : ''}Description: Of a test
 `;
   await writeFile(join(work, 'DEBIAN/control'), control);
   for (const [path, content] of Object.entries(files)) {
     await mkdir(dirname(join(work, path)), { recursive: true });
-    await writeFile(join(work, path), content);
+    await writeFile(join(work, path), content, { mode: content.startsWith('#!') ? 0o755 : 0o644 });
   }
   const linked = `set -e; cd "$1"; shift; mkdir -p bin lib64
 for name; do

@@ -9,11 +9,13 @@ import { PublicApi } from '../client/api.ts';
 import { locateNode } from '../client/locate.ts';
 import type { Context } from '../context.ts';
 import { CliError } from '../errors.ts';
-import { findKnownRuntime, type KnownRuntime } from '../known-runtimes.ts';
+import { findKnownRuntime, findRecipe, type KnownRuntime } from '../known-runtimes.ts';
 import type { Output } from '../output.ts';
+import { baseTreeOf } from '../publish/base-tree.ts';
 import { fetchImage } from '../publish/fetch-image.ts';
 import { initFilesOf } from '../publish/init-files.ts';
 import { existingAddress } from '../publish/owner-key.ts';
+import { RECIPES } from '../publish/runtime.ts';
 import { readManifest } from '../publish/runtime-image.ts';
 import { findNamedRuntime, readRuntimeName } from '../publish/runtime-names.ts';
 import { clean, cleanLine } from '../terminal-text.ts';
@@ -102,11 +104,19 @@ async function claimsOf(path: string): Promise<ClaimedFacts> {
 async function localImage(wanted: string, { context }: Place): Promise<Image | undefined> {
   const known = await knownOrUndefined(wanted, context);
   if (known?.imagePath !== undefined) return { imagePath: known.imagePath, manifest: known.manifest };
-  if (known?.recipePath === undefined) return undefined;
+  if (known !== undefined && known.recipePath === undefined) return undefined;
+  const recipe = await findRecipe(wanted, context.cwd).catch(orNoRecipe);
+  if (recipe === undefined) return undefined;
   const { output, paths, signal } = context;
   const onProgress = (step: string, detail?: string) => output.step(`Building the runtime: ${step}`, detail);
   const initFiles = initFilesOf({ cache: paths.cache, onProgress, signal });
-  return await ensureRuntime(resolve(known.recipePath, '..'), { cache: paths.cache, onProgress, signal, initFiles });
+  const from = { filesystem: recipe.filesystem, official: RECIPES, base: baseTreeOf(context) };
+  return await ensureRuntime(recipe.folder, { cache: paths.cache, onProgress, signal, initFiles, ...from });
+}
+
+/** Nothing where there is no such recipe: the node may have a runtime of that name. */
+function orNoRecipe(error: unknown): undefined {
+  if (!(error instanceof CliError) || error.code !== 'RECIPE_UNREADABLE') throw error;
 }
 
 async function knownOrUndefined(wanted: string, context: Context): Promise<KnownRuntime | undefined> {

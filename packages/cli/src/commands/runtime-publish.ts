@@ -10,6 +10,7 @@ import type { Context } from '../context.ts';
 import { CliError } from '../errors.ts';
 import { findRecipe } from '../known-runtimes.ts';
 import { baseTreeOf } from '../publish/base-tree.ts';
+import { foreignFacts } from '../publish/foreign-facts.ts';
 import { initFilesOf } from '../publish/init-files.ts';
 import { loadSigner } from '../publish/owner-key.ts';
 import { publishNamedRuntime } from '../publish/publish-runtime.ts';
@@ -42,7 +43,10 @@ export function registerRuntimePublish({ program, run }: Cli): void {
     )
     .argument('<image|recipe>', 'an image, the name of an official runtime, or the folder of a recipe')
     .option('--name <name[@version]>', 'your name for it (default: that of the manifest or the recipe)')
-    .option('--manifest <file>', 'what is in an image, in JSON; see docs/formats/manifest.md')
+    .option(
+      '--manifest <file>',
+      'what is in an image, in JSON; see docs/formats/manifest.md (default: what a machine of it finds)',
+    )
     .option('--recipe <file>', 'what it was made from, published beside it (default: that of the recipe)')
     .option('--lock <file>', 'what its packages were, published beside it (default: that of the recipe)')
     .option('--sbom <file>', 'list of what is in it, published beside it (default: that of the build)')
@@ -99,10 +103,9 @@ async function prepare(
   if (isImage) {
     output.step('Reading the image');
     const said = manifestFile === undefined ? {} : await readManifest(resolve(cwd, manifestFile));
-    return {
-      runtime: { manifest: await describeImage(imagePath, { ...said, ...named(name) }, signal), imagePath },
-      recipe: undefined,
-    };
+    const manifest = await describeImage(imagePath, { ...said, ...named(name) }, signal);
+    const facts = manifestFile === undefined ? await foreignFacts(imagePath, context) : {};
+    return { runtime: { manifest: { ...manifest, ...facts }, imagePath }, recipe: undefined };
   }
   const { folder, filesystem } = await findRecipe(what, cwd);
   const onProgress = (step: string, detail?: string) => output.step(`Building the runtime: ${step}`, detail);

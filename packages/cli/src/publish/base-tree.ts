@@ -1,17 +1,18 @@
-import { mkdtempDisposable } from 'node:fs/promises';
+import { mkdtempDisposable, readdir } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
-import type { BuildOptions } from '@vmlet/builder';
+import { type BuildOptions, FILESYSTEMS } from '@vmlet/builder';
 import { PublicApi } from '../client/api.ts';
 import { locateNode } from '../client/locate.ts';
 import type { Context } from '../context.ts';
 import { CliError } from '../errors.ts';
 import type { Output } from '../output.ts';
-import { fetchImage } from './fetch-image.ts';
+import { fetchImage, hashOfFile } from './fetch-image.ts';
 import { existingAddress } from './owner-key.ts';
 import { findNamedRuntime, readRuntimeName } from './runtime-names.ts';
 
+const FILE_HASH = /^[0-9a-f]{64}$/;
 const ITEM_HASH = /^([0-9a-f]{64}|Qm[1-9A-HJ-NP-Za-km-z]{44}|b[a-z2-7]{58})$/;
 
 /** What gives the files of published runtimes. */
@@ -20,33 +21,29 @@ export interface BaseTools {
   node: () => Promise<string>;
   /** `$VMLET_CACHE`. */
   cache: string;
-  /** Folder of one's keys, since a name is one's own first. */
-  config: string;
+  /** One's own address, since a name is one's own first. */
+  own: () => Promise<string | undefined>;
   output: Output;
   signal: AbortSignal;
 }
 
 /**
- * Gives recipes that extend a published runtime its files: the node has the image, and a machine of this process reads
- * it. Nothing is asked of the node, and no machine started, for recipes that extend none.
+ * Gives recipes that extend a published runtime its files: this host's cache or the node has the image, and a machine of
+ * this process reads it. Nothing is asked of the node, and no machine started, for recipes that extend none.
  */
 export function baseTreeOf(context: Context): NonNullable<BuildOptions['base']> {
   const { output, signal, paths } = context;
   const node = async () => (await locateNode(context)).url;
-  return treesFrom({ node, cache: paths.cache, config: paths.config, output, signal });
+  return treesFrom({ node, cache: paths.cache, own: () => existingAddress(paths.config), output, signal });
 }
 
 /** The same, for a node that is known. */
-export function treesFrom({
-  node,
-  cache,
-  config,
-  output,
-  signal: usual,
-}: BaseTools): NonNullable<BuildOptions['base']> {
+export function treesFrom({ node, cache, own, output, signal: usual }: BaseTools): NonNullable<BuildOptions['base']> {
   return {
     async resolve(reference, signal = usual) {
+      if ((await cachedImage(cache, reference)) !== undefined) return reference;
       const api = new PublicApi(await node());
+      if (FILE_HASH.test(reference) && (await api.holds(reference, signal))) return reference;
       if (ITEM_HASH.test(reference)) return (await api.runtime(reference, signal)).file_hash;
       const name = readRuntimeName(reference);
       if (name === undefined) {
@@ -57,20 +54,33 @@ export function treesFrom({
         };
         throw new CliError('RUNTIME_UNKNOWN', { operands });
       }
-      const own = await existingAddress(config);
-      const found = await findNamedRuntime(name, { api, own, signal });
+      const found = await findNamedRuntime(name, { api, own: await own(), signal });
       return (await api.runtime(found.item_hash, signal)).file_hash;
     },
     async open(fileHash, signal = usual) {
-      const url = await node();
+      const cached = await cachedImage(cache, fileHash);
+      const url = cached === undefined ? await node() : '';
       const onProgress = (step: string, detail?: string) => output.step(step, detail);
       const files = async function* () {
         await using folder = await mkdtempDisposable(join(tmpdir(), 'vmlet-base-'));
-        const imagePath = await fetchImage(fileHash, { node: url, folder: folder.path, output, signal });
+        const from = { node: url, folder: folder.path, output, signal };
+        const imagePath = cached ?? (await fetchImage(fileHash, from));
         const { streamTree } = await import('@vmlet/node/images');
         yield* streamTree(imagePath, { cache, onProgress, signal });
       };
       return Readable.from(files(), { objectMode: false });
     },
   };
+}
+
+/** An image that was built or kept here, by its file_hash, if its bytes are those that it says. */
+async function cachedImage(cache: string, fileHash: string): Promise<string | undefined> {
+  if (!FILE_HASH.test(fileHash)) return undefined;
+  const folder = join(cache, 'runtimes');
+  const names = await readdir(folder).catch((): string[] => []);
+  for (const filesystem of FILESYSTEMS) {
+    const path = join(folder, `${fileHash}.${filesystem}`);
+    if (names.includes(`${fileHash}.${filesystem}`) && (await hashOfFile(path)) === fileHash) return path;
+  }
+  return undefined;
 }

@@ -11,6 +11,7 @@ import type { OwnerClient } from '../client/owner.ts';
 import type { ListedRuntime } from '../client/owner-schema.ts';
 import { CliError } from '../errors.ts';
 import { formatBytes } from '../terminal-text.ts';
+import { treesFrom } from './base-tree.ts';
 import { importSource, isSource } from './import-source.ts';
 import { initFilesOf } from './init-files.ts';
 import { findOfficial, publishedOfficials, RECIPES } from './official.ts';
@@ -85,10 +86,19 @@ export async function resolveRuntime(
     }
     const { output, signal } = publisher;
     const onProgress = (step: string, detail?: string) => output.step(`Building the runtime: ${step}`, detail);
+    const address = async () => publisher.signer.address;
     const built = await ensureRuntime(recipe?.folder ?? wanted, {
+      base: treesFrom({ cache, node: async () => publisher.api.url, own: address, output, signal }),
       filesystem: recipe?.filesystem,
       ...{ cache, onProgress, signal, official: RECIPES },
       initFiles: initFilesOf({ cache, onProgress, signal }),
+      base: treesFrom({
+        node: async () => publisher.api.url,
+        own: async () => publisher.signer.address,
+        cache,
+        output,
+        signal,
+      }),
     });
     return await publishedOf(built, { own, publisher });
   }

@@ -41,7 +41,7 @@ export async function verifyRuntime(runtime: RuntimeDetail, tools: VerifyTools):
   const onProgress = (step: string, detail?: string) => output.step(step, detail);
   const initFiles = initFilesOf({ cache, onProgress, signal });
   // Which runtime is extended, the lock says.
-  const base = treesFrom({ node: async () => tools.api.url, cache, config: '', output, signal });
+  const base = treesFrom({ node: async () => tools.api.url, cache, own: async () => undefined, output, signal });
   const wanted = { cache, onProgress, initFiles, base, signal };
   const built = await ensureRuntime(folder.path, { ...wanted, locked: true, noCache: true });
   output.step('Comparing');

@@ -1,24 +1,10 @@
-import { Duplex } from 'node:stream';
 import { encodeRecord, FROM_COMMAND } from '@vmlet/guest-protocol/session';
 import { expect, test } from 'vitest';
 import { outputOf } from './guest-command.ts';
+import { machineThatSays } from './testing.ts';
 
 const { STDOUT, STDERR, EXIT } = FROM_COMMAND;
 const never = new AbortController().signal;
-
-/** A machine whose command says these bytes, whatever it was asked. */
-function machineThatSays(chunks: readonly Buffer[], end: 'ends' | 'breaks' | 'hangs' = 'ends') {
-  const openSession = async () =>
-    new Duplex({
-      read() {
-        for (const chunk of chunks) this.push(chunk);
-        if (end === 'ends') this.push(null);
-        if (end === 'breaks') this.destroy(new Error('cut'));
-      },
-      write: (_chunk, _encoding, done) => done(),
-    });
-  return { id: 'm', openSession };
-}
 
 async function collect(machine: ReturnType<typeof machineThatSays>, signal = never) {
   const output = outputOf(machine, ['x'], { signal });

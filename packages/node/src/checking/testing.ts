@@ -1,3 +1,4 @@
+import { Duplex } from 'node:stream';
 import { factsOfSurvey } from './facts.ts';
 import type { Evidence } from './judge/finding.ts';
 import { readSurvey } from './records.ts';
@@ -30,4 +31,18 @@ export function interpreterRecord(more: object = {}): object {
     ...{ loader: '/lib64/ld.so', hasLoader: true, oldestKernel: '3.2.0', output: 'Python 3.11.2\n', status: 0 },
     ...{ late: false, milliseconds: 100, ...more },
   };
+}
+
+/** A machine whose command says these bytes, whatever it was asked. */
+export function machineThatSays(chunks: readonly Buffer[], end: 'ends' | 'breaks' | 'hangs' = 'ends') {
+  const openSession = async () =>
+    new Duplex({
+      read() {
+        for (const chunk of chunks) this.push(chunk);
+        if (end === 'ends') this.push(null);
+        if (end === 'breaks') this.destroy(new Error('cut'));
+      },
+      write: (_chunk, _encoding, done) => done(),
+    });
+  return { id: 'm', openSession };
 }

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { deadline } from '../deadline.ts';
 import { VmletError } from '../errors.ts';
+import type { Machine } from '../machines/index.ts';
 import { outputOf } from './guest-command.ts';
 import { bootImage, type ImageOptions, SURVEY } from './image-machine.ts';
 
@@ -27,18 +28,29 @@ export interface TreeOptions extends ImageOptions {
 export async function* readTree(imagePath: string, options: TreeOptions): AsyncGenerator<Buffer> {
   using limit = deadline(options.deadlineMs, options.signal);
   await using booted = await bootImage(imagePath, { ...options, signal: limit.signal });
-  const argv = [SURVEY, 'tar', String(options.maxBytes)];
-  const output = outputOf(booted.machine, argv, { signal: limit.signal });
+  yield* archiveFrom(booted.machine, { imagePath, maxBytes: options.maxBytes, signal: limit.signal });
+}
+
+/** The archive that a machine's survey makes of its image. @throws as {@link readTree} does */
+export async function* archiveFrom(
+  machine: Pick<Machine, 'id' | 'openSession'>,
+  { imagePath, maxBytes, signal }: { imagePath: string; maxBytes: number; signal: AbortSignal },
+): AsyncGenerator<Buffer> {
+  const output = outputOf(machine, [SURVEY, 'tar', String(maxBytes)], { signal });
   let sizeBytes = 0;
-  for (;;) {
-    const next = await output.next();
-    if (next.done) {
-      checkWhole(imagePath, { ...next.value, sizeBytes });
-      return;
+  try {
+    for (;;) {
+      const next = await output.next();
+      if (next.done) {
+        checkWhole(imagePath, { ...next.value, sizeBytes });
+        return;
+      }
+      sizeBytes += next.value.length;
+      if (sizeBytes > maxBytes) throw unreadable(imagePath, `more than ${maxBytes} bytes`);
+      yield next.value;
     }
-    sizeBytes += next.value.length;
-    if (sizeBytes > options.maxBytes) throw unreadable(imagePath, `more than ${options.maxBytes} bytes`);
-    yield next.value;
+  } finally {
+    await output.return({ status: -1, stderr: '' });
   }
 }
 

@@ -1,7 +1,7 @@
 import { refused } from '../errors.ts';
 
 /** Everything in a tar comes in blocks of this size. */
-export const BLOCK_BYTES = 512;
+export const BLOCK_SIZE = 512;
 
 /** One header block, as it stands there: extended headers are another matter. */
 export interface TarHeader {
@@ -28,7 +28,7 @@ export interface SparsePiece {
 const USTAR = 'ustar\0';
 const GNU = 'ustar ';
 /** Of a sparse file of GNU tar: pieces of 24 bytes, four in the header and 21 in each block of more. */
-const SPARSE_PIECE_BYTES = 24;
+const SPARSE_PIECE_SIZE = 24;
 
 /**
  * Reads a header block. Names are latin1, so that each byte is kept, whatever encoding it is meant in.
@@ -73,7 +73,7 @@ export function parseMoreSparse(block: Buffer): { pieces: SparsePiece[]; hasMore
 function sparsePieces(block: Buffer, start: number, count: number): SparsePiece[] {
   const pieces: SparsePiece[] = [];
   for (let index = 0; index < count; index++) {
-    const at = start + index * SPARSE_PIECE_BYTES;
+    const at = start + index * SPARSE_PIECE_SIZE;
     if (block[at] === 0) break;
     const operands = { operand: 'a sparse file', what: 'piece' };
     pieces.push({ offset: numberAt(block, at, 12, operands), bytes: numberAt(block, at + 12, 12, operands) });
@@ -87,7 +87,7 @@ const SPACES = 8 * 32;
 function checksum(block: Buffer): { unsigned: number; signed: number } {
   let unsigned = SPACES;
   let signed = SPACES;
-  for (let at = 0; at < BLOCK_BYTES; at++) {
+  for (let at = 0; at < BLOCK_SIZE; at++) {
     if (at >= 148 && at < 156) continue;
     const byte = block[at] ?? 0;
     unsigned += byte;

@@ -1,7 +1,7 @@
 import { quoted, refused } from '../errors.ts';
 import { IMPORT_LIMITS, type ImportLimits } from '../limits.ts';
 import { ByteReader } from './byte-reader.ts';
-import { BLOCK_BYTES, parseHeader, type TarHeader } from './header.ts';
+import { BLOCK_SIZE, parseHeader, type TarHeader } from './header.ts';
 import { type PaxRecords, parsePax } from './pax.ts';
 import { checkPieces, type SparseLayout, sparseInData, sparseOfHeader, withHoles } from './sparse.ts';
 
@@ -91,7 +91,7 @@ export class TarReader {
 
   /** Reads to the end of the stream, so that a digest of all of it can be told. */
   async drain(): Promise<void> {
-    while ((await this.#bytes.some(BLOCK_BYTES * BLOCK_BYTES)).length > 0);
+    while ((await this.#bytes.some(BLOCK_SIZE * BLOCK_SIZE)).length > 0);
   }
 
   /** Ends the stream. */
@@ -116,10 +116,10 @@ export class TarReader {
   }
 
   async #header(): Promise<TarHeader | undefined> {
-    const block = await this.#bytes.take(BLOCK_BYTES);
+    const block = await this.#bytes.take(BLOCK_SIZE);
     if (block.length === 0 && !this.#isFirst) return undefined;
     this.#isFirst = false;
-    if (block.length < BLOCK_BYTES) throw this.#cut();
+    if (block.length < BLOCK_SIZE) throw this.#cut();
     return parseHeader(block, this.#operand);
   }
 
@@ -195,7 +195,7 @@ export class TarReader {
       this.#layout = await sparseInData(realSize, {
         operand: this.#operand,
         block: async () => {
-          this.#left -= BLOCK_BYTES;
+          this.#left -= BLOCK_SIZE;
           return await this.#sparseBlock();
         },
       });
@@ -206,8 +206,8 @@ export class TarReader {
   }
 
   async #sparseBlock(): Promise<Buffer> {
-    const block = await this.#bytes.take(BLOCK_BYTES);
-    if (block.length < BLOCK_BYTES || this.#left < 0) throw this.#cut();
+    const block = await this.#bytes.take(BLOCK_SIZE);
+    if (block.length < BLOCK_SIZE || this.#left < 0) throw this.#cut();
     return block;
   }
 
@@ -229,5 +229,5 @@ function textOf(data: Buffer): string {
 
 /** What fills the last block of so many bytes. */
 export function paddingOf(bytes: number): number {
-  return (BLOCK_BYTES - (bytes % BLOCK_BYTES)) % BLOCK_BYTES;
+  return (BLOCK_SIZE - (bytes % BLOCK_SIZE)) % BLOCK_SIZE;
 }

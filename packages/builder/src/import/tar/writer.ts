@@ -1,4 +1,4 @@
-import { BLOCK_BYTES } from './header.ts';
+import { BLOCK_SIZE } from './header.ts';
 import { paddingOf, type TarEntry, type TarKind } from './reader.ts';
 
 /** What a header is written of. */
@@ -13,9 +13,9 @@ const TYPES: Readonly<Record<TarKind, string>> = {
   folder: '5',
   fifo: '6',
 };
-const NAME_BYTES = 100;
+const NAME_SIZE = 100;
 /** Behind the last entry. */
-const END = Buffer.alloc(2 * BLOCK_BYTES);
+const END = Buffer.alloc(2 * BLOCK_SIZE);
 
 /** Writes a tar as GNU tar reads it: long names by its own headers, which keep their bytes, and xattrs by pax. */
 export async function* writeTar(
@@ -34,8 +34,8 @@ export async function* writeTar(
 function encodeHeaders(entry: WrittenEntry): Buffer {
   const blocks: Buffer[] = [];
   if (entry.xattrs.size > 0) blocks.push(...extra('x', xattrRecords(entry.xattrs)));
-  if (entry.linkname.length > NAME_BYTES) blocks.push(...extra('K', Buffer.from(`${entry.linkname}\0`, 'latin1')));
-  if (entry.name.length > NAME_BYTES) blocks.push(...extra('L', Buffer.from(`${entry.name}\0`, 'latin1')));
+  if (entry.linkname.length > NAME_SIZE) blocks.push(...extra('K', Buffer.from(`${entry.linkname}\0`, 'latin1')));
+  if (entry.name.length > NAME_SIZE) blocks.push(...extra('L', Buffer.from(`${entry.name}\0`, 'latin1')));
   blocks.push(header(TYPES[entry.kind], entry));
   return Buffer.concat(blocks);
 }
@@ -61,8 +61,8 @@ function extra(type: string, data: Buffer): Buffer[] {
 }
 
 function header(type: string, entry: Omit<WrittenEntry, 'kind' | 'xattrs'>): Buffer {
-  const block = Buffer.alloc(BLOCK_BYTES);
-  block.write(entry.name.slice(0, NAME_BYTES), 0, 'latin1');
+  const block = Buffer.alloc(BLOCK_SIZE);
+  block.write(entry.name.slice(0, NAME_SIZE), 0, 'latin1');
   putNumber(block, entry.mode, { at: 100, length: 8 });
   putNumber(block, entry.uid, { at: 108, length: 8 });
   putNumber(block, entry.gid, { at: 116, length: 8 });
@@ -70,7 +70,7 @@ function header(type: string, entry: Omit<WrittenEntry, 'kind' | 'xattrs'>): Buf
   putNumber(block, entry.mtime, { at: 136, length: 12 });
   block.write(' '.repeat(8), 148);
   block.write(type, 156, 'latin1');
-  block.write(entry.linkname.slice(0, NAME_BYTES), 157, 'latin1');
+  block.write(entry.linkname.slice(0, NAME_SIZE), 157, 'latin1');
   block.write('ustar  \0', 257, 'latin1');
   if (type === '3' || type === '4') {
     putNumber(block, entry.devmajor, { at: 329, length: 8 });
