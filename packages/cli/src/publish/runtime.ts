@@ -92,13 +92,6 @@ export async function resolveRuntime(
       filesystem: recipe?.filesystem,
       ...{ cache, onProgress, signal, official: RECIPES },
       initFiles: initFilesOf({ cache, onProgress, signal }),
-      base: treesFrom({
-        node: async () => publisher.api.url,
-        own: async () => publisher.signer.address,
-        cache,
-        output,
-        signal,
-      }),
     });
     return await publishedOf(built, { own, publisher });
   }
