@@ -39,6 +39,12 @@ const BUDGETS: Record<string, Budget> = {
   'list-page-combined': { p95: 20 },
   'list-posts': { p95: 20 },
   'message-to-handler': { p50: 60 },
+  'build-debian-12-python': { p50: 60 },
+  'rebuild-unchanged': { p50: 2 },
+  'image-erofs-mb': { p50: 90 },
+  'image-squashfs-mb': { p50: 50 },
+  'runtime-check': { p50: 20 },
+  'oci-200mb': { p50: 30 },
 };
 
 /** The same for rows of one run, divided by each other. */

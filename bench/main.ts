@@ -3,15 +3,21 @@ import { parseArgs } from 'node:util';
 import { benchAgainst } from './against.ts';
 import { benchBoot } from './boot.ts';
 import { overBudget } from './budgets.ts';
+import { benchImages } from './images.ts';
 import { benchNetwork } from './network.ts';
 import type { Part, PartResult } from './part.ts';
 import { benchStarts } from './starts.ts';
 
-const PARTS: Record<string, Part> = { boot: benchBoot, starts: benchStarts, network: benchNetwork };
+const PARTS: Record<string, Part> = {
+  boot: benchBoot,
+  starts: benchStarts,
+  network: benchNetwork,
+  images: benchImages,
+};
 
 const USAGE = `usage: npm run bench -- PART [--runs N] [--json] [--check] [--only ROW,...] [--against COMMIT] [--messages N]
 --check: exit with 1 when a figure is over what is promised of it
---only: measure these rows (part starts), or groups of rows (part network)
+--only: measure these rows (parts starts and images), or groups of rows (part network)
 --against: measure another commit in turn with this tree, and print the difference (part starts)
 --messages: how many messages lists are read from; 1000000 unless given (part network)
 parts: ${Object.keys(PARTS).join(', ')}

@@ -45,3 +45,8 @@ export function others<T>(all: readonly T[]): T[] {
 export function officialNames(all: readonly string[]): string[] {
   return ALL ? [...all] : all.filter((name) => USUAL_RUNTIMES.includes(name));
 }
+
+/** Rows of a table whose tests take long: some of them in passing, all of them by `npm run test:all`. */
+export function rowsOf<T>(all: readonly T[], isUsual: (row: T) => boolean): T[] {
+  return ALL ? [...all] : all.filter(isUsual);
+}

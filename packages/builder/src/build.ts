@@ -101,6 +101,7 @@ async function buildIn(box: Box, { plan, lock, options }: BuildIn): Promise<Buil
   await failpoint('build.placed');
   const recordPath = recordPathOf(plan, chosen);
   const sbomPath = await writeSbom(recordPath, sbom);
+  await failpoint('build.listed');
   await writeFileAtomic(recordPath, `${JSON.stringify(built.manifest, null, 2)}\n`);
   return { ...built, sbomPath, lockPath: plan.lockPath };
 }

@@ -11,7 +11,8 @@ export const BUILD_FAILPOINTS = [
   { name: 'build.normalised', what: 'the tree is ready' },
   { name: 'build.made', what: 'the image is made, in the box' },
   { name: 'build.taken', what: 'it is beside the box, under a temporary name' },
-  { name: 'build.placed', what: 'it has its name, and there is no record of it' },
+  { name: 'build.placed', what: 'it has its name, and nothing says what it is' },
+  { name: 'build.listed', what: 'so has the list of what is in it, and there is no record of both' },
 ] as const;
 
 /** The name of a step of {@link BUILD_FAILPOINTS}. */

@@ -1,6 +1,6 @@
 import { stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
-import { type BuiltRuntime, findRuntime, type Manifest } from '@vmlet/builder';
+import { type BuiltRuntime, type Filesystem, findRuntime, type Manifest } from '@vmlet/builder';
 import { type ReadRecipe, readRecipe } from '@vmlet/builder/recipe';
 import { locateNode } from './client/locate.ts';
 import { OwnerClient } from './client/owner.ts';
@@ -16,6 +16,8 @@ export interface KnownRuntime {
   readonly version: string;
   /** The recipe's file; undefined for one that only the node knows. */
   readonly recipePath: string | undefined;
+  /** Where it is another than the recipe's. */
+  readonly filesystem?: Filesystem | undefined;
   /** Undefined where it was not built yet. */
   readonly manifest: Manifest | undefined;
   /** The image in the cache. */
@@ -97,10 +99,10 @@ async function ofRecipe({ folder, filesystem }: FoundRecipe, { listed, context }
   const built: BuiltRuntime | undefined = await findRuntime(folder, { cache, initFiles, ...wanted });
   if (built !== undefined) {
     const { manifest, imagePath, sbomPath } = built;
-    return { ...ofManifest(manifest, { listed, imagePath, recipePath }), sbomPath };
+    return { ...ofManifest(manifest, { listed, imagePath, recipePath }), filesystem, sbomPath };
   }
   const { name, version } = recipe;
-  return { name, version, recipePath, manifest: undefined, imagePath: undefined, published: [] };
+  return { name, version, recipePath, filesystem, manifest: undefined, imagePath: undefined, published: [] };
 }
 
 function ofManifest(

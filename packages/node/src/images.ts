@@ -24,6 +24,9 @@ const TREE_DEADLINE_MS = 30 * 60_000;
 /** Files of an image that is extended, as an archive. */
 const MAX_TREE_BYTES = 16 * 1024 ** 3;
 
+/** What an archive ends with: two blocks of zeros. */
+const ARCHIVE_END_BYTES = 1024;
+
 /** What machines of a command are made with, where no node need run. */
 export interface ImagesOptions {
   /** `$VMLET_CACHE`. */
@@ -61,7 +64,22 @@ export async function describeForeignImage(imagePath: string, options: ImagesOpt
  * @throws by the stream: VmletError `IMAGE_UNREADABLE`, why the machine did not start or ended, the signal's reason
  */
 export function streamTree(imagePath: string, options: ImagesOptions & { maxBytes?: number }): Readable {
-  return Readable.from(treeOf(imagePath, options), { objectMode: false });
+  return Readable.from(heldBack(treeOf(imagePath, options)), { objectMode: false });
+}
+
+/**
+ * Passes on all but the end of an archive as it comes, and that when everything else is done: who unpacks it never sees an
+ * end before the archive is known to be whole, and may stop reading there.
+ */
+async function* heldBack(source: AsyncGenerator<Buffer>): AsyncGenerator<Buffer> {
+  let held = Buffer.alloc(0);
+  for await (const chunk of source) {
+    const all = Buffer.concat([held, chunk]);
+    const cut = Math.max(0, all.length - ARCHIVE_END_BYTES);
+    if (cut > 0) yield all.subarray(0, cut);
+    held = all.subarray(cut);
+  }
+  yield held;
 }
 
 async function* treeOf(

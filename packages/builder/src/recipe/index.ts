@@ -1,5 +1,4 @@
 /** Recipes as texts: reading one, their schema, and one to begin with. */
-export type { BaseTree } from '../base.ts';
 export {
   type ReadRecipe,
   type Recipe,

@@ -6,7 +6,7 @@ import { OwnerClient } from '../client/owner.ts';
 import { shownName } from '../client/pick-program.ts';
 import { type Candidate, complete, type ValueSources } from '../completion/complete.ts';
 import type { Context } from '../context.ts';
-import { officialRuntimes } from '../publish/runtime.ts';
+import { officialRuntimes, programRuntimes } from '../publish/official.ts';
 import { SETTINGS } from '../settings.ts';
 import { cleanLine } from '../terminal-text.ts';
 
@@ -85,7 +85,12 @@ function sourcesOf({ paths, signal }: Context): ValueSources {
         const words = [...shown].filter(([value]) => PLAIN_WORD.test(value));
         return words.map(([value, what]) => ({ value, what }));
       }),
-    runtimes: async () => (await officialRuntimes()).map((value) => ({ value, what: 'official runtime' })),
+    runtimes: async () => (await officialRuntimes()).map(asRuntime),
+    programRuntimes: async () => (await programRuntimes()).map(asRuntime),
     settings: () => SETTINGS.map(({ key, what }) => ({ value: key, what })),
   };
+}
+
+function asRuntime(value: string): Candidate {
+  return { value, what: 'official runtime' };
 }

@@ -18,10 +18,12 @@ export interface ValueSources {
   programs(): Promise<Candidate[]>;
   names(): Promise<Candidate[]>;
   runtimes(): Promise<Candidate[]>;
+  /** Those of them that run programs. */
+  programRuntimes(): Promise<Candidate[]>;
   settings(): Candidate[];
 }
 
-type Kind = keyof ValueSources | 'files' | 'folders' | 'recipes';
+type Kind = keyof ValueSources | 'files' | 'folders' | 'recipes' | 'runnable';
 
 /** What stands in a place, by the word between its brackets; the name of the command comes first where it matters. */
 const KINDS: Readonly<Record<string, Kind>> = {
@@ -39,6 +41,7 @@ const KINDS: Readonly<Record<string, Kind>> = {
   'file|folder': 'files',
   'image|recipe': 'recipes',
   'deploy path': 'folders',
+  'deploy --runtime': 'runnable',
 };
 
 /**
@@ -138,6 +141,7 @@ async function valuesOf(
   if (kind === undefined) return { candidates: [], files: 'none' };
   if (kind === 'files' || kind === 'folders') return { candidates: [], files: kind };
   if (kind === 'recipes') return { candidates: await sources.runtimes(), files: 'folders' };
+  if (kind === 'runnable') return { candidates: await sources.programRuntimes(), files: 'folders' };
   return { candidates: await sources[kind](), files: 'none' };
 }
 

@@ -1,7 +1,6 @@
 import { mkdtempDisposable, readdir } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Readable } from 'node:stream';
 import { type BuildOptions, FILESYSTEMS } from '@vmlet/builder';
 import { PublicApi } from '../client/api.ts';
 import { locateNode } from '../client/locate.ts';
@@ -39,6 +38,10 @@ export function baseTreeOf(context: Context): NonNullable<BuildOptions['base']> 
 
 /** The same, for a node that is known. */
 export function treesFrom({ node, cache, own, output, signal: usual }: BaseTools): NonNullable<BuildOptions['base']> {
+  const fetched = async (fileHash: string, stack: AsyncDisposableStack, signal: AbortSignal) => {
+    const folder = stack.use(await mkdtempDisposable(join(tmpdir(), 'vmlet-base-')));
+    return await fetchImage(fileHash, { node: await node(), folder: folder.path, output, signal });
+  };
   return {
     async resolve(reference, signal = usual) {
       if ((await cachedImage(cache, reference)) !== undefined) return reference;
@@ -58,17 +61,15 @@ export function treesFrom({ node, cache, own, output, signal: usual }: BaseTools
       return (await api.runtime(found.item_hash, signal)).file_hash;
     },
     async open(fileHash, signal = usual) {
-      const cached = await cachedImage(cache, fileHash);
-      const url = cached === undefined ? await node() : '';
+      await using stack = new AsyncDisposableStack();
       const onProgress = (step: string, detail?: string) => output.step(step, detail);
-      const files = async function* () {
-        await using folder = await mkdtempDisposable(join(tmpdir(), 'vmlet-base-'));
-        const from = { node: url, folder: folder.path, output, signal };
-        const imagePath = cached ?? (await fetchImage(fileHash, from));
-        const { streamTree } = await import('@vmlet/node/images');
-        yield* streamTree(imagePath, { cache, onProgress, signal });
-      };
-      return Readable.from(files(), { objectMode: false });
+      const imagePath = (await cachedImage(cache, fileHash)) ?? (await fetched(fileHash, stack, signal));
+      const { streamTree } = await import('@vmlet/node/images');
+      const tar = streamTree(imagePath, { cache, onProgress, signal });
+      const owned = stack.move();
+      // The stream's end is the archive's: nothing may come between. What is left of the folder then, /tmp is there for.
+      tar.once('close', () => void owned.disposeAsync().catch(() => {}));
+      return tar;
     },
   };
 }

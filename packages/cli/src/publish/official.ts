@@ -2,6 +2,7 @@ import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type Filesystem, splitName } from '@vmlet/builder';
+import { readRecipe } from '@vmlet/builder/recipe';
 
 /** The recipes of the official runtimes, each in a folder of its name. */
 export const RECIPES = fileURLToPath(new URL('../../../../runtimes', import.meta.url));
@@ -21,7 +22,19 @@ export async function officialRuntimes(): Promise<string[]> {
   return entries.filter((entry) => entry.isDirectory()).map((entry) => entry.name);
 }
 
-/** The same, and those that are published in another filesystem too. */
+/** Those of them that run programs: the others are systems of their own. */
+export async function programRuntimes(): Promise<string[]> {
+  const names = await officialRuntimes();
+  const runs = await Promise.all(
+    names.map(async (name) => {
+      const { recipe } = await readRecipe(join(RECIPES, name, 'recipe.yaml'), { official: RECIPES });
+      return recipe.init !== 'distribution';
+    }),
+  );
+  return names.filter((_name, index) => runs[index]);
+}
+
+/** All of them, and those that are published in another filesystem too. */
 export async function publishedOfficials(): Promise<string[]> {
   return [...(await officialRuntimes()), ...IN_OTHER_FILESYSTEMS].toSorted();
 }
