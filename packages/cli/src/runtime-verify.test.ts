@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { resolvePaths } from '@vmlet/host';
@@ -36,7 +37,8 @@ beforeAll(async () => {
     'base/recipe.yaml': BASE,
     'base/motd': 'hello\n',
     'mine/recipe.yaml': RECIPE,
-    'mine/motd': 'PRETTY_NAME="Mine 1"\nID=mine\n',
+    // Each run's own, for the cache is shared.
+    'mine/motd': `PRETTY_NAME="Mine 1"\nID=mine\nBUILD_ID=${randomUUID()}\n`,
   });
 });
 afterAll(async () => {

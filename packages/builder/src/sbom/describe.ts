@@ -30,7 +30,7 @@ export async function describeTree(box: Box, tree: string, options: DescribeOpti
     [process.execPath]: `${INSIDE}/node`,
     ...Object.fromEntries(tarballs.map(({ path }, index) => [path, `${INSIDE}/npm/${index}.tgz`])),
   };
-  const request = JSON.stringify({ root: `/work/${tree}`, added, tarballs: inBox, unpacked });
+  const request = JSON.stringify({ root: tree, added, tarballs: inBox, unpacked });
   const input = Readable.from([request]);
   const answer = await box.run([`${INSIDE}/node`, `${INSIDE}/src/main.ts`], { readOnly, input, signal });
   return surveySchema.parse(JSON.parse(answer));

@@ -32,6 +32,7 @@ const KINDS: Readonly<Record<string, Kind>> = {
   'deploy --name': 'names',
   runtime: 'runtimes',
   'name|hash': 'runtimes',
+  'hash|name': 'runtimes',
   'name|hash|folder': 'recipes',
   recipe: 'recipes',
   key: 'settings',

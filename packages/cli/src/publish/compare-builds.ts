@@ -24,7 +24,7 @@ const OPTIONAL_MEMBERS = [
   'config',
 ] as const;
 const BLOCK_BYTES = 4096;
-const READ_BYTES = 256 * BLOCK_BYTES;
+const READ_BYTES = 1024 * 1024;
 
 const documentSchema = z.looseObject({
   packages: z.array(z.looseObject({ SPDXID: z.string(), name: z.string(), versionInfo: z.string().optional() })),

@@ -60,6 +60,21 @@ describe('runtimes', () => {
     expect(await hashes()).toEqual([first]);
   });
 
+  test('runtimes: what is published beside one is told with where it is, and what is not here is not', async () => {
+    await using api = await startApi();
+    const one = makeAuthor();
+    const sbom = await publish(api, '{"spdxVersion":"SPDX-2.3"}', { by: one, metadata: {} });
+    const metadata = manifestOf('first', { sbom, lock: '0'.repeat(64), packages: { manager: 'dpkg', count: 7 } });
+    const first = await publish(api, 'first', { by: one, metadata });
+    const fileHash = fileHashOf('{"spdxVersion":"SPDX-2.3"}');
+    const url = `/api/v0/storage/raw/${fileHash}`;
+    expect((await api.call('GET', `/api/v0/runtimes/${first}`)).json).toMatchObject({
+      metadata: { packages: { count: 7 } },
+      beside: { recipe: null, lock: null, sbom: { item_hash: sbom, file_hash: fileHash, size: 26, url } },
+    });
+    expect(await api.call('GET', url)).toMatchObject({ status: 200 });
+  });
+
   test('runtimes: a name leads to what its publisher signed, each version to its own, and to nothing of others', async () => {
     await using api = await startApi();
     const [one, thief] = [makeAuthor(), makeAuthor()];

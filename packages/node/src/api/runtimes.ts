@@ -1,4 +1,5 @@
 import type { ItemHash } from '@vmlet/messages';
+import { itemHashSchema } from '@vmlet/messages/schema';
 import type { FastifyInstance } from 'fastify';
 import * as z from 'zod';
 import type { PublishedRuntime } from '../catalogue/index.ts';
@@ -29,8 +30,13 @@ const listSchema = z.object({
   operator: z.string(),
   aliases: z.array(aliasSchema),
 });
+/** A file that is published beside a runtime; null where its manifest names none, or it is not here. */
+const besideSchema = z
+  .object({ item_hash: z.string(), file_hash: z.string(), size: z.number(), url: z.string() })
+  .nullable();
 const detailSchema = z.object({
   ...runtimeSchema.shape,
+  beside: z.object({ recipe: besideSchema, lock: besideSchema, sbom: besideSchema }),
   alias: aliasSchema.nullable(),
   stands_in_for: z.array(z.string()),
   versions: z.array(z.object({ item_hash: z.string(), version: z.string(), time: z.number() })),
@@ -101,13 +107,18 @@ export function registerRuntimes(app: FastifyInstance, components: ApiComponents
 
 function detail(
   runtime: PublishedRuntime,
-  { catalogue, aliases }: Pick<ApiComponents, 'catalogue' | 'aliases'>,
+  { catalogue, aliases, ledger }: Pick<ApiComponents, 'catalogue' | 'aliases' | 'ledger'>,
   asked?: string,
 ): z.input<typeof detailSchema> {
   const { count, programs } = catalogue.usersOf(asked ?? runtime.itemHash);
   const alias = aliases.all().find(({ hash }) => hash === asked);
   return {
     ...shown(runtime),
+    beside: {
+      recipe: besideOf(runtime.manifest.recipe, ledger),
+      lock: besideOf(runtime.manifest.lock, ledger),
+      sbom: besideOf(runtime.manifest.sbom, ledger),
+    },
     alias: alias === undefined ? null : shownAlias(alias),
     stands_in_for: aliases.leadingTo(runtime.itemHash),
     versions: catalogue.versionsOf(runtime).map(({ itemHash, manifest, time }) => ({
@@ -115,6 +126,14 @@ function detail(
     })),
     used_by: { count, programs: programs.map(({ itemHash, address }) => ({ item_hash: itemHash, address })) },
   };
+}
+
+function besideOf(named: string | undefined, ledger: ApiComponents['ledger']): z.input<typeof besideSchema> {
+  const itemHash = itemHashSchema.safeParse(named).data;
+  const found = itemHash && ledger.store(itemHash);
+  if (itemHash === undefined || found === undefined) return null;
+  const { fileHash, sizeBytes } = found;
+  return { item_hash: itemHash, file_hash: fileHash, size: sizeBytes, url: `/api/v0/storage/raw/${fileHash}` };
 }
 
 function shown(runtime: PublishedRuntime): z.input<typeof runtimeSchema> {
