@@ -13,7 +13,10 @@ import { officialNames } from '../framework/variants.ts';
 const INSTANCES = ['debian-11', 'debian-12', 'ubuntu-22.04'];
 /** Those that are published in another filesystem than their recipe's too. */
 const IN_OTHER_FILESYSTEMS = ['debian-12-python-ext4', 'debian-11-node-ext4'];
-const ALL = [...readdirSync(RUNTIMES).filter((name) => !INSTANCES.includes(name)), ...IN_OTHER_FILESYSTEMS];
+const RECIPES = readdirSync(RUNTIMES, { withFileTypes: true })
+  .filter((entry) => entry.isDirectory())
+  .map(({ name }) => name);
+const ALL = [...RECIPES.filter((name) => !INSTANCES.includes(name)), ...IN_OTHER_FILESYSTEMS];
 
 let node: TestNode;
 beforeAll(async () => {

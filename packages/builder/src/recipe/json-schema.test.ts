@@ -12,7 +12,9 @@ import { BAD, EVERYTHING, EXTRACT, GOOD, NPM, ON_PUBLISHED } from './testing.ts'
 
 const ROOT = join(import.meta.dirname, '../../../..');
 const SCHEMA = join(ROOT, 'docs/formats/recipe.schema.json');
-const OFFICIAL = readdirSync(join(ROOT, 'runtimes'));
+const OFFICIAL = readdirSync(join(ROOT, 'runtimes'), { withFileTypes: true })
+  .filter((entry) => entry.isDirectory())
+  .map(({ name }) => name);
 const RUNS = process.env.VMLET_TEST_ALL ? 100_000 : 2000;
 
 const isValid = new Ajv({ strict: true, strictRequired: false, strictTypes: false }).compile(recipeJsonSchema());

@@ -110,7 +110,7 @@ ${depends === undefined ? '' : `Depends: ${depends}\n`}${isEssential ? 'Essentia
   }
   const linked = `set -e; cd "$1"; shift; mkdir -p bin lib64
 for name; do
-  path=$(PATH=/usr/sbin:/usr/bin command -v "$name")
+  path=/usr/bin/$name; [ -e "$path" ] || path=/usr/sbin/$name
   cp -L "$path" "bin/$name"
   for library in $(ldd "$path" | grep -o '/[^ ]*'); do cp -L --parents "$library" .; done
 done`;
