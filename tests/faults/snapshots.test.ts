@@ -193,17 +193,10 @@ test(
     await stopNode();
     for (const [index, { damage }] of DAMAGES.entries()) await damage(paths[index]!, other);
     await restart();
-    let stderr = '';
-    node.child.stderr?.on('data', (chunk) => {
-      stderr += chunk;
-    });
     for (const [index, program] of programs.entries()) {
       expect(await request(program), DAMAGES[index]!.what).toEqual(OK);
-      const key = paths[index]!.split('/').at(-1);
-      const told = stderr
-        .split('\n')
-        .find((line) => line.includes('a snapshot is damaged') && line.includes(`"${key}"`));
-      expect(JSON.parse(told ?? '{}'), DAMAGES[index]!.what).toHaveProperty('found', expect.stringMatching(/./));
+      const told = await node.says('a snapshot is damaged', `"${paths[index]!.split('/').at(-1)}"`);
+      expect(JSON.parse(told), DAMAGES[index]!.what).toHaveProperty('found', expect.stringMatching(/./));
     }
     // Made again, one after the other, where there is memory that no machine has.
     await Promise.all(programs.map(halt));

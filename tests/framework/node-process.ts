@@ -20,6 +20,8 @@ export interface NodeProcess extends Publisher {
   steps: StepControl;
   /** Follows a program's log until a line holds the words. */
   logSays(program: ItemHash, words: string): Promise<void>;
+  /** A line of its own log that has all these words, as soon as there is one. */
+  says(...words: string[]): Promise<string>;
 }
 
 export interface StartOptions {
@@ -53,10 +55,11 @@ export async function makeTestHome(): Promise<TestHome> {
       });
       children.push(child);
       const steps = stepsOf(child);
-      const { url, ownerSocket } = JSON.parse(await firstLine(child));
+      const own = ownLog(child);
+      const { url, ownerSocket } = JSON.parse(await firstLine(child, own));
       const { signer } = await loadOrCreateKey(config);
-      const says = (program: ItemHash, words: string) => logSays(ownerSocket, { program, words });
-      return { child, steps, url, signer, homeId: await homeIdOf(home), logSays: says };
+      const follow = (program: ItemHash, words: string) => logSays(ownerSocket, { program, words });
+      return { child, steps, url, signer, homeId: await homeIdOf(home), logSays: follow, says: own.says };
     },
     [Symbol.asyncDispose]: async () => {
       try {
@@ -76,12 +79,31 @@ async function end(child: ChildProcess): Promise<void> {
   await once(child, 'exit');
 }
 
-async function firstLine(child: ChildProcess): Promise<string> {
-  let stderr = '';
-  child.stderr?.on('data', (chunk) => {
-    stderr += chunk;
+interface OwnLog {
+  text(): string;
+  says(...words: string[]): Promise<string>;
+}
+
+/** What a node writes on stderr, from its start on. */
+function ownLog({ stderr }: ChildProcess): OwnLog {
+  if (!stderr) throw new Error('Cannot read the log of a node: it has no stderr');
+  let text = '';
+  stderr.setEncoding('utf8').on('data', (chunk: string) => {
+    text += chunk;
   });
+  const says = async (...words: string[]) => {
+    for (;;) {
+      const lines = text.split('\n').slice(0, -1);
+      const found = lines.find((line) => words.every((word) => line.includes(word)));
+      if (found !== undefined) return found;
+      await once(stderr, 'data');
+    }
+  };
+  return { text: () => text, says };
+}
+
+async function firstLine(child: ChildProcess, log: OwnLog): Promise<string> {
   if (!child.stdout) throw new Error('Cannot read what the node says: it has no stdout');
   for await (const line of createInterface({ input: child.stdout })) return line;
-  throw new Error(`Cannot start the node: ${stderr}`);
+  throw new Error(`Cannot start the node: ${log.text()}`);
 }
