@@ -2,6 +2,7 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { ensureRuntime } from '@vmlet/builder';
+import { readRecipe } from '@vmlet/builder/recipe';
 import { resolvePaths } from '@vmlet/host';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type InstanceLab, openInstanceLab } from '../framework/instances.ts';
@@ -18,6 +19,12 @@ password: changed
 chpasswd: { expire: false }
 hostname: named-by-cloud-init
 `;
+
+test.each(['debian-11', 'debian-12', 'ubuntu-22.04'])('recipe %s: makes an instance, on btrfs', async (name) => {
+  const { recipe } = await readRecipe(join(REPOSITORY, 'runtimes', name, 'recipe.yaml'));
+  expect(recipe).toMatchObject({ name, init: 'distribution', filesystem: { format: 'btrfs' } });
+  expect(recipe.packages).toContain('systemd-sysv');
+});
 
 describe.each(others([{ name: 'debian-11' }, { name: 'debian-12' }]))('official image $name', ({ name }) => {
   const ending = new AbortController();
