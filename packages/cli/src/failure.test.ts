@@ -52,6 +52,15 @@ describe('failureOf', () => {
     });
   });
 
+  test('failureOf: says what to install, when this machine cannot make a box', () => {
+    const cause = 'Cannot open a box to build in: no "bwrap"';
+    const error = Object.assign(new Error(cause), { name: 'BoxUnavailable', nextStep: 'install "bubblewrap"' });
+    expect(failureOf(error)).toEqual({
+      ...{ code: 'BOX_UNAVAILABLE', phase: 'host', cause, exitCode: 8 },
+      next: 'install "bubblewrap"',
+    });
+  });
+
   test('failureOf: names the message format, when a message cannot be made', () => {
     const error = new MessageError('ITEM_CONTENT_TOO_LONG', { found: '3', expected: '2' });
     expect(failureOf(error)).toMatchObject({ code: 'ITEM_CONTENT_TOO_LONG', phase: 'message', exitCode: 7 });

@@ -46,6 +46,10 @@ export function failureOf(error: unknown): Failure {
     const { message: cause } = error;
     return { code: 'IMPORT_REFUSED', phase: 'runtime', cause, next, exitCode: EXIT_CODES.badInput };
   }
+  if (error instanceof Error && error.name === 'BoxUnavailable') {
+    const next = 'nextStep' in error ? String(error.nextStep) : 'See: vmlet doctor';
+    return { code: 'BOX_UNAVAILABLE', phase: 'host', cause: error.message, next, exitCode: EXIT_CODES.cannot };
+  }
   if (error instanceof Error && error.name === 'DiskFull') {
     const next = 'Free some, or set VMLET_CACHE to a folder on a larger disk';
     return { code: 'DISK_FULL', phase: 'runtime', cause: error.message, next, exitCode: EXIT_CODES.cannot };

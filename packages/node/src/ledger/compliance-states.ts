@@ -58,6 +58,7 @@ export function giving(makeFixture: MakeLedger): void {
       [posts[0], posts[2], posts[3], amend, undefined, last].map((one) => one?.item_hash ?? expect.any(String)),
     );
     expect(all.at(-1)?.seq).toBe(seqs[0]);
+    expect(reopened.newestSeq()).toBe(seqs[0]);
     expect(pages(reopened, 2)).toEqual(all.map(({ seq }) => seq));
   });
 }

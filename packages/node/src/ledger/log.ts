@@ -118,6 +118,9 @@ export interface Ledger extends Disposable {
    */
   processedSince(seq: number, options: { limit: number }): Sequenced[];
 
+  /** The `seq` of the last message that came in force, whatever became of it; 0 where there is none. */
+  newestSeq(): number;
+
   /**
    * To be called when what `standIn` says of a ref is another: tells subscribers (`updated`), and settles what waits for it.
    * @param by the message that made it so

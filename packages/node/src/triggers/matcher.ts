@@ -11,7 +11,7 @@ const MAX_UNWRITTEN_MESSAGES = 1000;
 
 export interface MatcherComponents {
   table: DeliveryTable;
-  ledger: Pick<Ledger, 'programs' | 'processedSince'>;
+  ledger: Pick<Ledger, 'programs' | 'processedSince' | 'newestSeq'>;
   /** Whether a program may run here, by its original's item_hash; one that is only stopped may. */
   mayRun: (itemHash: ItemHash) => boolean;
   /** Programs have new deliveries. */
@@ -44,16 +44,13 @@ export class Matcher implements AsyncDisposable {
     const { table, ledger } = this.#components;
     const cursor = table.cursor();
     const behind = new Map<ItemHash, number>();
-    this.#seq = this.#written = cursor ?? 0;
+    // A home that never had triggers: what it holds came before anybody was told.
+    this.#seq = this.#written = cursor ?? ledger.newestSeq();
     this.#newest = this.#readTo(this.#seq, ({ seq, message }) => {
       if (message.type === 'PROGRAM') behind.set(message.itemHash, seq);
     });
     for (const program of ledger.programs()) this.#listen(program, behind.get(program.itemHash) ?? 0);
-    // A home that never had triggers: what it holds came before anybody was told.
-    if (cursor === undefined) {
-      this.#seq = this.#newest;
-      this.#write([]);
-    }
+    if (cursor === undefined) this.#write([]);
     this.kick();
   }
 

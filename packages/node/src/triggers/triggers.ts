@@ -13,7 +13,7 @@ const MATCH_AGAIN_MS = 5000;
 
 export interface TriggersComponents extends Omit<DeliveriesComponents, 'table' | 'ledger' | 'retries'> {
   database: TriggersDatabase;
-  ledger: Pick<Ledger, 'get' | 'programs' | 'processedSince' | 'subscribe'>;
+  ledger: Pick<Ledger, 'get' | 'programs' | 'processedSince' | 'newestSeq' | 'subscribe'>;
   retries?: RetryConfig | undefined;
 }
 

@@ -5,6 +5,9 @@ import type { Row } from './rows.ts';
 type Place = Pick<Row, 'position' | 'processed_seq'>;
 type Totals = { count: number; bytes: number | null };
 
+/** The plus keeps SQLite from taking the index of the status, and sorting all there is for each page. */
+export const SINCE = `SELECT * FROM messages WHERE processed_seq > ? AND +status IN ('processed', 'removing')
+  ORDER BY processed_seq LIMIT ?`;
 const NEXT_SEQ = '(SELECT coalesce(max(processed_seq), 0) + 1 FROM messages)';
 
 /** Prepares the statements of the table `messages`. */
@@ -62,9 +65,8 @@ function writing(database: LedgerDatabase) {
 function reading(database: LedgerDatabase) {
   return {
     find: database.prepare<[string], Row>('SELECT * FROM messages WHERE item_hash = ?'),
-    since: database.prepare<[number, number], Row>(`
-      SELECT * FROM messages WHERE processed_seq > ? AND status IN ('processed', 'removing')
-      ORDER BY processed_seq LIMIT ?`),
+    since: database.prepare<[number, number], Row>(SINCE),
+    newest: database.prepare<[], { seq: number }>('SELECT coalesce(max(processed_seq), 0) AS seq FROM messages'),
   };
 }
 

@@ -91,6 +91,11 @@ export class MessageTable {
     return this.#statements.since.all(seq, limit);
   }
 
+  /** Of the last message that came in force, whatever became of it; 0 where there is none. */
+  newest(): number {
+    return this.#statements.newest.get()?.seq ?? 0;
+  }
+
   startRemoving(itemHash: string, { reason }: { reason: string }): void {
     this.#statements.setRemoving.run(reason, itemHash);
   }

@@ -78,6 +78,10 @@ export abstract class Reads {
     return [...new Set(keys)].sort().flatMap((key) => this.#index.aggregates.find(address, key) ?? []);
   }
 
+  newestSeq(): number {
+    return this.#messages.newest();
+  }
+
   processedSince(seq: number, { limit }: { limit: number }): Sequenced[] {
     return this.#messages.since(seq, { limit }).flatMap((row) => sequenced(row) ?? []);
   }
